@@ -1,0 +1,113 @@
+'use strict'
+
+// Argument checks, all in JavaScript and before anything happens: the native side silently turns -1 into 4294967295.
+// Messages have one form: Expected *name* to be …, received … (type).
+
+const { argumentError } = require('./errors.js')
+
+function describe (value) {
+  if (value === null || value === undefined) return String(value)
+  if (typeof value === 'string') return `${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)} (string)`
+  if (typeof value === 'function') return `${value.name || 'anonymous'} (function)`
+  if (typeof value === 'object') return `${Object.prototype.toString.call(value).slice(8, -1)} (object)`
+  return `${String(value)}${typeof value === 'bigint' ? 'n' : ''} (${typeof value})`
+}
+
+function invalidType (name, expected, value) {
+  return argumentError(TypeError, 'ERR_INVALID_ARG_TYPE', `Expected *${name}* to be ${expected}, received ${describe(value)}`)
+}
+
+function outOfRange (name, expected, value) {
+  return argumentError(RangeError, 'ERR_OUT_OF_RANGE', `Expected *${name}* to be ${expected}, received ${describe(value)}`)
+}
+
+function invalidValue (name, expected, value) {
+  return argumentError(TypeError, 'ERR_INVALID_ARG_VALUE', `Expected *${name}* to be ${expected}, received ${describe(value)}`)
+}
+
+/** A whole number between two limits, both included. */
+function integer (name, value, { min = 0, max = Number.MAX_SAFE_INTEGER } = {}) {
+  if (typeof value !== 'number') throw invalidType(name, 'a number', value)
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
+    const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `between ${min} and ${max}`
+    throw outOfRange(name, `an integer ${range}`, value)
+  }
+  return value
+}
+
+function boolean (name, value) {
+  if (typeof value !== 'boolean') throw invalidType(name, 'a boolean', value)
+  return value
+}
+
+function string (name, value, { maxLength } = {}) {
+  if (typeof value !== 'string') throw invalidType(name, 'a string', value)
+  if (value.length === 0) throw invalidValue(name, 'a non-empty string', value)
+  if (maxLength !== undefined && value.length > maxLength) throw outOfRange(name, `a string of at most ${maxLength} characters`, value)
+  return value
+}
+
+function func (name, value) {
+  if (typeof value !== 'function') throw invalidType(name, 'a function', value)
+  return value
+}
+
+function oneOf (name, value, allowed) {
+  if (!allowed.includes(value)) throw invalidValue(name, `one of ${allowed.map((item) => JSON.stringify(item)).join(', ')}`, value)
+  return value
+}
+
+/** An AbortSignal of any realm. */
+function abortSignal (name, value) {
+  if (typeof value !== 'object' || value === null || typeof value.aborted !== 'boolean' || typeof value.addEventListener !== 'function') {
+    throw invalidType(name, 'an AbortSignal', value)
+  }
+  return value
+}
+
+/**
+ * A plain options object with known names only. A misspelt option is an error that names the near spelling:
+ * ignored silently, it would leave a limit unset in production.
+ * @param {string} name what the caller calls the object
+ * @param {unknown} value `undefined` counts as no options
+ * @param {readonly string[]} known
+ */
+function options (name, value, known) {
+  if (value === undefined) return {}
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidType(name, 'an object', value)
+  for (const key of Object.keys(value)) {
+    if (known.includes(key)) continue
+    const near = nearest(key, known)
+    throw argumentError(TypeError, 'ERR_INVALID_ARG_VALUE', near === undefined
+      ? `Unknown option "${key}" in *${name}*; known are ${known.map((item) => `"${item}"`).join(', ')}`
+      : `Unknown option "${key}" in *${name}*; did you mean "${near}"?`)
+  }
+  return value
+}
+
+function nearest (word, known) {
+  let best
+  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1
+  for (const candidate of known) {
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase())
+    if (distance < bestDistance) {
+      best = candidate
+      bestDistance = distance
+    }
+  }
+  return best
+}
+
+function editDistance (a, b) {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1))
+    }
+    row = next
+  }
+  return row[b.length]
+}
+
+module.exports = { abortSignal, boolean, func, integer, invalidType, invalidValue, oneOf, options, outOfRange, string }
