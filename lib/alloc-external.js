@@ -1,0 +1,27 @@
+'use strict'
+
+const { constants } = require('node:buffer')
+
+const binding = require('./load.js')
+const { fromNative } = require('./errors.js')
+const { labelKey } = require('./label.js')
+const { enclosingRoute } = require('./route-context.js')
+const { track } = require('./track.js')
+const { integer, options: checkOptions } = require('./validate.js')
+
+function allocExternal (byteLength, options) {
+  integer('byteLength', byteLength, { max: constants.MAX_LENGTH })
+  const { label } = checkOptions('options', options, ['label'])
+  const key = label === undefined ? 0 : labelKey('options.label', label)
+
+  // There is no memory behind an empty Buffer that could be owned.
+  if (byteLength === 0) return track(Buffer.alloc(0), label === undefined ? undefined : { label })
+
+  const route = enclosingRoute()
+  const routeKey = route === undefined ? 0 : route.key()
+  const buffer = fromNative(() => binding.allocExternal(byteLength, key, routeKey))
+  if (route !== undefined && routeKey === 0) route.defer(binding.findView(buffer))
+  return buffer
+}
+
+module.exports = { allocExternal }
