@@ -1,0 +1,196 @@
+'use strict'
+
+const EventEmitter = require('node:events')
+const timers = require('node:timers')
+const { performance } = require('node:perf_hooks')
+const binding = require('../load.js')
+const { OffheapError, fromNative } = require('../errors.js')
+const { pastSnapshots } = require('../heap-snapshot/folder.js')
+const { requestSnapshot } = require('../heap-snapshot/write.js')
+const { memory } = require('../memory.js')
+const { afterMajorCollections } = require('./collections.js')
+const { METRICS, columns } = require('./thresholds.js')
+
+/** Samples memory, and acts when a threshold is crossed; made by start(). See index.d.ts. */
+class Monitor extends EventEmitter {
+  // The thresholds' state is native, under this number (src/trigger/watch.rs); undefined once stopped.
+  #watch
+  #thresholds
+  #snapshot
+  #history = []
+  #historyLength
+  #timer
+  #ignoreCollections = () => {}
+  #signal
+  #onSignal
+  #writing
+  #warned = new Set()
+
+  /** @param {object} settings checked, from start.js */
+  constructor ({ sampleIntervalMs, thresholds, snapshot, signal, historyLength }) {
+    super()
+    this.#thresholds = thresholds
+    this.#snapshot = snapshot
+    this.#historyLength = historyLength
+    this.#watch = fromNative(() => binding.openWatch(
+      thresholds.map(({ rule }) => rule),
+      snapshot.cooldownMs,
+      snapshot.maxPerDay,
+      this.#writesAnything() || signal !== undefined ? pastAttempts(snapshot.directory) : []
+    ))
+    this.#timer = timers.setInterval(() => this.#tick(), sampleIntervalMs)
+    this.#timer.unref()
+    if (thresholds.some(({ metric, kind }) => metric === 'heapUsed' && kind !== 'growth')) {
+      this.#ignoreCollections = afterMajorCollections(() => this.#tick())
+    }
+    if (signal !== undefined) {
+      this.#signal = signal
+      this.#onSignal = () => { this.#write(signal, null) }
+      process.on(signal, this.#onSignal)
+    }
+  }
+
+  /** Takes one reading now, with all that follows from it. */
+  sample () {
+    const reading = { at: new Date().toISOString(), ...memory() }
+    if (this.#watch === undefined) return reading
+    if (this.#history.length >= this.#historyLength) this.#history.shift()
+    this.#history.push(reading)
+    this.#deliver('sample', reading)
+    for (const { position, value, limit } of this.#observe(reading)) this.#trigger(this.#thresholds[position], value, limit, reading)
+    return reading
+  }
+
+  /** The readings of late, oldest first. */
+  history () {
+    return [...this.#history]
+  }
+
+  /** Ends it: no timer, no listener of ours, no signal handler is left, and a snapshot being written is given up. */
+  stop () {
+    if (this.#watch === undefined) return
+    binding.closeWatch(this.#watch)
+    this.#watch = undefined
+    timers.clearInterval(this.#timer)
+    this.#ignoreCollections()
+    if (this.#onSignal !== undefined) process.removeListener(this.#signal, this.#onSignal)
+    this.#writing?.abort()
+  }
+
+  #tick () {
+    try {
+      this.sample()
+    } catch (error) {
+      this.#report(error)
+    }
+  }
+
+  #observe (reading) {
+    // A listener of 'sample' may have stopped us.
+    if (this.#watch === undefined || this.#thresholds.length === 0) return []
+    const { values, bases } = columns(reading)
+    return fromNative(() => binding.observeWatch(this.#watch, performance.now(), values, bases))
+  }
+
+  #trigger ({ metric, kind, threshold, writes }, valueBytes, thresholdBytes, reading) {
+    // A listener of an earlier event of the same sample may have stopped us.
+    if (this.#watch === undefined) return
+    const event = {
+      metric,
+      kind,
+      threshold,
+      thresholdBytes,
+      valueBytes,
+      metricBytes: METRICS[metric].read(reading),
+      at: reading.at,
+      snapshot: writes ? this.#mayWrite() : 'off',
+      reading
+    }
+    const starts = event.snapshot === 'started'
+    this.#deliver('triggered', event)
+    if (starts) this.#write(kind === 'growth' ? `${metric}-growth` : metric, event)
+  }
+
+  #writesAnything () {
+    return this.#thresholds.some(({ writes }) => writes)
+  }
+
+  #mayWrite () {
+    if (this.#writing !== undefined) return 'in-progress'
+    return fromNative(() => binding.checkWatch(this.#watch, performance.now())).refusal ?? 'started'
+  }
+
+  /** Writes a snapshot; whatever comes of it is told in events. */
+  async #write (reason, trigger) {
+    // A signal while one is written asks for what is on its way.
+    if (this.#watch === undefined || this.#writing !== undefined) return
+    const controller = new AbortController()
+    this.#writing = controller
+    // Failed ones count: what stops the thread for seconds is not tried again at once.
+    binding.recordWatch(this.#watch, performance.now())
+    try {
+      // The limits of this Monitor were asked already; cooldownMs here would count the snapshots of others too.
+      const settings = { ...this.#snapshot, cooldownMs: 0, reason, signal: controller.signal, onProgress: (progress) => this.#progress(progress, controller) }
+      const result = await requestSnapshot(settings)
+      this.#writing = undefined
+      if (!controller.signal.aborted) this.#deliver('snapshotWritten', { ...result, trigger })
+    } catch (error) {
+      this.#writing = undefined
+      if (!controller.signal.aborted) this.#report(error)
+    }
+  }
+
+  #progress (progress, { signal }) {
+    if (!signal.aborted && this.listenerCount('snapshotProgress') > 0) this.#deliver('snapshotProgress', progress)
+  }
+
+  /**
+   * Calls the listeners of an event. Not emit(): one that throws would keep the rest from hearing of it, and would
+   * surface as an uncaught exception of a timer, which ends the service.
+   */
+  #deliver (event, value) {
+    for (const listener of this.rawListeners(event)) {
+      try {
+        const result = Reflect.apply(listener, this, [value])
+        if (typeof result?.then === 'function') result.then(undefined, (error) => this.#listenerFailed(event, error))
+      } catch (error) {
+        this.#listenerFailed(event, error)
+      }
+    }
+  }
+
+  #listenerFailed (event, error) {
+    const failure = new OffheapError('ERR_OFFHEAP_LISTENER_FAILED', `A listener of the event '${event}' threw: ${error?.message ?? error}`, error)
+    // Its own error would go to the listener that just failed.
+    if (event === 'error') this.#warn(failure)
+    else this.#report(failure)
+  }
+
+  /** To the listeners of 'error'; where there are none, a warning, once per code. An 'error' of ours ends no service. */
+  #report (error) {
+    if (this.listenerCount('error') > 0) this.#deliver('error', error)
+    else this.#warn(error)
+  }
+
+  #warn (error) {
+    const { code = 'ERR_OFFHEAP_INTERNAL', message } = error
+    if (this.#warned.has(code)) return
+    this.#warned.add(code)
+    const cause = error.cause?.stack
+    process.emitWarning(`offheap: ${message}`, { type: 'OffheapWarning', code, detail: typeof cause === 'string' ? cause : undefined })
+  }
+}
+
+// Missing in contexts of node:vm before Node 24.
+if (typeof Symbol.dispose === 'symbol') {
+  Object.defineProperty(Monitor.prototype, Symbol.dispose, { value: Monitor.prototype.stop, configurable: true, writable: true })
+}
+
+/** Snapshots from before this Monitor, on its clock: a restart does not reset the limits. */
+function pastAttempts (directory) {
+  const offset = performance.now() - Date.now()
+  const now = performance.now()
+  return pastSnapshots(directory).map((time) => Math.min(time + offset, now))
+}
+
+module.exports = { Monitor }

@@ -1,0 +1,48 @@
+'use strict'
+
+const { giveIds } = require('../heap-snapshot/ids.js')
+const { WHERE_AND_HOW, LONGEST_MS, whereAndHow } = require('../heap-snapshot/settings.js')
+const { memory } = require('../memory.js')
+const { boolean, integer, invalidType, invalidValue, options: known } = require('../validate.js')
+const { Monitor } = require('./monitor.js')
+const { checkSignal } = require('./signals.js')
+const { parseThresholds, refuseUnmeasurable } = require('./thresholds.js')
+
+// What a service can bear while nobody watches it: a snapshot in this process stops its thread for seconds.
+const DEFAULTS = { cooldownMs: 30 * 60_000, maxFiles: 5, maxTotalBytes: 4 * 2 ** 30 }
+const MAX_PER_DAY = 6
+
+/** Starts a Monitor; see index.d.ts. */
+function start (options) {
+  const given = known('options', options, ['sampleIntervalMs', 'thresholds', 'snapshot', 'snapshotAt', 'signal', 'historyLength', 'baseline'])
+  const { sampleIntervalMs = 5000, thresholds, snapshot, snapshotAt, signal, historyLength = 720, baseline = false } = given
+
+  integer('options.sampleIntervalMs', sampleIntervalMs, { min: 10, max: LONGEST_MS })
+  integer('options.historyLength', historyLength, { min: 1, max: 100_000 })
+  boolean('options.baseline', baseline)
+  if (signal !== undefined) checkSignal('options.signal', signal)
+  if (snapshot === false && snapshotAt !== undefined) throw invalidValue('options.snapshot', 'left out or an object when *snapshotAt* is given', snapshot)
+  if (snapshot === false && signal !== undefined) throw invalidValue('options.snapshot', 'left out or an object when *signal* is given', snapshot)
+  const writes = snapshot !== undefined && snapshot !== false
+  const parsed = [
+    ...parseThresholds('options.thresholds', thresholds, sampleIntervalMs).map((threshold) => ({ ...threshold, writes })),
+    ...parseThresholds('options.snapshotAt', snapshotAt, sampleIntervalMs).map((threshold) => ({ ...threshold, writes: true }))
+  ]
+  const settings = snapshotOptions(snapshot)
+  refuseUnmeasurable(parsed, memory())
+  if (baseline) giveIds()
+
+  return new Monitor({ sampleIntervalMs, thresholds: parsed, snapshot: settings, signal, historyLength })
+}
+
+function snapshotOptions (value) {
+  if (typeof value !== 'object' && typeof value !== 'boolean' && value !== undefined) {
+    throw invalidType('options.snapshot', 'an object or a boolean', value)
+  }
+  const options = known('options.snapshot', typeof value === 'boolean' ? undefined : value, [...WHERE_AND_HOW, 'maxPerDay'])
+  const { maxPerDay = MAX_PER_DAY } = options
+  integer('options.snapshot.maxPerDay', maxPerDay, { min: 1, max: 100_000 })
+  return { ...whereAndHow('options.snapshot', options, DEFAULTS), maxPerDay }
+}
+
+module.exports = { start }

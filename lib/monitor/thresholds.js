@@ -1,0 +1,114 @@
+'use strict'
+
+// What users write as thresholds, turned into rules for src/trigger, and readings turned into their columns.
+
+const { heapLimitBase } = require('./heap-limit.js')
+const { OffheapError } = require('../errors.js')
+const { bytes, isPercentage, percentage } = require('../bytes.js')
+const { LONGEST_MS } = require('../heap-snapshot/settings.js')
+const { integer, invalidType, invalidValue, options: known, outOfRange } = require('../validate.js')
+
+const processBase = {
+  of: 'the cgroup limit, or the memory of the container or machine where there is none',
+  read: ({ cgroupLimitBytes, containerTotalBytes, machineTotalBytes }) => cgroupLimitBytes ?? containerTotalBytes ?? machineTotalBytes
+}
+
+/** Every metric: how it is read, and what a percentage of it is taken of. The order is the order of the columns. */
+const METRICS = {
+  rss: { read: (memory) => memory.rss, base: processBase },
+  heapUsed: { read: (memory) => memory.heapUsed, base: { of: 'the heap limit', read: (memory) => heapLimitBase(memory.heapLimit) } },
+  external: { read: (memory) => memory.external, base: processBase },
+  arrayBuffers: { read: (memory) => memory.arrayBuffers, base: processBase },
+  trackedExternal: { read: (memory) => memory.trackedExternalBytes, base: processBase },
+  // The working set leaves out file cache that the kernel drops before it kills: usage as such is near its limit in
+  // any container that reads files.
+  cgroup: {
+    read: (memory) => memory.cgroupWorkingSetBytes ?? memory.cgroupUsageBytes,
+    base: { of: 'the cgroup limit', read: (memory) => memory.cgroupLimitBytes }
+  }
+}
+const NAMES = Object.keys(METRICS)
+
+const FOR_SAMPLES = 2
+const COOLDOWN_MS = 60_000
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @param {number} sampleIntervalMs
+ * @returns {{ metric: string, kind: 'absolute' | 'percentage' | 'growth', threshold: unknown, rule: object }[]}
+ */
+function parseThresholds (name, value, sampleIntervalMs) {
+  return Object.entries(known(name, value, NAMES)).flatMap(([metric, wanted]) => {
+    const list = Array.isArray(wanted) ? wanted : [wanted]
+    if (list.length === 0) throw invalidValue(`${name}.${metric}`, 'at least one threshold', wanted)
+    return list.map((threshold, index) => {
+      const path = Array.isArray(wanted) ? `${name}.${metric}[${index}]` : `${name}.${metric}`
+      return { metric, ...parseThreshold(path, threshold, sampleIntervalMs, NAMES.indexOf(metric)) }
+    })
+  })
+}
+
+function parseThreshold (name, threshold, sampleIntervalMs, column) {
+  if (typeof threshold !== 'object' || threshold === null) {
+    if (typeof threshold !== 'number' && typeof threshold !== 'string') {
+      throw invalidType(name, 'a number of bytes, a string such as "512MB" or "80%", or an object', threshold)
+    }
+    return parseThreshold(name, { above: threshold }, sampleIntervalMs, column)
+  }
+  const options = known(name, threshold, ['above', 'growth', 'overMs', 'forSamples', 'rearmBelow', 'cooldownMs'])
+  const { above, growth, overMs, forSamples = FOR_SAMPLES, rearmBelow, cooldownMs = COOLDOWN_MS } = options
+  const common = {
+    column,
+    forSamples: integer(`${name}.forSamples`, forSamples, { min: 1, max: 1000 }),
+    cooldownMs: integer(`${name}.cooldownMs`, cooldownMs, { max: LONGEST_MS })
+  }
+  if ((above === undefined) === (growth === undefined)) throw invalidValue(name, 'an object with either *above* or *growth*', threshold)
+  if (growth === undefined) {
+    if (overMs !== undefined) throw invalidValue(`${name}.overMs`, 'left out: it goes with *growth*', overMs)
+    const kind = isPercentage(above) ? 'percentage' : 'absolute'
+    const read = kind === 'percentage' ? percentage : bytes
+    const limit = read(`${name}.above`, above)
+    const rule = { ...common, [kind === 'percentage' ? 'percent' : 'bytes']: limit, rearmBelow: rearmLevel(name, rearmBelow, limit, read) }
+    return { kind, threshold: above, rule }
+  }
+  integer(`${name}.overMs`, overMs, { min: 1, max: LONGEST_MS })
+  // Over less than two samples there is no floor to measure from.
+  if (overMs < 2 * sampleIntervalMs) throw outOfRange(`${name}.overMs`, `at least twice *sampleIntervalMs* (${sampleIntervalMs})`, overMs)
+  const growthBytes = bytes(`${name}.growth`, growth)
+  const rule = { ...common, growthBytes, overMs, rearmBelow: rearmLevel(name, rearmBelow, growthBytes, bytes) }
+  return { kind: 'growth', threshold: { growth, overMs }, rule }
+}
+
+function rearmLevel (name, value, limit, read) {
+  if (value === undefined) return undefined
+  const level = read(`${name}.rearmBelow`, value)
+  if (level > limit) throw outOfRange(`${name}.rearmBelow`, 'at most the threshold itself', value)
+  return level
+}
+
+/** A reading as columns; NaN where there is no figure. */
+function columns (memory) {
+  const metrics = Object.values(METRICS)
+  return {
+    values: metrics.map(({ read }) => read(memory) ?? NaN),
+    bases: metrics.map(({ base }) => base.read(memory) ?? NaN)
+  }
+}
+
+/** Refuses thresholds that could never fire, because what they compare is not measured here. */
+function refuseUnmeasurable (thresholds, memory) {
+  for (const { metric, kind, threshold } of thresholds) {
+    const { read, base } = METRICS[metric]
+    // null >= 0 is true.
+    if (!((read(memory) ?? NaN) >= 0)) {
+      throw new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE', `The threshold ${metric} cannot work: ${metric} cannot be measured here; leave it out`)
+    }
+    if (kind === 'percentage' && !((base.read(memory) ?? NaN) > 0)) {
+      throw new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE',
+        `The threshold ${metric}: ${JSON.stringify(threshold)} cannot work: ${base.of} cannot be measured here; give it in bytes or leave it out`)
+    }
+  }
+}
+
+module.exports = { METRICS, columns, parseThresholds, refuseUnmeasurable }

@@ -1,0 +1,176 @@
+//! Growth of a figure over a stretch of time, measured between floors.
+//!
+//! Knows: the samples of one metric, back to one and a half stretches ago.
+//! Must never know: thresholds; it only measures.
+//! Cannot see: growth slower than its stretch, and anything before one full stretch has passed.
+//!
+//! A heap that is collected looks like a saw: it climbs and falls again, and the difference between two samples, or
+//! between a sample and the lowest one, says more about the phase of the saw than about a leak. What a leak moves is
+//! the floor. So growth is the *floor now* minus the *floor one stretch ago*, where the floor at a time is the lowest
+//! sample in the half stretch up to it:
+//!
+//! ```text
+//!                                                 /|  /|
+//!                       /|  /|              /|  /  | / |
+//!   /|  /|  /|  /|    /  | / |  /|  /|    /  | /   |/
+//!  / | / | / | / |  /    |/  |/  | / |  /    |/         ┐
+//! /  |/  |/  |/  |/                |/  |/                │ growth
+//! ──────────────┐                                       ┘
+//!     ├─ half ─┤├──────── one stretch (over_ms) ────────┤
+//!                                              ├─ half ─┤
+//!   floor one stretch ago                      floor now
+//! ```
+//!
+//! - Steady growth of r bytes/ms measures r × `over_ms`: both floors lag by the same half stretch.
+//! - A saw whose teeth are shorter than half a stretch measures 0, however tall they are.
+//! - A step that stays measures in full, half a stretch after it happened.
+//! - Until one and a half stretches have been seen it may measure too little, never too much.
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+
+/// Samples are kept as the lowest of this many slices of time at most, so that a stretch of a day
+/// sampled every second costs a few kilobytes and not megabytes.
+const MAX_SLICES: usize = 512;
+
+/// The samples behind one growth threshold.
+#[derive(Debug, Clone)]
+pub struct Growth {
+    over_ms: f64,
+    /// Start of a slice of time, and the lowest sample in it; oldest first.
+    slices: VecDeque<(f64, f64)>,
+}
+
+impl Growth {
+    /// Measures growth over `over_ms`.
+    pub fn new(over_ms: f64) -> Self {
+        Growth {
+            over_ms,
+            slices: VecDeque::new(),
+        }
+    }
+
+    /// Takes a sample and says by how much the floor rose over the last stretch; negative when it fell.
+    /// `None` until one full stretch has been seen.
+    pub fn add(&mut self, now_ms: f64, value: f64) -> Option<f64> {
+        let slice_ms = self.over_ms * 1.5 / MAX_SLICES as f64;
+        match self.slices.back_mut() {
+            Some((start, lowest)) if now_ms - *start < slice_ms => *lowest = lowest.min(value),
+            _ => self.slices.push_back((now_ms, value)),
+        }
+        let ago_ms = now_ms - self.over_ms;
+        // One sample older than the oldest floor stays: after a gap in the samples it is the floor.
+        while self.slices.len() > 1 && self.slices[1].0 <= ago_ms - self.over_ms / 2.0 {
+            self.slices.pop_front();
+        }
+        Some(self.floor(now_ms)? - self.floor(ago_ms)?)
+    }
+
+    /// The lowest sample in the half stretch up to `at_ms`, or the newest one before it where there is none.
+    fn floor(&self, at_ms: f64) -> Option<f64> {
+        let from_ms = at_ms - self.over_ms / 2.0;
+        let mut newest_before = None;
+        let mut lowest: Option<f64> = None;
+        for &(start, value) in &self.slices {
+            if start > at_ms {
+                break;
+            }
+            if start > from_ms {
+                lowest = Some(lowest.map_or(value, |known| known.min(value)));
+            } else {
+                newest_before = Some(value);
+            }
+        }
+        lowest.or(newest_before)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a growth over 60 s measures at the last of these samples, taken every 5 s.
+    fn every_five_seconds(values: &[f64]) -> Option<f64> {
+        let mut growth = Growth::new(60_000.0);
+        let mut last = None;
+        for (index, &value) in values.iter().enumerate() {
+            last = growth.add(index as f64 * 5_000.0, value);
+        }
+        last
+    }
+
+    #[test]
+    fn growth_is_measured_between_floors() {
+        let saw: Vec<f64> = (0..60)
+            .map(|i| 100.0 + 50.0 * f64::from(i % 4) / 3.0)
+            .collect();
+        let rising_saw: Vec<f64> = (0..60)
+            .map(|i| 100.0 + 12.0 * f64::from(i / 4) + 50.0 * f64::from(i % 4) / 3.0)
+            .collect();
+        let cases: Vec<(&str, Vec<f64>, Option<f64>)> = vec![
+            ("less than one stretch is not measured", vec![1.0; 12], None),
+            ("a flat line", vec![7.0; 13], Some(0.0)),
+            (
+                "steady growth measures what it gained in one stretch",
+                (0..40).map(|i| 1000.0 + 10.0 * f64::from(i)).collect(),
+                Some(120.0),
+            ),
+            (
+                "steady decline is negative",
+                (0..40).map(|i| 1000.0 - 10.0 * f64::from(i)).collect(),
+                Some(-120.0),
+            ),
+            ("a saw with teeth of 20 s and 50 tall", saw, Some(0.0)),
+            (
+                "the same saw on a floor that rises 12 every 20 s",
+                rising_saw,
+                Some(36.0),
+            ),
+            (
+                "a single peak",
+                [vec![10.0; 20], vec![90.0]].concat(),
+                Some(0.0),
+            ),
+            (
+                "a step that has stayed for 25 s is not the floor yet",
+                [vec![10.0; 20], vec![90.0; 5]].concat(),
+                Some(0.0),
+            ),
+            (
+                "a step that has stayed for half a stretch",
+                [vec![10.0; 20], vec![90.0; 6]].concat(),
+                Some(80.0),
+            ),
+            (
+                "a step of more than a stretch and a half ago is history",
+                [vec![10.0; 5], vec![90.0; 19]].concat(),
+                Some(0.0),
+            ),
+        ];
+        for (case, values, expected) in cases {
+            assert_eq!(every_five_seconds(&values), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn after_a_gap_the_newest_sample_before_it_is_the_floor() {
+        let mut growth = Growth::new(60_000.0);
+        assert_eq!(growth.add(0.0, 10.0), None);
+        assert_eq!(growth.add(5_000.0, 20.0), None);
+        assert_eq!(growth.add(600_000.0, 50.0), Some(30.0));
+    }
+
+    #[test]
+    fn a_day_sampled_every_second_stays_small_and_right() {
+        let day_ms = 86_400_000.0;
+        let mut growth = Growth::new(day_ms);
+        let mut last = None;
+        for second in 0..(2 * 86_400) {
+            last = growth.add(f64::from(second) * 1000.0, f64::from(second));
+        }
+        assert!(growth.slices.len() <= MAX_SLICES + 2);
+        let gained = last.expect("more than a day was seen");
+        // One slice of time is 1/341 of a day.
+        assert!((gained - 86_400.0).abs() <= 86_400.0 / 341.0, "{gained}");
+    }
+}
