@@ -1,0 +1,78 @@
+'use strict'
+
+const test = require('node:test')
+const assert = require('node:assert')
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+const { countClass } = require('./fixtures/snapshots.js')
+const { root, runFixture } = require('./helpers/node.js')
+const { support } = require('../..')
+
+const { available, reason } = support().probe
+const skip = available ? false : `no probe here: ${reason}`
+const major = Number(process.versions.node.split('.')[0])
+
+/** A probe and a snapshot under these flags; the service ends as it would have without us. */
+async function works (t, { flags = [], env, args = [], cwd } = {}) {
+  const directory = folder(t)
+  const result = await runFixture('flags.js', [directory, ...args], { flags, env, cwd, timeoutMs: 120_000 })
+  assert.deepStrictEqual([result.code, result.signal], [0, null], result.stderr)
+  assert.strictEqual(result.said.code, undefined, result.said.message)
+  assert.deepStrictEqual([result.said.value, result.said.mode], [321, 0o600])
+  assert.strictEqual(countClass(fs.readFileSync(path.join(directory, 'a.partial')), 'KeptByTheService'), 321)
+  return result
+}
+
+function folder (t) {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'offheap-probe-'))
+  t.after(() => fs.rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+for (const flags of [['--single-threaded'], ['--jitless'], ['--v8-pool-size=1'], ['--v8-pool-size=0'], ['--expose-gc']]) {
+  test(`works with ${flags.join(' ')}`, { skip }, async (t) => { await works(t, { flags }) })
+}
+
+test('works near the heap limit', { skip }, async (t) => {
+  // At 55 MB of the 64 Node 20 sometimes gives up by itself ("Ineffective mark-compacts"), probe or not.
+  const { said } = await works(t, { flags: ['--max-old-space-size=64'], args: [String(50 * 2 ** 20)] })
+  assert.ok(said.ballast > 1000)
+})
+
+test('works with a debugger port open', { skip }, async (t) => {
+  await works(t, { flags: ['--inspect=127.0.0.1:0'] })
+})
+
+test('works under --cpu-prof, and the service writes its one profile', { skip }, async (t) => {
+  const cwd = folder(t)
+  await works(t, { flags: ['--cpu-prof', `--cpu-prof-dir=${cwd}`], cwd })
+  assert.strictEqual(fs.readdirSync(cwd).filter((name) => name.endsWith('.cpuprofile')).length, 1)
+})
+
+test('works under --heap-prof, and the service writes its one profile', { skip }, async (t) => {
+  const cwd = folder(t)
+  await works(t, { flags: ['--heap-prof', `--heap-prof-dir=${cwd}`], cwd })
+  assert.strictEqual(fs.readdirSync(cwd).filter((name) => name.endsWith('.heapprofile')).length, 1)
+})
+
+test('works under NODE_V8_COVERAGE, and the service writes its one report', { skip }, async (t) => {
+  const coverage = folder(t)
+  await works(t, { env: { NODE_V8_COVERAGE: coverage } })
+  assert.strictEqual(fs.readdirSync(coverage).length, 1)
+})
+
+test('works under --permission --allow-addons, without a grant to write', { skip: skip || (major < 22 ? '--permission is experimental on Node 20' : false) }, async (t) => {
+  const directory = folder(t)
+  const result = await runFixture('flags.js', [directory], { flags: ['--permission', '--allow-addons', `--allow-fs-read=${root}`, `--allow-fs-read=${directory}`] })
+  assert.deepStrictEqual([result.code, result.signal], [0, null], result.stderr)
+  assert.strictEqual(result.said.code, undefined, result.said.message)
+  assert.deepStrictEqual([result.said.value, result.said.mode], [321, 0o600])
+})
+
+test('works in a process that closed its standard descriptors', { skip }, async (t) => {
+  const directory = folder(t)
+  const result = await runFixture('closed-descriptors.js', [directory])
+  assert.deepStrictEqual([result.code, result.signal], [0, null], result.stderr)
+  assert.deepStrictEqual(JSON.parse(fs.readFileSync(path.join(directory, 'said.json'), 'utf8')), { value: 42 })
+})

@@ -1,0 +1,62 @@
+'use strict'
+
+const test = require('node:test')
+const assert = require('node:assert')
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+const { countClass } = require('./fixtures/snapshots.js')
+const { runFixture } = require('./helpers/node.js')
+const { support } = require('../..')
+
+const { available, reason } = support().probe
+const skip = available ? false : `no probe here: ${reason}`
+
+function folder (t) {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'offheap-probe-'))
+  t.after(() => fs.rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+async function run (t, scenario) {
+  const { code, signal, stderr, said } = await runFixture('integration.js', [scenario, folder(t)])
+  assert.deepStrictEqual([code, signal], [0, null], stderr)
+  assert.strictEqual(said.error, undefined)
+  return said
+}
+
+test('writeHeapSnapshot() uses the probe unless told otherwise, and its file is whole in every mode', { skip }, async (t) => {
+  const { said, others, kept } = await run(t, 'modes')
+  const probe = { mode: 'probe', attempts: 1, hasPeak: true, scratch: 'memory', comparableIds: false, count: kept }
+  assert.deepStrictEqual(said, {
+    '{}': probe,
+    '{"mode":"probe"}': probe,
+    '{"mode":"probe","gzip":true}': { ...probe, count: null },
+    '{"scratch":"disk"}': { ...probe, scratch: 'disk' },
+    '{"mode":"in-process"}': { mode: 'in-process', attempts: 1, hasPeak: false, scratch: null, comparableIds: true, count: kept }
+  })
+  assert.deepStrictEqual(others, [])
+})
+
+test('where there is no probe it stops the process only with fallback: true', { skip }, async (t) => {
+  const unsupported = 'ERR_OFFHEAP_UNSUPPORTED_PLATFORM'
+  assert.deepStrictEqual(await run(t, 'fallback'), { refused: unsupported, forced: unsupported, mode: 'in-process' })
+})
+
+test('with a baseline, snapshots of two children number the same objects alike', { skip }, async (t) => {
+  assert.deepStrictEqual(await run(t, 'ids'), { withoutBaseline: [false, false], withBaseline: [true, true], same: true, kept: 246 })
+})
+
+test('a threshold of the Monitor writes its snapshot through the probe', { skip }, async (t) => {
+  assert.deepStrictEqual(await run(t, 'threshold'), { mode: 'probe', metric: 'heapUsed', count: 246 })
+})
+
+test('a service that leaks until it dies of its own OOM leaves a whole snapshot behind', { skip }, async (t) => {
+  const directory = folder(t)
+  const { signal, stdout, stderr } = await runFixture('integration.js', ['nearTheLimit', directory], { flags: ['--max-old-space-size=96'], timeoutMs: 150_000 })
+  assert.strictEqual(signal, 'SIGABRT', stdout)
+  assert.match(stderr, /heap out of memory/)
+  const files = fs.readdirSync(directory)
+  assert.strictEqual(files.length, 1, `${files} ${stdout}`)
+  assert.strictEqual(countClass(fs.readFileSync(path.join(directory, files[0])), 'KeptByTheService'), 246)
+})

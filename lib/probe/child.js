@@ -1,0 +1,81 @@
+'use strict'
+
+// What runs in the probe's child, and only there: one synchronous call, its result into the pipe, the end.
+// Everything that the child changes is its own copy; the service's process object stays as it is.
+
+const { isNativeError } = require('node:util/types')
+const v8 = require('node:v8')
+const binding = require('../load.js')
+
+/**
+ * The function that is called in the child.
+ * @param {() => unknown} work
+ */
+function inChild (work) {
+  // The service's exit handlers must not run a second time here, with the service still alive.
+  process.exit = process.reallyExit = process.abort = () => binding.probeChildExitCalled()
+  // Node keeps the number that it started with, and that is the service's.
+  Object.defineProperty(process, 'pid', { value: binding.probeChildPid(), configurable: true, enumerable: true })
+  let value
+  try {
+    value = work()
+  } catch (error) {
+    sayThrown(error)
+    binding.probeChildDone()
+    return
+  }
+  if (isThenable(value)) {
+    refuse('The function returned a promise, but nothing asynchronous runs in the probe\'s child: return the value itself')
+  } else {
+    sayValue(value)
+  }
+  binding.probeChildDone()
+}
+
+function isThenable (value) {
+  return (typeof value === 'object' || typeof value === 'function') && value !== null && typeof value.then === 'function'
+}
+
+function sayValue (value) {
+  let bytes
+  try {
+    bytes = v8.serialize(value)
+  } catch (error) {
+    refuse(`The function's result cannot be sent from the probe's child: ${error.message}`)
+    return
+  }
+  binding.probeChildSay('value', bytes)
+}
+
+function refuse (reason) {
+  binding.probeChildSay('refused', Buffer.from(reason))
+}
+
+/**
+ * An error is described, not cloned: it is made anew in the caller's realm (where `instanceof` holds), with its own
+ * properties, of which `code` is worth most. Anything else that was thrown is cloned as it is.
+ */
+function sayThrown (thrown) {
+  let message
+  if (isNativeError(thrown)) {
+    const properties = {}
+    for (const [key, value] of Object.entries(thrown)) {
+      if (isCloneable(value)) properties[key] = value
+    }
+    message = { error: { name: String(thrown.name), message: String(thrown.message), stack: String(thrown.stack), properties } }
+  } else {
+    message = isCloneable(thrown) ? { value: thrown } : { value: String(thrown) }
+  }
+  binding.probeChildSay('thrown', v8.serialize(message))
+}
+
+function isCloneable (value) {
+  try {
+    v8.serialize(value)
+    return true
+  } catch {
+    return false
+  }
+}
+
+module.exports = { inChild }

@@ -1,0 +1,177 @@
+'use strict'
+
+// One probe: prepare, fork, watch, try again where that can help. Everything slow happens on a native thread; the
+// JavaScript thread stands still only inside probeFork().
+
+const os = require('node:os')
+const { getSystemErrorName } = require('node:util')
+const { setTimeout: sleep } = require('node:timers/promises')
+const { OffheapError, fromNative } = require('../errors.js')
+const binding = require('../load.js')
+const { inChild } = require('./child.js')
+const { unsupportedReason } = require('./supported.js')
+
+/** Most children succeed at once; 57 of 57 did in the prototype. Five in a row that fail have a cause that will last. */
+const maxAttempts = 5
+/** How many children may crash. */
+const maxCrashes = 3
+/** What V8 and the processor end a process with. Not SIGKILL: that is most often the kernel, out of memory. */
+const crashSignals = new Set(['SIGSEGV', 'SIGBUS', 'SIGILL', 'SIGTRAP', 'SIGABRT'].map((name) => os.constants.signals[name]))
+/** How long the service stands still waiting for V8's helper threads, at most, each time. */
+const quiesceLimitMs = 3
+/** How often it is tried to find them idle, before forking although they are not. */
+const maxBusy = 40
+
+/**
+ * @param {object} options
+ * @param {() => unknown} options.work what the child does; synchronous
+ * @param {string} [options.output] the file that `work` writes through the binding
+ * @param {number} options.timeoutMs all attempts together
+ * @param {AbortSignal} [options.signal]
+ * @param {(progress: { byteLength: number }) => void} [options.onProgress]
+ * @param {(fork: { pid: number, pauseMs: number }) => void} [options.onFork] each attempt has begun
+ * @param {number} [options.expectedBytes] what the child will need in memory; without it nothing is checked
+ * @param {'memory' | 'disk' | 'auto'} [options.scratch] where that memory comes from (default: `'memory'`)
+ * @param {boolean} [options.leaveOut] whether the contents of large Buffers may be missing in the child; if it touches
+ *   them nevertheless, another child gets them
+ * @param {number} [options.minFreeDiskBytes] the output's disk must keep this many bytes free
+ * @returns {Promise<{ value?: Buffer, thrown?: Buffer, byteLength: number | null, pauseMs: number, forkMs: number, attempts: number, scratch: 'memory' | 'disk', leftOutBytes: number, childPeakRssBytes: number | null, childAnonymousGrowthBytes: number | null, durationMs: number }>}
+ */
+async function run (options) {
+  const reason = unsupportedReason()
+  if (reason !== null) throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM', `The probe is not available: ${reason}`)
+  const { signal } = options
+  if (signal?.aborted) throw aborted(signal)
+
+  const start = performance.now()
+  const events = new Events(options.onProgress)
+  const id = fromNative(() => binding.probeStart({
+    output: options.output,
+    poolSize: poolSize(),
+    expectedBytes: options.expectedBytes,
+    scratch: options.scratch ?? 'memory',
+    leaveOut: options.leaveOut ?? false,
+    minFreeDiskBytes: options.minFreeDiskBytes ?? 0
+  }, (event) => events.take(event)))
+
+  let isAborted = false
+  const onAbort = () => {
+    isAborted = true
+    binding.probeStop(id)
+  }
+  // process.exit() does not wait for anybody: the child is killed and its file removed before.
+  const onExit = () => binding.probeAbandon(id)
+  signal?.addEventListener('abort', onAbort, { once: true })
+  process.on('exit', onExit)
+  try {
+    let pauseMs = 0
+    for (let attempts = 1; ; attempts++) {
+      const { scratch } = await events.next('prepared')
+      const timeLeftMs = options.timeoutMs - (performance.now() - start)
+      const fork = await forkWhenQuiet(id, options.work, timeLeftMs, () => isAborted)
+      if (isAborted) throw aborted(signal)
+      pauseMs = Math.max(pauseMs, fork.pauseMs)
+      options.onFork?.(fork)
+      const ended = await events.next('ended')
+      if (isAborted) throw aborted(signal)
+      if (ended.code === undefined) {
+        return {
+          value: ended.value,
+          thrown: ended.thrown,
+          byteLength: ended.byteLength ?? null,
+          pauseMs,
+          forkMs: fork.forkMs,
+          attempts,
+          scratch,
+          leftOutBytes: fork.leftOutBytes,
+          childPeakRssBytes: ended.peakRssBytes ?? null,
+          childAnonymousGrowthBytes: ended.anonymousGrowthBytes ?? null,
+          durationMs: performance.now() - start
+        }
+      }
+      // A helper thread that was at work may have left anything half done, and a mapping that was made at the wrong moment
+      // may be missing: so a crash is worth another attempt, but not for ever, because it may be the function's own.
+      const crashed = ended.code === 'ERR_OFFHEAP_PROBE_CRASHED' && crashSignals.has(ended.signal) && attempts < maxCrashes
+      const again = ended.code === 'ERR_OFFHEAP_PROBE_DEADLOCK' || crashed
+      if (!again || attempts === maxAttempts) {
+        const error = failureOf(ended)
+        error.attempts = attempts
+        throw error
+      }
+      binding.probeAgain(id)
+    }
+  } finally {
+    process.off('exit', onExit)
+    signal?.removeEventListener('abort', onAbort)
+    binding.probeClose(id)
+    // Only now can the next probe start.
+    await events.closed
+  }
+}
+
+/** Forks when V8's helper threads are idle; after many looks, although they are not. */
+async function forkWhenQuiet (id, work, timeLeftMs, isAborted) {
+  const timeoutMs = Math.max(1, timeLeftMs)
+  for (let busy = 0; !isAborted(); busy++) {
+    const fork = fromNative(() => binding.probeFork(id, quiesceLimitMs, busy >= maxBusy, timeoutMs, () => inChild(work)))
+    if (fork !== null) return fork
+    await sleep(Math.min(25, 1 + busy))
+  }
+  return null
+}
+
+/** The native thread's events, as promises. */
+class Events {
+  #queue = []
+  #waiting = null
+  #onProgress
+  #close
+
+  constructor (onProgress) {
+    this.#onProgress = onProgress
+    this.closed = new Promise((resolve) => { this.#close = resolve })
+  }
+
+  take (event) {
+    if (event.kind === 'progress') {
+      this.#onProgress?.({ byteLength: event.byteLength })
+      return
+    }
+    if (event.kind === 'closed') return this.#close()
+    this.#queue.push(event)
+    this.#waiting?.()
+  }
+
+  async next (kind) {
+    while (this.#queue.length === 0) {
+      await new Promise((resolve) => { this.#waiting = resolve })
+    }
+    const event = this.#queue.shift()
+    if (event.kind === 'failed') throw failureOf(event)
+    if (event.kind !== kind) throw new OffheapError('ERR_OFFHEAP_INTERNAL', `Internal error in offheap, please report it: expected ${kind}, got ${event.kind}`)
+    return event
+  }
+}
+
+/** The error for what the native thread says; its cause is like Node's own where a file is to blame. */
+function failureOf ({ code, message, errno }) {
+  if (errno === undefined) return new OffheapError(code, message)
+  const cause = Object.assign(new Error(message), { errno: -errno, code: getSystemErrorName(-errno), syscall: 'write' })
+  return new OffheapError(code, message, cause)
+}
+
+function aborted (signal) {
+  return new OffheapError('ERR_OFFHEAP_ABORTED', 'The operation was aborted', signal.reason)
+}
+
+/** V8's helper threads carry no name on Node 20 and 22, but their number is known: --v8-pool-size, 4 if not given. */
+function poolSize () {
+  const given = [...(process.env.NODE_OPTIONS ?? '').split(' '), ...process.execArgv]
+    .map((argument) => /^--v8-pool-size=(-?\d+)$/.exec(argument)?.[1])
+    .filter((value) => value !== undefined)
+    .pop()
+  const size = given === undefined ? 4 : Number(given)
+  return size > 0 ? size : Math.max(1, os.availableParallelism() - 1)
+}
+
+module.exports = { run }

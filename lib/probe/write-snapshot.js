@@ -1,0 +1,112 @@
+'use strict'
+
+// A heap snapshot, written by the probe's child.
+
+const v8 = require('node:v8')
+const zlib = require('node:zlib')
+const { OffheapError } = require('../errors.js')
+const binding = require('../load.js')
+const { asThrown } = require('./thrown.js')
+const { expectedBytes, learn, smallObjects } = require('./estimate.js')
+const { run } = require('./run.js')
+
+/** One member of a gzip file: a deflate stream of its own, so that each can be made synchronously. */
+const gzipMemberBytes = 1 << 20
+
+/**
+ * Writes a heap snapshot of this thread's isolate to a file that does not exist yet. The file appears under its name
+ * only when it is complete and on the disk; its mode is 0600.
+ * @param {object} job
+ * @param {string} job.temporaryPath
+ * @param {boolean} [job.gzip]
+ * @param {'auto' | 'memory' | 'disk'} [job.scratch] where the child's working memory comes from
+ * @param {number} [job.timeoutMs]
+ * @param {AbortSignal} [job.signal]
+ * @param {(progress: { phase: 'generate' | 'serialize', byteLength: number }) => void} [job.onProgress] `byteLength`: of the file
+ * @param {number} [job.minFreeDiskBytes] the disk keeps at least this much free, or the child is ended
+ * @returns {Promise<{ mode: 'probe', byteLength: number, contentBytes: number, pauseMs: number, attempts: number, scratch: 'memory' | 'disk', childPeakRssBytes: number | null, childAnonymousGrowthBytes: number | null, durationMs: number }>}
+ */
+async function writeSnapshotInProbe ({ temporaryPath, gzip = false, scratch = 'auto', timeoutMs = 600_000, signal, onProgress, minFreeDiskBytes }) {
+  const smallObjectsBytes = smallObjects()
+  const { thrown, value, forkMs, ...result } = await run({
+    work: () => writeSnapshot(gzip ? new GzipOutput() : new Output()),
+    output: temporaryPath,
+    scratch,
+    // A snapshot has their sizes, never their contents.
+    leaveOut: true,
+    expectedBytes: expectedBytes(smallObjectsBytes),
+    timeoutMs,
+    signal,
+    onFork: () => onProgress?.({ phase: 'generate', byteLength: 0 }),
+    onProgress: ({ byteLength }) => onProgress?.({ phase: 'serialize', byteLength }),
+    minFreeDiskBytes
+  })
+  if (thrown !== undefined) {
+    throw new OffheapError('ERR_OFFHEAP_PROBE_CRASHED', 'The snapshot failed in the probe\'s child', asThrown(thrown))
+  }
+  if (result.scratch === 'memory') learn(smallObjectsBytes, result.childAnonymousGrowthBytes)
+  return { mode: 'probe', contentBytes: v8.deserialize(value), ...result }
+}
+
+/**
+ * In the child. `v8.writeHeapSnapshot(path)` would do as well, but swallows a full disk on some lines, wants a path
+ * (and with --permission a grant for it), and cannot compress. Reading the stream's handle pushes every piece at once.
+ * @returns {number} the size of the snapshot before compression
+ */
+function writeSnapshot (sink) {
+  const stream = v8.getHeapSnapshot()
+  let isComplete = false
+  stream.push = (piece) => {
+    if (piece === null) isComplete = true
+    else sink.write(piece)
+    return true
+  }
+  // After the end Node asks for more with read(0), and that would write the whole snapshot a second time.
+  const { _read } = stream
+  stream._read = () => {}
+  _read.call(stream)
+  if (!isComplete) throw new Error('V8 stopped before the end of the snapshot')
+  return sink.end()
+}
+
+class Output {
+  #contentBytes = 0
+
+  write (piece) {
+    this.#contentBytes += piece.length
+    binding.probeChildOutput(piece)
+  }
+
+  end () {
+    binding.probeChildOutputDone()
+    return this.#contentBytes
+  }
+}
+
+/** Compresses without streams, which would need the event loop. Level 1: the child has a heap to write, not a record to set. */
+class GzipOutput {
+  #contentBytes = 0
+  #pieces = []
+  #pendingBytes = 0
+
+  write (piece) {
+    this.#contentBytes += piece.length
+    this.#pendingBytes += piece.length
+    this.#pieces.push(piece)
+    if (this.#pendingBytes >= gzipMemberBytes) this.#flush()
+  }
+
+  end () {
+    if (this.#pendingBytes > 0) this.#flush()
+    binding.probeChildOutputDone()
+    return this.#contentBytes
+  }
+
+  #flush () {
+    binding.probeChildOutput(zlib.gzipSync(Buffer.concat(this.#pieces), { level: 1 }))
+    this.#pieces = []
+    this.#pendingBytes = 0
+  }
+}
+
+module.exports = { writeSnapshotInProbe }

@@ -1,0 +1,256 @@
+//! Turns a freshly forked process into a probe child, in the order in which each step becomes necessary. `[unsafe]`
+//!
+//! Duties of this file: run only in the child, on its only thread; change nothing that the parent shares (files,
+//! signals, memory); never return to the parent's program: every way out is `_exit`.
+//! Must never know: V8, or what work will be done.
+//! Cannot see: descriptors that were opened with the same number by a library that remembers them by other means.
+
+use std::ffi::c_int;
+use std::os::fd::RawFd;
+use std::sync::atomic::Ordering;
+
+use super::frame::Kind;
+use super::left_out;
+use super::maps::Range;
+use super::scratch;
+use super::stand_ins::{self, EXIT_BUG, EXIT_SETUP};
+use super::ScratchSlots;
+
+/// One slot, and what goes into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotWrite {
+    /// A pointer-aligned address inside a loaded image.
+    pub addr: usize,
+    /// The function that is called through it from now on.
+    pub value: usize,
+}
+
+/// Working memory on disk.
+#[derive(Debug)]
+pub struct Scratch {
+    /// A nameless file.
+    pub file: RawFd,
+    /// How large it may become.
+    pub region_bytes: usize,
+    /// The slots of the `malloc` family, and the C library's own functions.
+    pub slots: &'static ScratchSlots,
+}
+
+/// What the child needs, all of it made before the fork.
+#[derive(Debug)]
+pub struct Setup {
+    /// Where the child reports.
+    pub result: RawFd,
+    /// What the child prints goes here instead of into the service's logs.
+    pub prints: RawFd,
+    /// `/dev/null`, opened for reading and writing.
+    pub nothing: RawFd,
+    /// Further descriptors to keep: the output file.
+    pub keep: Vec<RawFd>,
+    /// The slots to write.
+    pub slots: Vec<SlotWrite>,
+    /// Where the child's working memory lies, if not in anonymous memory.
+    pub scratch: Option<Scratch>,
+    /// The slots of the `malloc` family, where memory may be left out of the fork.
+    pub malloc_slots: Option<&'static ScratchSlots>,
+    /// The process that forked.
+    pub parent_pid: i32,
+    /// After this many seconds the child ends on its own, should the parent have forgotten it.
+    pub alarm_seconds: u32,
+    /// The size of a page.
+    pub page: usize,
+}
+
+/// The child's hold on itself: when this goes away in any other way than [`Child::end`], the child ends, so that no
+/// error and no panic can lead back into the service's program.
+#[derive(Debug)]
+pub struct Child(());
+
+impl Child {
+    /// Everything was said; ends the child.
+    pub fn end(self) -> ! {
+        stand_ins::end(0)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        stand_ins::end(EXIT_BUG);
+    }
+}
+
+/// Makes this process a probe child. Signals are still blocked when it starts.
+///
+/// `left_out`: what the fork did not copy.
+pub fn set_up(setup: &Setup, left_out: Vec<Range>) -> Child {
+    let child = Child(());
+    stand_ins::RESULT_FD.store(setup.result, Ordering::Relaxed);
+
+    // Before anything else: from here on, a lock that another thread held ends the child instead of hanging it.
+    write_slots(&setup.slots, setup.page);
+    if let Some(scratch) = &setup.scratch {
+        if !scratch::start(scratch.file, scratch.region_bytes, scratch.slots.originals) {
+            give_up("the scratch file could not be mapped (RLIMIT_AS, RLIMIT_FSIZE?)");
+        }
+        write_slots(&scratch.slots.slots, setup.page);
+    }
+    die_with_parent(setup.parent_pid);
+    be_the_first_to_go();
+    reset_signals();
+    let_go_of_descriptors(setup);
+    if let Some(slots) = setup.malloc_slots.filter(|_| !left_out.is_empty()) {
+        left_out::start(left_out.leak(), slots.originals);
+        if setup.scratch.is_none() {
+            write_slots(&slots.free_slots, setup.page);
+        }
+    }
+
+    // SAFETY: one integer, no memory — alarm(2). The reaper kills a late child long before.
+    unsafe { libc::alarm(setup.alarm_seconds) };
+    child
+}
+
+/// Why the child cannot go on; ends it.
+fn give_up(what: &str) -> ! {
+    stand_ins::say(Kind::SetupFailed, what.as_bytes());
+    stand_ins::end(EXIT_SETUP)
+}
+
+fn write_slots(slots: &[SlotWrite], page_size: usize) {
+    for slot in slots {
+        let page = slot.addr & !(page_size - 1);
+        // The slots lie in RELRO, read-only since the image was loaded. They stay writable: the child is short-lived.
+        // SAFETY: one page of a loaded image; the child's own copy, and making it writable breaks nothing — mprotect(2).
+        let failed = unsafe {
+            libc::mprotect(
+                page as *mut libc::c_void,
+                page_size,
+                libc::PROT_READ | libc::PROT_WRITE,
+            )
+        } != 0;
+        if failed {
+            give_up("mprotect refused to make an import slot of the node image writable");
+        }
+        // SAFETY: the address comes from a JUMP_SLOT, GLOB_DAT or 64 relocation of a loaded image: mapped and
+        // pointer-aligned (elf::slots checks both; psABI, "Relocation"), and writable since two lines up. This is the
+        // only thread, so nobody calls through the slot meanwhile. The value is a function of the slot's own type.
+        unsafe { (slot.addr as *mut usize).write_volatile(slot.value) };
+    }
+}
+
+/// The parent may be killed at any moment, and a snapshot without a service is of no use to anybody.
+fn die_with_parent(parent_pid: i32) {
+    // SAFETY: integers only — PR_SET_PDEATHSIG(2const). It fires when the forking *thread* ends: a worker that is
+    // terminated takes its probe with it.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
+    // SAFETY: no arguments — getppid(2).
+    if unsafe { libc::getppid() } != parent_pid {
+        // It died before the line above.
+        stand_ins::end(EXIT_SETUP);
+    }
+    // Signals to the service's process group (Ctrl-C, a supervisor) are the service's to answer, not the child's.
+    // SAFETY: integers only — setpgid(2).
+    unsafe { libc::setpgid(0, 0) };
+    // SAFETY: the string is NUL-terminated and at most 16 bytes — PR_SET_NAME(2const). So that `ps` and `top` tell.
+    unsafe { libc::prctl(libc::PR_SET_NAME, c"offheap-probe".as_ptr(), 0, 0, 0) };
+}
+
+/// Where memory or CPU time runs short, the child pays, not the service.
+fn be_the_first_to_go() {
+    // A failure here (no /proc in a sandbox, a seccomp filter) costs politeness, not correctness.
+    write_file(c"/proc/self/oom_score_adj", b"1000");
+    // No core dump: it would be as large as the service. 1 rather than 0, because a handler behind a pipe is skipped
+    // only for the value 1 — core(5).
+    let limit = libc::rlimit {
+        rlim_cur: 1,
+        rlim_max: 1,
+    };
+    // SAFETY: the pointer is to a local that lives through the call — setrlimit(2).
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) };
+    write_file(c"/proc/self/coredump_filter", b"0");
+    // Low, not lowest: at 19 a child on a machine with no CPU to spare gets 1.5 % of one, and a snapshot of 0.3 s had not
+    // ended after 60 s; all that time the service pays for copies of the pages that it writes to. 10 is about 10 %.
+    // SAFETY: integers only — setpriority(2).
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
+    const IOPRIO_WHO_PROCESS: c_int = 1;
+    const LOWEST_BEST_EFFORT: c_int = 2 << 13 | 7;
+    // SAFETY: integers only — ioprio_set(2).
+    unsafe {
+        libc::syscall(
+            libc::SYS_ioprio_set,
+            IOPRIO_WHO_PROCESS,
+            0,
+            LOWEST_BEST_EFFORT,
+        )
+    };
+}
+
+fn write_file(path: &std::ffi::CStr, bytes: &[u8]) {
+    // SAFETY: the path is NUL-terminated — open(2).
+    let fd = unsafe { libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) };
+    if fd >= 0 {
+        stand_ins::write_all(fd, bytes);
+        // SAFETY: a descriptor opened three lines up, by nobody else held — close(2).
+        unsafe { libc::close(fd) };
+    }
+}
+
+/// The parent's handlers write into pipes and structures that the child shares with it: a signal to the child would
+/// be heard by the parent. They were blocked for the fork and are let through again only now.
+fn reset_signals() {
+    for signal in 1..=64 {
+        // A write beyond RLIMIT_FSIZE is to fail with EFBIG, which can be reported; the signal would only kill.
+        let handler = if signal == libc::SIGXFSZ {
+            libc::SIG_IGN
+        } else {
+            libc::SIG_DFL
+        };
+        // SAFETY: sigaction is plain numbers and an optional function, for which all-zero bytes
+        // mean no flags.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = handler;
+        // Refused for SIGKILL, SIGSTOP and the two that glibc keeps for itself, which cannot have a handler of Node's.
+        // SAFETY: the pointer is to a local that lives through the call — sigaction(2).
+        unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) };
+    }
+    // SAFETY: a sigset is plain bits; sigemptyset below initializes it.
+    let mut none: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a local — sigemptyset(3).
+    unsafe { libc::sigemptyset(&mut none) };
+    // SAFETY: the pointer is to a local that lives through the call — pthread_sigmask(3).
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &none, std::ptr::null_mut()) };
+}
+
+/// A kept socket would hold back the parent's FIN: its clients would wait for an end that does not come until the
+/// child's. Replaced, not closed: libuv aborts when its eventfd is gone, and a number that becomes free would be given
+/// to the next file that is opened.
+fn let_go_of_descriptors(setup: &Setup) {
+    let Ok(folder) = std::fs::read_dir("/proc/self/fd") else {
+        give_up("/proc/self/fd cannot be read, so inherited descriptors cannot be let go of");
+    };
+    // Collected first: the folder itself is one of them, and is closed before any is replaced.
+    let open: Vec<RawFd> = folder
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    for fd in open {
+        if fd > 2
+            && fd != setup.result
+            && fd != setup.prints
+            && fd != setup.nothing
+            && !setup.keep.contains(&fd)
+        {
+            // One that was closed with the folder would be opened by this: harmless, it is /dev/null.
+            // SAFETY: integers only; both are descriptors of this process, and nobody uses the old one — dup3(2).
+            if unsafe { libc::dup3(setup.nothing, fd, libc::O_CLOEXEC) } < 0 {
+                give_up("dup3 refused to replace an inherited descriptor");
+            }
+        }
+    }
+    // What a probe prints does not belong into the service's logs, nor may a slow reader of those stop the child.
+    for (from, to) in [(setup.nothing, 0), (setup.prints, 1), (setup.prints, 2)] {
+        // SAFETY: integers only — dup2(2).
+        if unsafe { libc::dup2(from, to) } < 0 {
+            give_up("dup2 refused to replace a standard descriptor");
+        }
+    }
+}

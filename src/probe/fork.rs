@@ -1,0 +1,212 @@
+//! The fork itself: what stops the JavaScript thread, and nothing else. `[unsafe]`
+//!
+//! ```text
+//!  quiesce ── read maps ── MADV_DOFORK ── fork ─┬─ parent: MADV_DONTFORK back, go on
+//!  └──────────── the measured pause ────────────┘  child:  set up, work, _exit
+//! ```
+//!
+//! Duties of this file: run on the JavaScript thread; leave the parent as it was (signal mask, marks of its mappings)
+//! on every way out; in the child, hand on a [`Child`] that cannot return.
+//! Must never know: V8, napi, what the child is for.
+//! Cannot see: mappings that other threads make or drop between the reading of `maps` and the fork.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::time::{Duration, Instant};
+
+use super::child::{self, Child, Setup};
+use super::maps::{self, Known, Range};
+use super::sys::{self, Advice};
+use super::threads::PlatformThreads;
+
+/// How long to wait for helpers that woke up again.
+const SECOND_LOOK: Duration = Duration::from_millis(1);
+
+/// Which of the two processes this is.
+#[derive(Debug)]
+pub enum Side {
+    /// The one that goes on.
+    Parent(Forked),
+    /// The one that works and ends.
+    Child(Child),
+}
+
+/// What the fork cost the parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forked {
+    /// The child.
+    pub pid: i32,
+    /// How long this thread stood still.
+    pub pause: Duration,
+    /// How much of it was the fork alone.
+    pub fork: Duration,
+    /// Whether V8's helper threads were all idle.
+    pub quiet: bool,
+    /// How many mappings were taken along that the parent leaves out of forks.
+    pub taken_count: usize,
+    /// How many bytes were left out besides.
+    pub left_out_bytes: usize,
+}
+
+/// Why there was no fork.
+#[derive(Debug)]
+pub enum NoFork {
+    /// V8's helper threads were busy for as long as was to be waited.
+    Busy(Duration),
+    /// `fork` refused.
+    Refused(io::Error),
+    /// `/proc/self/maps` cannot be read.
+    Maps(io::Error),
+}
+
+/// How to fork.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// V8's helper threads.
+    pub threads: &'a PlatformThreads,
+    /// How long to wait for them.
+    pub quiesce_limit: Duration,
+    /// Whether to fork although they are busy.
+    pub although_busy: bool,
+    /// What was known of the mappings a moment ago.
+    pub known: &'a [Known],
+    /// What the child most likely does not need.
+    pub leave: &'a [Range],
+    /// `/proc/self/maps`, open: at the limit of descriptors it could not be opened half-way.
+    pub maps: &'a File,
+    /// What the child needs.
+    pub setup: &'a Setup,
+}
+
+/// Forks, and makes the other process a probe child.
+pub fn fork(request: &Request<'_>, text: &mut Vec<u8>) -> Result<Side, NoFork> {
+    let start = Instant::now();
+    let quiet = request.threads.quiesce(request.quiesce_limit);
+    if !quiet && !request.although_busy {
+        return Err(NoFork::Busy(start.elapsed()));
+    }
+    let (take, leave) = left_out(request, text).map_err(NoFork::Maps)?;
+    let taken = Marked::new(take, Advice::TakeAlong, Advice::LeaveOut);
+    let left = Marked::new(leave, Advice::LeaveOut, Advice::TakeAlong);
+    // That took a while at thousands of mappings, and a helper may have been woken meanwhile by another thread.
+    let quiet = quiet && request.threads.quiesce(SECOND_LOOK);
+    if !quiet && !request.although_busy {
+        return Err(NoFork::Busy(start.elapsed()));
+    }
+    // No handler of Node's may run in the child before it has been set up.
+    let signals = BlockedSignals::new();
+
+    let before = Instant::now();
+    // SAFETY: the child goes on with this one thread. glibc's fork leaves malloc usable in it; everything else that
+    // other threads may have held is what `child::set_up` is for — fork(2), "NOTES"; pthread_atfork(3).
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // Neither guard may run its end here: the mask is reset by `set_up`, and the marks are the parent's.
+        std::mem::forget(signals);
+        let left = std::mem::ManuallyDrop::new(left);
+        std::mem::forget(taken);
+        return Ok(Side::Child(child::set_up(
+            request.setup,
+            left.ranges.clone(),
+        )));
+    }
+    let error = io::Error::last_os_error();
+    let fork = before.elapsed();
+    drop(signals);
+    let (taken_count, left_out_bytes) = (
+        taken.ranges.len(),
+        left.ranges.iter().map(|range| range.byte_length()).sum(),
+    );
+    drop(taken);
+    drop(left);
+    if pid < 0 {
+        return Err(NoFork::Refused(error));
+    }
+    Ok(Side::Parent(Forked {
+        pid,
+        pause: start.elapsed(),
+        fork,
+        quiet,
+        taken_count,
+        left_out_bytes,
+    }))
+}
+
+/// The mappings that a fork would leave out: V8 marks its heap pages so, and without them the child dies of a
+/// segmentation fault at its first step.
+/// And of what the child does not need, what can be left out: nothing that V8 has mapped in its place meanwhile.
+fn left_out(request: &Request<'_>, text: &mut Vec<u8>) -> io::Result<(Vec<Range>, Vec<Range>)> {
+    read_maps(request.maps, text)?;
+    let mut plan = maps::plan(text, request.known, request.leave);
+    if !plan.unknown.is_empty() {
+        let page = request.setup.page;
+        for range in &plan.unknown {
+            if range.byte_length() > page {
+                sys::advise(range.start, page, Advice::TakeAlong);
+            }
+        }
+        read_maps(request.maps, text)?;
+        let mut found = maps::splits(text, &plan.unknown, &plan.take, page);
+        plan.take.append(&mut found);
+    }
+    let taken = plan.take;
+    plan.leave.retain(|range| {
+        !taken
+            .iter()
+            .any(|other| other.start < range.end && range.start < other.end)
+    });
+    Ok((taken, plan.leave))
+}
+
+fn read_maps(mut maps: &File, text: &mut Vec<u8>) -> io::Result<()> {
+    text.clear();
+    maps.rewind()?;
+    maps.read_to_end(text)?;
+    Ok(())
+}
+
+/// Marks ranges for the fork until dropped; then they are marked as they were.
+struct Marked {
+    ranges: Vec<Range>,
+    before: Advice,
+}
+
+impl Marked {
+    fn new(ranges: Vec<Range>, now: Advice, before: Advice) -> Self {
+        for range in &ranges {
+            sys::advise(range.start, range.byte_length(), now);
+        }
+        Marked { ranges, before }
+    }
+}
+
+impl Drop for Marked {
+    fn drop(&mut self) {
+        for range in &self.ranges {
+            sys::advise(range.start, range.byte_length(), self.before);
+        }
+    }
+}
+
+/// Blocks every signal on this thread until dropped.
+struct BlockedSignals(libc::sigset_t);
+
+impl BlockedSignals {
+    fn new() -> Self {
+        // SAFETY: a sigset is plain bits; sigfillset below initializes it.
+        let mut all: libc::sigset_t = unsafe { std::mem::zeroed() };
+        // SAFETY: the pointer is to a local — sigfillset(3).
+        unsafe { libc::sigfillset(&mut all) };
+        let mut before = all;
+        // SAFETY: both pointers are to locals that live through the call — pthread_sigmask(3).
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before) };
+        BlockedSignals(before)
+    }
+}
+
+impl Drop for BlockedSignals {
+    fn drop(&mut self) {
+        // SAFETY: the mask is the one that pthread_sigmask gave out in `new` — pthread_sigmask(3).
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, std::ptr::null_mut()) };
+    }
+}

@@ -1,0 +1,206 @@
+//! What the child says to its parent, as bytes in a pipe.
+//!
+//! Knows: `[kind: u8][length: u32 little-endian][payload]`, any number of them, cut anywhere by the pipe.
+//! Must never know: pipes, processes, or what a payload means.
+//! Cannot see: a child that died between two frames; whoever reads asks whether [`Kind::Done`] came.
+#![forbid(unsafe_code)]
+
+/// The longest payload of one frame; longer ones are sent as several.
+pub const MAX_PAYLOAD: usize = 1 << 20;
+/// Bytes before the payload.
+pub const HEADER: usize = 5;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $value:literal,)*) => {
+        /// What one frame says.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Kind {
+            $($(#[$doc])* $name = $value,)*
+        }
+
+        impl Kind {
+            /// The kind with this number.
+            pub fn from_byte(byte: u8) -> Option<Kind> {
+                match byte {
+                    $($value => Some(Kind::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A piece of the result.
+    Value = 1,
+    /// A piece of what the function threw.
+    Thrown = 2,
+    /// A piece of the reason why the result cannot be sent.
+    Refused = 3,
+    /// All of it was sent; nothing follows.
+    Done = 4,
+    /// A wait that nobody would end; the payload is one byte, a [`super::stand_ins::Wait`].
+    Deadlock = 5,
+    /// The output file could not be written; the payload is the error number, 4 bytes.
+    OutputFailed = 6,
+    /// The output is complete; the payload is its size, 8 bytes.
+    OutputDone = 7,
+    /// The function asked for `process.exit()`.
+    ExitCalled = 8,
+    /// The child could not be set up; the payload is a text.
+    SetupFailed = 9,
+    /// Memory that was left out of the fork was touched; the payload is the address, 8 bytes.
+    Touched = 10,
+}
+
+/// The header of a frame.
+pub fn header(kind: Kind, length: usize) -> [u8; HEADER] {
+    let mut bytes = [0; HEADER];
+    bytes[0] = kind as u8;
+    bytes[1..].copy_from_slice(&(length as u32).to_le_bytes());
+    bytes
+}
+
+/// Everything a child said, put together.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The result, as the child serialized it.
+    pub value: Vec<u8>,
+    /// What the function threw, as the child serialized it; empty when it did not.
+    pub thrown: Vec<u8>,
+    /// Why the result cannot be sent.
+    pub refused: Option<String>,
+    /// All of it arrived.
+    pub done: bool,
+    /// What it would have waited for for ever.
+    pub deadlock: Option<u8>,
+    /// The error number of a failed write to the output file.
+    pub output_errno: Option<i32>,
+    /// The size of the finished output file.
+    pub output_bytes: Option<u64>,
+    /// The function asked for `process.exit()`.
+    pub exit_called: bool,
+    /// Why the child could not be set up.
+    pub setup_failed: Option<String>,
+    /// The address, left out of the fork, that it touched.
+    pub touched: Option<u64>,
+}
+
+/// Puts frames together from pieces.
+#[derive(Debug, Default)]
+pub struct Reader {
+    pending: Vec<u8>,
+    report: Report,
+    broken: bool,
+}
+
+impl Reader {
+    /// Takes the next piece of the stream.
+    pub fn push(&mut self, piece: &[u8]) {
+        if self.broken {
+            return;
+        }
+        self.pending.extend_from_slice(piece);
+        let mut at = 0;
+        while let Some(header) = self.pending.get(at..at + HEADER) {
+            let length = u32::from_le_bytes([header[1], header[2], header[3], header[4]]) as usize;
+            let Some(kind) = Kind::from_byte(header[0]).filter(|_| length <= MAX_PAYLOAD) else {
+                // Only a bug of ours, or a child whose memory is corrupt: what follows means nothing.
+                self.broken = true;
+                self.report.done = false;
+                break;
+            };
+            let Some(payload) = self.pending.get(at + HEADER..at + HEADER + length) else {
+                break;
+            };
+            self.report.take(kind, payload);
+            at += HEADER + length;
+        }
+        self.pending.drain(..at);
+    }
+
+    /// What was said, once the stream has ended.
+    pub fn finish(self) -> Report {
+        self.report
+    }
+}
+
+impl Report {
+    fn take(&mut self, kind: Kind, payload: &[u8]) {
+        let text = || String::from_utf8_lossy(payload).into_owned();
+        match kind {
+            Kind::Value => self.value.extend_from_slice(payload),
+            Kind::Thrown => self.thrown.extend_from_slice(payload),
+            Kind::Refused => self.refused.get_or_insert_default().push_str(&text()),
+            Kind::Done => self.done = true,
+            Kind::Deadlock => self.deadlock = Some(payload.first().copied().unwrap_or(0)),
+            Kind::OutputFailed => {
+                self.output_errno = Some(payload.try_into().map_or(0, i32::from_le_bytes));
+            }
+            Kind::OutputDone => {
+                self.output_bytes = payload.try_into().ok().map(u64::from_le_bytes);
+            }
+            Kind::ExitCalled => self.exit_called = true,
+            Kind::Touched => self.touched = payload.try_into().ok().map(u64::from_le_bytes),
+            Kind::SetupFailed => self.setup_failed = Some(text()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: Kind, payload: &[u8]) -> Vec<u8> {
+        [&header(kind, payload.len())[..], payload].concat()
+    }
+
+    #[test]
+    fn a_stream_cut_anywhere_gives_the_same_report() {
+        let stream = [
+            frame(Kind::Value, b"ab"),
+            frame(Kind::Value, b""),
+            frame(Kind::Value, b"cde"),
+            frame(Kind::OutputDone, &7u64.to_le_bytes()),
+            frame(Kind::Done, b""),
+        ]
+        .concat();
+        let expected = Report {
+            value: b"abcde".to_vec(),
+            output_bytes: Some(7),
+            done: true,
+            ..Report::default()
+        };
+        for cut in 0..=stream.len() {
+            let mut reader = Reader::default();
+            reader.push(&stream[..cut]);
+            reader.push(&stream[cut..]);
+            assert_eq!(reader.finish(), expected);
+        }
+        let mut reader = Reader::default();
+        stream.iter().for_each(|byte| reader.push(&[*byte]));
+        assert_eq!(reader.finish(), expected);
+    }
+
+    #[test]
+    fn a_stream_that_stops_early_is_not_done() {
+        let mut reader = Reader::default();
+        reader.push(&frame(Kind::Value, b"abc")[..6]);
+        assert_eq!(reader.finish(), Report::default());
+    }
+
+    #[test]
+    fn an_unknown_kind_or_an_absurd_length_ends_the_stream() {
+        for bad in [
+            [0, 0, 0, 0, 0],
+            [99, 0, 0, 0, 0],
+            [1, 0xff, 0xff, 0xff, 0xff],
+        ] {
+            let mut reader = Reader::default();
+            reader.push(&bad);
+            reader.push(&frame(Kind::Done, b""));
+            assert!(!reader.finish().done);
+        }
+    }
+}

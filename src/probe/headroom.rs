@@ -1,0 +1,363 @@
+//! Whether there is room for a child, and whether there still is while it runs.
+//!
+//! Knows: the texts of `/proc` and of the cgroup files, and the arithmetic over them.
+//! Must never know: how much the child will need (its caller estimates that), or how a child is ended.
+//! Cannot see: what other processes are about to take, limits outside this container's view of its cgroups, and
+//! memory that a hypervisor does not have.
+//!
+//! With `memory.oom.group=1` (Kubernetes from 1.28 on cgroup v2) a child that overruns the limit takes the whole
+//! container with it, whatever its `oom_score_adj`: so it is not started where it would, and ended before it does.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What is left, and of what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that can still be taken.
+    pub available_bytes: u64,
+    /// The limit that binds.
+    pub limit_bytes: u64,
+    /// What sets that limit.
+    pub limit: String,
+}
+
+impl Room {
+    /// What is to stay free for the service itself: the child is ended when less is left.
+    /// V8's generator takes up to about 500 MB a second, 10 MB between two looks.
+    pub fn reserve_bytes(&self) -> u64 {
+        (self.limit_bytes / 32).clamp(16 << 20, 256 << 20)
+    }
+}
+
+/// One cgroup that this process belongs to: itself or an ancestor. Each of them binds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Level {
+    limit: PathBuf,
+    usage: PathBuf,
+    stat: PathBuf,
+}
+
+/// The files to look at, found once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    levels: Vec<Level>,
+}
+
+/// The memory cgroup of this process in `/proc/self/cgroup`: its path, and whether it is of version 2.
+fn memory_cgroup(text: &str) -> Option<(&str, bool)> {
+    // v1 first: on a hybrid system the memory controller is there, and the v2 line has no memory files.
+    for line in text.lines() {
+        let mut fields = line.splitn(3, ':');
+        let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+        if controllers.split(',').any(|name| name == "memory") {
+            return Some((path, false));
+        }
+    }
+    text.lines()
+        .find_map(|line| line.strip_prefix("0::"))
+        .map(|path| (path, true))
+}
+
+/// A limit file's number; `max`, and the huge numbers that v1 writes for it, mean none.
+fn limit_of(text: &str) -> Option<u64> {
+    text.trim()
+        .parse::<u64>()
+        .ok()
+        .filter(|&limit| limit < 1 << 60)
+}
+
+/// The number behind `name` in a file of `name value` lines (`memory.stat`) or `name: value kB` (`/proc/meminfo`).
+fn field(text: &str, name: &str) -> Option<u64> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix([' ', ':']))?;
+    let mut words = line.split_ascii_whitespace();
+    let number = words.next()?.parse::<u64>().ok()?;
+    Some(if words.next() == Some("kB") {
+        number.saturating_mul(1024)
+    } else {
+        number
+    })
+}
+
+/// What a cgroup has left. File cache that is not in use counts as free: the kernel gives it up before it kills.
+fn left(limit: u64, usage: u64, stat: &str) -> u64 {
+    let reclaimable = field(stat, "total_inactive_file")
+        .or_else(|| field(stat, "inactive_file"))
+        .unwrap_or(0);
+    limit.saturating_sub(usage.saturating_sub(reclaimable))
+}
+
+impl Sources {
+    /// Finds the cgroup of this process and all its ancestors.
+    pub fn find() -> Self {
+        let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let Some((path, is_v2)) = memory_cgroup(&text) else {
+            return Sources::default();
+        };
+        let roots: &[&str] = if is_v2 {
+            &["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
+        } else {
+            &["/sys/fs/cgroup/memory"]
+        };
+        let names = if is_v2 {
+            ("memory.max", "memory.current")
+        } else {
+            ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        };
+        let mut levels = Vec::new();
+        for root in roots {
+            let root = Path::new(root);
+            // In a container without a cgroup namespace the path is the host's and leads nowhere: its own is the root.
+            let mut folder = Some(root.join(path.trim_start_matches('/')));
+            while let Some(at) = folder {
+                if at.join(names.1).exists() {
+                    levels.push(Level {
+                        limit: at.join(names.0),
+                        usage: at.join(names.1),
+                        stat: at.join("memory.stat"),
+                    });
+                }
+                folder = (at != root)
+                    .then(|| at.parent().map(Path::to_path_buf))
+                    .flatten();
+            }
+        }
+        Sources { levels }
+    }
+
+    /// The tightest of the cgroup's limits, its ancestors', and the machine's memory. `None`: nothing can be read.
+    pub fn memory(&self) -> Option<Room> {
+        let read = |path: &Path| fs::read_to_string(path).ok();
+        let in_cgroups = self.levels.iter().filter_map(|level| {
+            let limit_bytes = limit_of(&read(&level.limit)?)?;
+            let usage = read(&level.usage)?.trim().parse().ok()?;
+            let available_bytes = left(limit_bytes, usage, &read(&level.stat).unwrap_or_default());
+            Some(Room {
+                available_bytes,
+                limit_bytes,
+                limit: format!("{}", level.limit.display()),
+            })
+        });
+        let machine = read(Path::new("/proc/meminfo")).and_then(|text| {
+            Some(Room {
+                available_bytes: field(&text, "MemAvailable")?,
+                limit_bytes: field(&text, "MemTotal")?,
+                limit: "the machine's memory".to_string(),
+            })
+        });
+        in_cgroups
+            .chain(machine)
+            .min_by_key(|room| room.available_bytes.saturating_sub(room.reserve_bytes()))
+    }
+}
+
+/// What is left of RLIMIT_AS, where one is set.
+pub fn address_space(limit: Option<u64>, status: &str) -> Option<Room> {
+    let limit_bytes = limit?;
+    let available_bytes = limit_bytes.saturating_sub(field(status, "VmSize")?);
+    Some(Room {
+        available_bytes,
+        limit_bytes,
+        limit: "RLIMIT_AS".to_string(),
+    })
+}
+
+/// Where the child's working memory comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scratch {
+    /// Anonymous memory, as usual.
+    Memory,
+    /// A file, whose pages the kernel can write back and take away.
+    Disk,
+    /// Memory where there is room, a file where there is not.
+    Auto,
+}
+
+/// What is known before the decision.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// What was asked for.
+    pub wanted: Scratch,
+    /// What the child is expected to need in memory.
+    pub expected_bytes: u64,
+    /// What there is.
+    pub rooms: Vec<Room>,
+    /// Free bytes on the disk of the output, and how many of them are to stay free.
+    pub disk: Option<(u64, u64)>,
+    /// Why a file cannot serve, if it cannot.
+    pub no_disk_because: Option<String>,
+}
+
+/// Anonymous memory that a child with its scratch on disk still takes: V8's own pages, and copies of what it touches.
+/// Measured: 75 to 105 MB at a heap of 100 MB.
+pub fn anonymous_beside_disk(expected_bytes: u64) -> u64 {
+    (expected_bytes / 10).max(64 << 20)
+}
+
+/// The decision: where the working memory comes from, or why there can be no child.
+pub fn decide(question: &Question) -> Result<Scratch, String> {
+    let short = |needed: u64| {
+        question
+            .rooms
+            .iter()
+            .find(|room| room.available_bytes < needed.saturating_add(room.reserve_bytes()))
+    };
+    let memory = match short(question.expected_bytes) {
+        None => Ok(Scratch::Memory),
+        Some(room) => Err(format!(
+            "the child is expected to need {} bytes of memory, and {} leaves {} of {} bytes, of which {} stay with the service",
+            question.expected_bytes,
+            room.limit,
+            room.available_bytes,
+            room.limit_bytes,
+            room.reserve_bytes()
+        )),
+    };
+    let disk = || {
+        if let Some(reason) = &question.no_disk_because {
+            return Err(reason.clone());
+        }
+        if let Some(room) = short(anonymous_beside_disk(question.expected_bytes)) {
+            return Err(format!(
+                "even with its scratch on disk the child needs about {} bytes of memory, and {} leaves {}",
+                anonymous_beside_disk(question.expected_bytes),
+                room.limit,
+                room.available_bytes
+            ));
+        }
+        match question.disk {
+            Some((free, keep)) if free < question.expected_bytes.saturating_add(keep) => Err(format!(
+                "the scratch file is expected to grow to {} bytes, and of the disk's {free} free bytes {keep} are to stay free",
+                question.expected_bytes
+            )),
+            Some(_) => Ok(Scratch::Disk),
+            None => Err("there is no output file beside which scratch could lie".to_string()),
+        }
+    };
+    match question.wanted {
+        Scratch::Memory => memory,
+        Scratch::Disk => disk(),
+        Scratch::Auto => {
+            memory.or_else(|in_memory| disk().map_err(|on_disk| format!("{in_memory}; {on_disk}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MB: u64 = 1 << 20;
+
+    #[test]
+    fn the_memory_cgroup_is_found_in_both_versions() {
+        assert_eq!(
+            memory_cgroup("4:memory:/a/b\n1:cpu:/\n0::/\n"),
+            Some(("/a/b", false))
+        );
+        assert_eq!(memory_cgroup("3:cpu,memory:/x\n"), Some(("/x", false)));
+        assert_eq!(
+            memory_cgroup("0::/kubepods/pod:1\n"),
+            Some(("/kubepods/pod:1", true))
+        );
+        assert_eq!(memory_cgroup("1:cpu:/\n"), None);
+    }
+
+    #[test]
+    fn no_limit_is_none() {
+        for text in ["max\n", "9223372036854771712\n", "", "x"] {
+            assert_eq!(limit_of(text), None);
+        }
+        assert_eq!(limit_of("536870912\n"), Some(536_870_912));
+    }
+
+    #[test]
+    fn idle_file_cache_counts_as_free() {
+        assert_eq!(left(100, 80, "inactive_file 30\nactive_file 50\n"), 50);
+        assert_eq!(
+            left(100, 80, "inactive_file 5\ntotal_inactive_file 10\n"),
+            30
+        );
+        assert_eq!(left(100, 120, ""), 0);
+    }
+
+    #[test]
+    fn fields_have_their_units() {
+        assert_eq!(
+            field("MemTotal: 9 kB\nMemAvailable:     3 kB\n", "MemAvailable"),
+            Some(3072)
+        );
+        assert_eq!(
+            field("inactive_file_x 1\ninactive_file 7\n", "inactive_file"),
+            Some(7)
+        );
+        assert_eq!(field("", "x"), None);
+    }
+
+    #[test]
+    fn an_address_space_limit_leaves_what_is_not_mapped_yet() {
+        let room =
+            address_space(Some(10 << 20), "VmPeak: 1 kB\nVmSize: 4096 kB\n").expect("a room");
+        assert_eq!(room.available_bytes, 6 << 20);
+        assert_eq!(address_space(None, "VmSize: 1 kB\n"), None);
+    }
+
+    fn question(wanted: Scratch, available_mb: u64, disk: Option<(u64, u64)>) -> Question {
+        Question {
+            wanted,
+            expected_bytes: 1000 * MB,
+            rooms: vec![Room {
+                available_bytes: available_mb * MB,
+                limit_bytes: 2048 * MB,
+                limit: "memory.max".into(),
+            }],
+            disk,
+            no_disk_because: None,
+        }
+    }
+
+    #[test]
+    fn auto_takes_memory_where_there_is_room_and_disk_where_there_is_not() {
+        let disk = Some((5000 * MB, 100 * MB));
+        // (wanted, available MB, decision)
+        let cases = [
+            (Scratch::Auto, 1100, Some(Scratch::Memory)),
+            (Scratch::Auto, 1050, Some(Scratch::Disk)),
+            (Scratch::Auto, 100, None),
+            (Scratch::Memory, 1050, None),
+            (Scratch::Memory, 1064, Some(Scratch::Memory)),
+            (Scratch::Disk, 5000, Some(Scratch::Disk)),
+            (Scratch::Disk, 163, None),
+            (Scratch::Disk, 164, Some(Scratch::Disk)),
+        ];
+        for (wanted, available, expected) in cases {
+            assert_eq!(
+                decide(&question(wanted, available, disk)).ok(),
+                expected,
+                "{wanted:?} {available}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_the_figures() {
+        let reason = decide(&question(Scratch::Auto, 500, Some((1099 * MB, 100 * MB))))
+            .expect_err("a refusal");
+        for figure in ["1048576000", "524288000", "memory.max", "1152385024"] {
+            assert!(reason.contains(figure), "{figure} in {reason}");
+        }
+        assert!(decide(&question(Scratch::Disk, 5000, None)).is_err());
+        let mut on_tmpfs = question(Scratch::Disk, 5000, Some((5000 * MB, 0)));
+        on_tmpfs.no_disk_because = Some("tmpfs".into());
+        assert_eq!(decide(&on_tmpfs), Err("tmpfs".into()));
+    }
+
+    #[test]
+    fn this_process_has_some_memory_left() {
+        let room = Sources::find().memory().expect("a room");
+        assert!(room.available_bytes > 0 && room.available_bytes <= room.limit_bytes);
+    }
+}

@@ -1,0 +1,105 @@
+//! What the child does about memory that was left out of the fork. `[unsafe]`
+//!
+//! A fork copies page tables, 20 to 28 ms per GB. Large backing stores, which a snapshot does not read, are left out;
+//! where that guess was wrong the first touch ends the child with the address, and the next attempt takes it along.
+//!
+//! Duties of this file: run only in the child, on its only thread; allocate nothing in the signal handler; hand every
+//! block that was not left out to the C library.
+//! Must never know: how the guess was made.
+//! Cannot see: a system call that is given such memory: it fails with EFAULT. V8's generator gives it none.
+
+use std::cell::UnsafeCell;
+use std::ffi::{c_int, c_void};
+
+use super::frame::Kind;
+use super::maps::Range;
+use super::scratch::Originals;
+use super::stand_ins;
+
+/// The exit code of a child that touched memory which was left out.
+pub const EXIT_TOUCHED: c_int = 96;
+
+struct OnlyThread(UnsafeCell<(&'static [Range], Option<Originals>)>);
+
+// SAFETY: written once, in the child, by its only thread, before anything reads it (`start`).
+unsafe impl Sync for OnlyThread {}
+
+static STATE: OnlyThread = OnlyThread(UnsafeCell::new((&[], None)));
+
+/// Takes note of what was left out, and catches touches. `ranges` are sorted.
+pub fn start(ranges: &'static [Range], originals: Originals) {
+    // SAFETY: the child's only thread, before the handler and the stand-in below can run.
+    unsafe { *STATE.0.get() = (ranges, Some(originals)) };
+    // The stack that overflowed cannot run a handler: a stack overflow must stay one.
+    let stack = libc::stack_t {
+        ss_sp: ALTERNATE_STACK.0.get().cast(),
+        ss_flags: 0,
+        ss_size: ALTERNATE_STACK_BYTES,
+    };
+    // SAFETY: the stack is static and used by nothing else — sigaltstack(2).
+    unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) };
+    // SAFETY: sigaction is plain numbers and a function, for which all-zero bytes mean no flags.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = touched as *const () as usize;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESETHAND;
+    // SAFETY: `touched` has the type that SA_SIGINFO asks for; the pointer is to a local — sigaction(2).
+    unsafe { libc::sigaction(libc::SIGSEGV, &action, std::ptr::null_mut()) };
+}
+
+const ALTERNATE_STACK_BYTES: usize = 64 << 10;
+
+struct Stack(UnsafeCell<[u8; ALTERNATE_STACK_BYTES]>);
+
+// SAFETY: only the kernel writes to it, for the one thread that sigaltstack was called on.
+unsafe impl Sync for Stack {}
+
+static ALTERNATE_STACK: Stack = Stack(UnsafeCell::new([0; ALTERNATE_STACK_BYTES]));
+
+/// Whether this address was left out.
+pub fn contains(addr: usize) -> bool {
+    // SAFETY: written once by `start`, before; in the parent it is empty and never written.
+    let (ranges, _) = unsafe { &*STATE.0.get() };
+    match ranges.binary_search_by(|range| range.start.cmp(&addr)) {
+        Ok(_) => true,
+        Err(after) => after > 0 && addr < ranges[after - 1].end,
+    }
+}
+
+/// # Safety
+///
+/// As a signal handler with SA_SIGINFO: `info` is valid for the call — sigaction(2).
+unsafe extern "C" fn touched(_signal: c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
+    // SAFETY: our caller's promise.
+    let Some(info) = (unsafe { info.as_ref() }) else {
+        return;
+    };
+    // SAFETY: for SIGSEGV the kernel fills in the address — sigaction(2).
+    let addr = unsafe { info.si_addr() } as usize;
+    if contains(addr) {
+        stand_ins::say(Kind::Touched, &(addr as u64).to_le_bytes());
+        stand_ins::end(EXIT_TOUCHED);
+    }
+    if info.si_code <= 0 {
+        // Sent by kill(2) rather than by a fault: returning would lose it. The handler is reset, so this one ends it.
+        // SAFETY: integers only — raise(3).
+        unsafe { libc::raise(libc::SIGSEGV) };
+    }
+    // Anything else: the handler is reset (SA_RESETHAND), so the same instruction now ends the child as it would have.
+}
+
+/// The child's `free`: a block that was left out has nothing that could be given back.
+///
+/// # Safety
+///
+/// As free(3): a block that is allocated, or null.
+pub unsafe extern "C" fn free(block: *mut c_void) {
+    if contains(block as usize) {
+        return;
+    }
+    // SAFETY: written once by `start`, before the slot that leads here.
+    let (_, originals) = unsafe { &*STATE.0.get() };
+    if let Some(originals) = originals {
+        // SAFETY: our caller's promise.
+        unsafe { originals.free(block) };
+    }
+}

@@ -1,0 +1,159 @@
+//! The copy-on-write probe: a forked child that sees the service's heap as it was at one instant, while the service
+//! goes on.
+//!
+//! Knows: how to fork a running Node process so that the child can use V8 on its one remaining thread, and how to
+//! watch and reap that child.
+//! Must never know: napi, or what the child computes.
+//! Cannot see: other isolates' heaps (a worker's heap is probed from that worker); anything asynchronous, because the
+//! child ends before its event loop would turn.
+//!
+//! Read [`session`] first (the order of things), then [`fork`] (what the service pays), then [`child`] and [`stand_ins`]
+//! (each step, and the failure that it prevents).
+//!
+//! | file | unsafe | what it does |
+//! |---|---|---|
+//! | [`session`] | no | one probe from start to end; one per process |
+//! | [`threads`] | no | waits until V8's helpers have nothing in hand |
+//! | [`maps`] | no | which mappings the fork has to take along |
+//! | [`frame`], [`outcome`] | no | what the child says; what the caller is told |
+//! | [`headroom`] | no | whether there is room for a child |
+//! | [`size_classes`] | no | the block sizes of the scratch allocator |
+//! | [`elf`] | no | finds import slots in bytes |
+//! | [`image`] | yes | finds the images of this process |
+//! | [`fork`] | yes | the fork |
+//! | [`child`] | yes | sets the child up |
+//! | [`stand_ins`] | yes | what the child calls instead of the thread functions |
+//! | [`chunks`] | no | which large blocks the child most likely does not need |
+//! | [`left_out`] | yes | what the child does about memory that was left out |
+//! | [`scratch`] | yes | the child's `malloc` on disk |
+//! | [`sys`] | yes | system calls |
+
+pub mod child;
+pub mod chunks;
+pub mod elf;
+pub mod fork;
+pub mod frame;
+pub mod headroom;
+pub mod image;
+pub mod left_out;
+pub mod maps;
+pub mod outcome;
+pub mod scratch;
+pub mod session;
+pub mod size_classes;
+pub mod stand_ins;
+pub mod sys;
+pub mod threads;
+
+use once_cell::sync::Lazy;
+
+use crate::error::{Code, Failure};
+
+use child::SlotWrite;
+
+/// What a child needs to have its scratch on disk.
+#[derive(Debug, Clone)]
+pub struct ScratchSlots {
+    /// The slots of the `malloc` family.
+    pub slots: Vec<SlotWrite>,
+    /// Those of `free` alone, for a child that leaves memory out of the fork.
+    pub free_slots: Vec<SlotWrite>,
+    /// The C library's own functions.
+    pub originals: scratch::Originals,
+}
+
+static SCRATCH: Lazy<Result<ScratchSlots, String>> = Lazy::new(find_scratch_slots);
+
+/// The slots of the `malloc` family; or why scratch cannot be on disk.
+pub fn scratch_slots() -> Result<&'static ScratchSlots, String> {
+    SCRATCH.as_ref().map_err(Clone::clone)
+}
+
+/// In node, in libstdc++ (whose `operator new` calls `malloc`), and in this addon: what one of them allocates another
+/// may free or grow, and a block of ours that reached the C library's `realloc` would end the child.
+fn find_scratch_slots() -> Result<ScratchSlots, String> {
+    let originals = scratch::originals().ok_or("the C library is not libc.so.6")?;
+    let executable = image::executable().ok_or("the executable's image was not found")?;
+    let this = image::containing(find_scratch_slots as *const () as usize)
+        .ok_or("the addon's own image was not found")?;
+    let table = scratch::table();
+    let wanted: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
+    let free = left_out::free as *const () as usize;
+    let mut writes = Vec::new();
+    let mut free_slots = Vec::new();
+    for image in [
+        Some(executable),
+        image::library("libstdc++.so.6"),
+        Some(this),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        let slots = image::slots(&image, &wanted).map_err(|refusal| {
+            format!("the import tables of an image were refused ({refusal:?})")
+        })?;
+        free_slots.extend(
+            slots
+                .iter()
+                .filter(|slot| wanted[slot.wanted] == "free")
+                .map(|slot| SlotWrite {
+                    addr: slot.addr,
+                    value: free,
+                }),
+        );
+        writes.extend(slots.iter().map(|slot| SlotWrite {
+            addr: slot.addr,
+            value: table[slot.wanted].1,
+        }));
+    }
+    Ok(ScratchSlots {
+        slots: writes,
+        free_slots,
+        originals,
+    })
+}
+
+static SLOTS: Lazy<Result<Vec<SlotWrite>, String>> = Lazy::new(find_slots);
+
+/// The slots that a child writes; or why there can be no child.
+pub fn slots() -> Result<&'static [SlotWrite], Failure> {
+    match &*SLOTS {
+        Ok(slots) => Ok(slots),
+        Err(reason) => Err(Failure::new(Code::UnsupportedPlatform, reason.clone())),
+    }
+}
+
+/// Looks at what is running, not at version numbers: what counts is whether the slots are there.
+fn find_slots() -> Result<Vec<SlotWrite>, String> {
+    if !std::path::Path::new("/proc/self/task").is_dir() {
+        return Err(
+            "/proc is not mounted, and the probe reads the process's threads and mappings there"
+                .into(),
+        );
+    }
+    let executable = image::executable().ok_or("the executable's image was not found")?;
+    if !image::executable_is_node(&executable) {
+        return Err(
+            "Node-API is not in the executable itself (a Node that is linked to libnode.so?)"
+                .into(),
+        );
+    }
+    let table = stand_ins::table();
+    let wanted: Vec<&str> = table.iter().map(|(name, _, _)| *name).collect();
+    let slots = image::slots(&executable, &wanted)
+        .map_err(|refusal| format!("the executable's import tables were refused ({refusal:?})"))?;
+    for (index, (name, _, needed)) in table.iter().enumerate() {
+        if *needed && !slots.iter().any(|slot| slot.wanted == index) {
+            return Err(format!(
+                "the executable does not import {name} through a slot (a static build?)"
+            ));
+        }
+    }
+    Ok(slots
+        .iter()
+        .map(|slot| SlotWrite {
+            addr: slot.addr,
+            value: table[slot.wanted].1,
+        })
+        .collect())
+}
