@@ -1,0 +1,324 @@
+//! Retaining paths in words: `global.sessions (Map) entry .user (User)`.
+//!
+//! Knows: one shortest path per node, and how V8 lays out Maps, arrays, contexts and buffers. Must never know:
+//! sizes.
+//! Limits: one path of possibly many; a suspect may have others. Paths are grouped by their words with indices
+//! and dictionary keys left out.
+
+#![forbid(unsafe_code)]
+
+use std::hash::{Hash, Hasher};
+
+use rustc_hash::FxHasher;
+
+use super::classes::Classes;
+use super::distances::Distances;
+use super::graph::{Graph, Ordinal, NONE};
+use super::meta::{EdgeKind, NodeKind};
+
+/// An object with more edges than this is taken for a dictionary: its keys are data, not names.
+const DICTIONARY: u32 = 64;
+/// A path is followed for this many steps at most; the end of a list of millions says nothing that its middle
+/// does not.
+const MAX_STEPS: usize = 100_000;
+
+/// One step of a path: the edge that leads to a node ([`NONE`] at the start).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) edge: u32,
+    pub(crate) node: Ordinal,
+}
+
+/// The steps from the root's child to `node`; none if nothing reaches it.
+pub(crate) fn steps(graph: &Graph, distances: &Distances, node: Ordinal) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if !distances.is_reached(node) {
+        return steps;
+    }
+    let mut node = node;
+    loop {
+        let edge = distances.via[node as usize];
+        if edge == NONE {
+            if node != graph.root {
+                steps.push(Step { edge, node });
+            }
+            break;
+        }
+        let from = graph.from(edge);
+        steps.push(Step { edge, node });
+        if from == graph.root || steps.len() == MAX_STEPS {
+            break;
+        }
+        node = from;
+    }
+    steps.reverse();
+    steps
+}
+
+/// How much of a path is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Indices and keys as they are.
+    Exact,
+    /// Indices and dictionary keys left out, repetitions folded.
+    Grouped,
+}
+
+/// Puts a path into words. `limit` bounds the number of steps that are said; the middle is left out.
+pub(crate) fn describe(graph: &Graph, steps: &[Step], detail: Detail, limit: usize) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut repeats: Vec<usize> = Vec::new();
+    let mut from: Option<Ordinal> = None;
+    for step in steps {
+        let word = match from {
+            None if step.edge != NONE && graph.from(step.edge) != graph.root => {
+                format!("… {}", start(graph, step.node))
+            }
+            None => start(graph, step.node),
+            Some(from) => {
+                let label = label(graph, from, step.edge, detail);
+                let class = annotation(graph, step.node);
+                format!("{label}{class}")
+            }
+        };
+        from = Some(step.node);
+        if word.is_empty() {
+            continue;
+        }
+        // A global object that is reached through a native context is where a path begins.
+        if is_global(graph, step.node) {
+            words.clear();
+            repeats.clear();
+            words.push("global".to_owned());
+            repeats.push(1);
+            continue;
+        }
+        if words.last() == Some(&word) {
+            if let Some(last) = repeats.last_mut() {
+                *last += 1;
+            }
+            continue;
+        }
+        words.push(word);
+        repeats.push(1);
+    }
+    let mut text = String::new();
+    let shown = words.len();
+    for (index, (word, count)) in words.iter().zip(&repeats).enumerate() {
+        if shown > limit && index == limit / 2 {
+            text.push_str(&format!(" … {} steps …", shown - limit));
+        }
+        if shown > limit && index >= limit / 2 && index < limit / 2 + (shown - limit) {
+            continue;
+        }
+        text.push_str(word);
+        if *count > 1 {
+            match detail {
+                Detail::Exact => text.push_str(&format!(" ×{count}")),
+                Detail::Grouped => text.push_str(" ×n"),
+            }
+        }
+    }
+    text
+}
+
+/// Whether a node is the global object of a realm.
+pub(crate) fn is_global(graph: &Graph, node: Ordinal) -> bool {
+    graph.kind(node) == NodeKind::Object && {
+        let name = graph.strings.bytes(graph.name(node));
+        name == b"global" || name.starts_with(b"global ")
+    }
+}
+
+fn start(graph: &Graph, node: Ordinal) -> String {
+    if is_global(graph, node) {
+        return "global".to_owned();
+    }
+    let name = graph.name_text(node);
+    if name.is_empty() {
+        format!(
+            "({})",
+            graph.meta.node_type_names[graph.node_type[node as usize] as usize]
+        )
+    } else {
+        name.into_owned()
+    }
+}
+
+/// What is said of the node at the end of a step; nothing where the name of the edge says it all.
+fn annotation(graph: &Graph, node: Ordinal) -> String {
+    let name = graph.name_text(node);
+    match graph.kind(node) {
+        NodeKind::Object if matches!(&*name, "Object" | "Array" | "system / Context" | "") => {
+            String::new()
+        }
+        NodeKind::Object | NodeKind::Native => format!(" ({})", shorten(&name, 60)),
+        NodeKind::Closure if name.is_empty() => " (function)".to_owned(),
+        NodeKind::Closure => format!(" (function {})", shorten(&name, 60)),
+        NodeKind::Synthetic => format!(" {}", shorten(&name, 60)),
+        _ => String::new(),
+    }
+}
+
+fn shorten(text: &str, limit: usize) -> String {
+    if text.chars().count() <= limit {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(limit).collect();
+    short.push('…');
+    short
+}
+
+/// Whether the edges of a node are told apart by data rather than by names.
+fn is_dictionary(graph: &Graph, node: Ordinal) -> bool {
+    let edges = graph.edges(node);
+    edges.end - edges.start > DICTIONARY && !is_global(graph, node)
+}
+
+fn is_collection(graph: &Graph, node: Ordinal) -> bool {
+    graph.kind(node) == NodeKind::Object
+        && matches!(
+            graph.strings.bytes(graph.name(node)),
+            b"Map" | b"Set" | b"WeakMap" | b"WeakSet"
+        )
+}
+
+fn label(graph: &Graph, from: Ordinal, edge: u32, detail: Detail) -> String {
+    let kind = graph.edge_kind(edge);
+    let name = graph.edge_name(edge);
+    let grouped = detail == Detail::Grouped;
+    match kind {
+        EdgeKind::Element if grouped => "[…]".to_owned(),
+        EdgeKind::Element => format!("[{name}]"),
+        EdgeKind::Property | EdgeKind::Shortcut => {
+            if grouped && is_dictionary(graph, from) {
+                return "[…]".to_owned();
+            }
+            let name = graph.strings.text(name);
+            if is_identifier(&name) {
+                format!(".{name}")
+            } else {
+                format!("[{:?}]", shorten(&name, 80))
+            }
+        }
+        EdgeKind::Context => format!(" → variable {}", graph.strings.text(name)),
+        EdgeKind::Weak => format!(" ⇢ {}", graph.strings.text(name)),
+        EdgeKind::Hidden | EdgeKind::Other => hidden_label(graph, from, u64::from(name), grouped),
+        EdgeKind::Internal => {
+            let text = graph.strings.text(name);
+            if graph.ephemerons.contains_key(&name) {
+                return " value in WeakMap".to_owned();
+            }
+            if let Ok(index) = text.parse::<u64>() {
+                return hidden_label(graph, from, index, grouped);
+            }
+            match &*text {
+                // These say nothing that the next step does not say better.
+                "elements" | "properties" | "context" | "previous" => String::new(),
+                "table" if is_collection(graph, from) => String::new(),
+                _ => format!(" → {text}"),
+            }
+        }
+    }
+}
+
+/// A numbered field: the slot of a Map's table, of an array, or of something inside the engine.
+fn hidden_label(graph: &Graph, from: Ordinal, index: u64, grouped: bool) -> String {
+    match graph.kind(from) {
+        NodeKind::Array if graph.strings.bytes(graph.name(from)).is_empty() => " entry".to_owned(),
+        // A context's cell holds the variable that the step before has named.
+        NodeKind::Hidden if graph.is_named(from, "system / ContextCell") => String::new(),
+        NodeKind::Hidden if graph.is_named(from, "system / PropertyCell") => String::new(),
+        _ if grouped => "[…]".to_owned(),
+        _ => format!("[{index}]"),
+    }
+}
+
+fn is_identifier(name: &str) -> bool {
+    let mut characters = name.chars();
+    characters
+        .next()
+        .is_some_and(|first| first.is_alphabetic() || matches!(first, '_' | '$' | '#'))
+        && characters.all(|character| character.is_alphanumeric() || matches!(character, '_' | '$'))
+}
+
+/// A number per node that is the same for nodes whose grouped paths are the same, in this snapshot and in others:
+/// it is made of texts, not of indices.
+pub(crate) fn signatures(graph: &Graph, distances: &Distances, classes: &Classes) -> Vec<u64> {
+    let mut signatures = vec![0u64; graph.node_count()];
+    // The label of the edge over which a node is reached, to recognise repetitions.
+    let mut labels = vec![0u32; graph.node_count()];
+    let class_hashes: Vec<u64> = (0..classes.len() as u32)
+        .map(|class| fingerprint(classes.name(class).as_bytes()))
+        .collect();
+    // The root comes late in the walk but its children first.
+    for &from in std::iter::once(&graph.root).chain(&distances.order) {
+        let from_class = classes.of(graph, from);
+        let dictionary = is_dictionary(graph, from);
+        for edge in graph.edges(from) {
+            let to = graph.to(edge);
+            if distances.via[to as usize] != edge {
+                continue;
+            }
+            let class = classes.of(graph, to);
+            let label = abstract_label(graph, edge, dictionary);
+            let name = label as u32;
+            let label = if name == NONE || !graph.edge_kind(edge).has_string_name() {
+                label
+            } else {
+                (label >> 32 << 32) ^ fingerprint(graph.strings.bytes(name))
+            };
+            let label = (label ^ label >> 32) as u32;
+            labels[to as usize] = label;
+            // A list of any length is one step repeated.
+            if from != graph.root && class == from_class && labels[from as usize] == label {
+                signatures[to as usize] = signatures[from as usize];
+                continue;
+            }
+            let mut hasher = FxHasher::default();
+            (
+                signatures[from as usize],
+                label,
+                class_hashes[class as usize],
+            )
+                .hash(&mut hasher);
+            if graph.kind(to) == NodeKind::Closure {
+                graph.strings.bytes(graph.name(to)).hash(&mut hasher);
+            }
+            signatures[to as usize] = hasher.finish();
+        }
+    }
+    signatures
+}
+
+/// A number that is the same for the same text.
+pub(crate) fn fingerprint(text: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Kind and name of an edge, the name left out where it is data.
+pub(crate) fn abstract_label(graph: &Graph, edge: u32, dictionary: bool) -> u64 {
+    let kind = graph.edge_kind(edge);
+    let name = graph.edge_name(edge);
+    let numbered = match kind {
+        EdgeKind::Element | EdgeKind::Hidden | EdgeKind::Other => true,
+        EdgeKind::Property | EdgeKind::Shortcut => dictionary,
+        EdgeKind::Internal => {
+            graph.ephemerons.contains_key(&name)
+                || graph
+                    .strings
+                    .bytes(name)
+                    .iter()
+                    .all(|byte| byte.is_ascii_digit())
+        }
+        _ => false,
+    };
+    (kind as u64) << 32
+        | if numbered {
+            u64::from(NONE)
+        } else {
+            u64::from(name)
+        }
+}

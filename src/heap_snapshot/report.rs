@@ -1,0 +1,585 @@
+//! What is said of one snapshot: totals, classes, largest objects, the dominator tree; the other tables have files of
+//! their own.
+//!
+//! Knows: an [`Analysis`], and how many rows are wanted. Must never know: how JSON becomes text.
+//! Limits: tables are cut after `top` rows; each says how many rows there were.
+
+#![forbid(unsafe_code)]
+
+use std::cell::OnceCell;
+
+use rustc_hash::FxHashMap;
+
+use super::analysis::Analysis;
+use super::classes::{class_name, Classes};
+use super::control::{Control, Phase, Ticker};
+use super::graph::{Graph, Ordinal, NONE};
+use super::json::JsonWriter;
+use super::meta::{EdgeKind, NodeKind};
+use super::paths::{describe, signatures, steps, Detail, Step};
+use super::retained::Dominated;
+use super::{backing_stores, closures, plain_objects, strings, suspects};
+use crate::error::{Code, Failure};
+
+/// Steps that a path in words says at most.
+pub(crate) const PATH_LIMIT: usize = 24;
+/// Different paths that are told apart while grouping; more are nobody's answer and would cost memory.
+pub(crate) const MAX_GROUPS: usize = 1 << 18;
+/// Longest text of a string that a report shows, in characters.
+const TEXT_LIMIT: usize = 100;
+
+/// What a report shows.
+#[derive(Debug, Clone)]
+pub struct ReportOptions {
+    /// Rows per table.
+    pub top: usize,
+    /// Retaining paths per class; 0 leaves them out.
+    pub retainers: usize,
+    /// Only classes and objects whose class contains this, in any case of letters.
+    pub filter: Option<String>,
+    /// The id of an object to show in full.
+    pub id: Option<u32>,
+}
+
+impl Default for ReportOptions {
+    fn default() -> Self {
+        ReportOptions {
+            top: 20,
+            retainers: 1,
+            filter: None,
+            id: None,
+        }
+    }
+}
+
+impl ReportOptions {
+    pub(crate) fn wants(&self, class: &str) -> bool {
+        match &self.filter {
+            Some(filter) => class.to_lowercase().contains(&filter.to_lowercase()),
+            None => true,
+        }
+    }
+}
+
+/// Count and sizes of a group of objects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) count: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, bytes: u64) {
+        self.count += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
+/// What there is of each class, by class.
+pub(crate) struct ClassSums {
+    pub(crate) tallies: Vec<Tally>,
+    pub(crate) nearest: Vec<u32>,
+    pub(crate) retained: Vec<u64>,
+}
+
+/// A grouped retaining path: how many objects, how many bytes, and one of them.
+pub(crate) struct PathGroup {
+    pub(crate) tally: Tally,
+    pub(crate) example: Ordinal,
+}
+
+/// Writes the report of one snapshot as JSON.
+///
+/// # Errors
+///
+/// `ERR_OFFHEAP_SNAPSHOT_OBJECT_NOT_FOUND` for an id that no object has, `ERR_OFFHEAP_ABORTED`.
+pub fn report(
+    analysis: &Analysis,
+    options: &ReportOptions,
+    control: &Control,
+) -> Result<String, Failure> {
+    control.report(Phase::Report, 0, 6)?;
+    let graph = &analysis.graph;
+    let object = match options.id {
+        None => None,
+        Some(id) => Some(graph.ordinal_of(id).ok_or_else(|| {
+            Failure::new(
+                Code::SnapshotObjectNotFound,
+                format!("The snapshot has no object with id {id}"),
+            )
+        })?),
+    };
+    let view = View::new(analysis, options, control);
+    let mut json = JsonWriter::default();
+    let mut result = Ok(());
+    json.object(|json| result = view.write(json, object));
+    result?;
+    Ok(json.finish())
+}
+
+pub(crate) struct View<'a> {
+    pub(crate) analysis: &'a Analysis,
+    pub(crate) options: &'a ReportOptions,
+    pub(crate) control: &'a Control,
+    pub(crate) classes: Classes,
+    pub(crate) dominated: Dominated,
+    signatures: OnceCell<Vec<u64>>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(
+        analysis: &'a Analysis,
+        options: &'a ReportOptions,
+        control: &'a Control,
+    ) -> View<'a> {
+        View {
+            analysis,
+            options,
+            control,
+            classes: Classes::find(&analysis.graph),
+            dominated: Dominated::build(&analysis.graph, &analysis.retained.dominator),
+            signatures: OnceCell::new(),
+        }
+    }
+
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.analysis.graph
+    }
+
+    pub(crate) fn retained(&self, node: Ordinal) -> u64 {
+        self.analysis.retained.bytes[node as usize]
+    }
+
+    pub(crate) fn path(&self, node: Ordinal, detail: Detail) -> String {
+        let steps = steps(self.graph(), &self.analysis.distances, node);
+        describe(self.graph(), &steps, detail, PATH_LIMIT)
+    }
+
+    /// What groups paths; made once, if it is needed.
+    pub(crate) fn signatures(&self) -> &[u64] {
+        self.signatures
+            .get_or_init(|| signatures(self.graph(), &self.analysis.distances, &self.classes))
+    }
+
+    fn write(&self, json: &mut JsonWriter, object: Option<Ordinal>) -> Result<(), Failure> {
+        let graph = self.graph();
+        json.key("snapshotBytes").number(graph.snapshot_bytes);
+        json.key("nodeCount").number(graph.node_count() as u64);
+        json.key("edgeCount").number(graph.edge_count() as u64);
+        json.key("stringCount").number(graph.strings.len() as u64);
+        self.totals(json);
+        if let Some(node) = object {
+            json.key("object");
+            self.object(json, node)?;
+        } else {
+            json.key("object").null();
+        }
+        self.control.report(Phase::Report, 1, 6)?;
+        self.class_table(json)?;
+        self.control.report(Phase::Report, 2, 6)?;
+        self.largest(json);
+        self.dominator_tree(json);
+        self.control.report(Phase::Report, 3, 6)?;
+        backing_stores::write(self, json)?;
+        strings::write(self, json)?;
+        self.control.report(Phase::Report, 4, 6)?;
+        closures::write(self, json)?;
+        plain_objects::write(self, json)?;
+        self.control.report(Phase::Report, 5, 6)?;
+        suspects::write(self, json)?;
+        self.control.report(Phase::Report, 6, 6)
+    }
+
+    fn totals(&self, json: &mut JsonWriter) {
+        let graph = self.graph();
+        // What V8 wrote, not what is attributed: the sum must be the snapshot's.
+        let types: Vec<Tally> = graph
+            .type_tallies
+            .iter()
+            .map(|&(count, bytes)| Tally { count, bytes })
+            .collect();
+        let mut detached = Tally::default();
+        let mut array_buffers = Tally::default();
+        if let Some(store) = graph.strings.find(BACKING_STORE) {
+            for node in graph.nodes() {
+                if graph.name(node) == store && graph.kind(node) == NodeKind::Native {
+                    array_buffers.add(self.analysis.sizes.get(node));
+                }
+            }
+        }
+        for &node in &graph.detached {
+            detached.add(self.retained(node));
+        }
+        let total: u64 = types.iter().map(|tally| tally.bytes).sum();
+        json.key("totals").object(|json| {
+            json.key("shallowBytes").number(total);
+            json.key("backingStoreBytes").number(array_buffers.bytes);
+            json.key("extraNativeBytes")
+                .number(graph.meta.extra_native_bytes);
+            json.key("detachedCount").number(detached.count);
+            let mut rows: Vec<usize> = (0..types.len()).collect();
+            rows.retain(|&row| types[row].count > 0);
+            rows.sort_by_key(|&row| std::cmp::Reverse(types[row].bytes));
+            json.key("types").list(rows, |json, row| {
+                json.object(|json| {
+                    json.key("type").text(&graph.meta.node_type_names[row]);
+                    json.key("count").number(types[row].count);
+                    json.key("shallowBytes").number(types[row].bytes);
+                });
+            });
+        });
+    }
+
+    /// Id, class, name, sizes and distance of a node: the beginning of every row about an object.
+    pub(crate) fn identity(&self, json: &mut JsonWriter, node: Ordinal) {
+        let graph = self.graph();
+        json.key("id").number(graph.id(node));
+        json.key("className").text(&class_name(graph, node));
+        json.key("name").text(&cut(&graph.name_text(node)));
+        json.key("type")
+            .text(&graph.meta.node_type_names[graph.node_type[node as usize] as usize]);
+        json.key("shallowBytes")
+            .number(self.analysis.sizes.get(node));
+        json.key("retainedBytes").number(self.retained(node));
+        json.key("distance")
+            .optional(self.analysis.distances.get(node));
+    }
+
+    /// A path in words and step by step.
+    pub(crate) fn write_path(&self, json: &mut JsonWriter, node: Ordinal) {
+        let graph = self.graph();
+        let steps = steps(graph, &self.analysis.distances, node);
+        if steps.is_empty() {
+            json.null();
+            return;
+        }
+        json.object(|json| {
+            json.key("text")
+                .text(&describe(graph, &steps, Detail::Exact, PATH_LIMIT));
+            let shown = if steps.len() > 2 * PATH_LIMIT {
+                [&steps[..PATH_LIMIT], &steps[steps.len() - PATH_LIMIT..]].concat()
+            } else {
+                steps.clone()
+            };
+            json.key("stepCount").number(steps.len() as u64);
+            json.key("steps").list(shown, |json, step| {
+                json.object(|json| self.write_step(json, step));
+            });
+        });
+    }
+
+    fn write_step(&self, json: &mut JsonWriter, step: Step) {
+        let graph = self.graph();
+        let kind = graph.edge_kind(step.edge);
+        json.key("edgeType").text(kind.name());
+        json.key("edge").text(&edge_text(graph, step.edge));
+        json.key("id").number(graph.id(step.node));
+        json.key("className").text(&class_name(graph, step.node));
+        json.key("name").text(&cut(&graph.name_text(step.node)));
+    }
+
+    fn class_table(&self, json: &mut JsonWriter) -> Result<(), Failure> {
+        let sizes = &self.analysis.sizes;
+        let classes = &self.classes;
+        let ClassSums {
+            tallies,
+            nearest,
+            retained,
+        } = self.class_sums()?;
+        let mut rows: Vec<u32> = (0..classes.len() as u32)
+            .filter(|&class| {
+                tallies[class as usize].count > 0 && self.options.wants(classes.name(class))
+            })
+            .collect();
+        rows.sort_by(|&a, &b| {
+            retained[b as usize]
+                .cmp(&retained[a as usize])
+                .then_with(|| classes.name(a).cmp(classes.name(b)))
+        });
+        json.key("classCount").number(rows.len() as u64);
+        rows.truncate(self.options.top);
+        let mut paths = self.grouped_paths(&rows, |node| sizes.get(node) > 0)?;
+        json.key("classes").list(rows, |json, class| {
+            json.object(|json| {
+                let tally = tallies[class as usize];
+                json.key("name").text(classes.name(class));
+                json.key("count").number(tally.count);
+                json.key("shallowBytes").number(tally.bytes);
+                json.key("retainedBytes").number(retained[class as usize]);
+                let distance = nearest[class as usize];
+                json.key("distance")
+                    .optional((distance < super::distances::SYSTEM).then_some(distance));
+                json.key("paths");
+                self.write_groups(json, paths.remove(&class).unwrap_or_default());
+            });
+        });
+        Ok(())
+    }
+
+    /// Count, sizes and least distance of every class.
+    pub(crate) fn class_sums(&self) -> Result<ClassSums, Failure> {
+        let graph = self.graph();
+        let sizes = &self.analysis.sizes;
+        let classes = &self.classes;
+        let mut tallies = vec![Tally::default(); classes.len()];
+        let mut nearest = vec![NONE; classes.len()];
+        for node in graph.nodes() {
+            let bytes = sizes.get(node);
+            // As in DevTools: what has no size (any more) is not listed.
+            if bytes > 0 {
+                let class = classes.of(graph, node) as usize;
+                tallies[class].add(bytes);
+                nearest[class] = nearest[class].min(self.analysis.distances.raw(node));
+            }
+        }
+        let retained = self.dominated.group_bytes(
+            graph.root,
+            classes.len(),
+            &self.analysis.retained.bytes,
+            |node| (sizes.get(node) > 0).then(|| classes.of(graph, node)),
+            self.control,
+        )?;
+        Ok(ClassSums {
+            tallies,
+            nearest,
+            retained,
+        })
+    }
+
+    /// The retaining paths of the objects of some classes, commonest first.
+    pub(crate) fn grouped_paths(
+        &self,
+        rows: &[u32],
+        wanted: impl Fn(Ordinal) -> bool,
+    ) -> Result<FxHashMap<u32, Vec<PathGroup>>, Failure> {
+        let graph = self.graph();
+        let mut by_class: FxHashMap<u32, Vec<PathGroup>> = FxHashMap::default();
+        if self.options.retainers == 0 || rows.is_empty() {
+            return Ok(by_class);
+        }
+        let signatures = self.signatures();
+        let mut listed = vec![false; self.classes.len()];
+        for &class in rows {
+            listed[class as usize] = true;
+        }
+        let mut groups: FxHashMap<(u32, u64), PathGroup> = FxHashMap::default();
+        let mut ticker = Ticker::new(self.control);
+        for node in graph.nodes() {
+            ticker.tick()?;
+            let class = self.classes.of(graph, node);
+            if !listed[class as usize] || !wanted(node) {
+                continue;
+            }
+            if !self.analysis.distances.is_reached(node) {
+                continue;
+            }
+            let key = (class, signatures[node as usize]);
+            if groups.len() >= MAX_GROUPS && !groups.contains_key(&key) {
+                continue;
+            }
+            groups
+                .entry(key)
+                .or_insert(PathGroup {
+                    tally: Tally::default(),
+                    example: node,
+                })
+                .tally
+                .add(self.analysis.sizes.get(node));
+        }
+        for ((class, _), group) in groups {
+            by_class.entry(class).or_default().push(group);
+        }
+        for groups in by_class.values_mut() {
+            groups.sort_by_key(|group| {
+                (
+                    std::cmp::Reverse(group.tally.count),
+                    graph.id(group.example),
+                )
+            });
+            groups.truncate(self.options.retainers);
+        }
+        Ok(by_class)
+    }
+
+    pub(crate) fn write_groups(&self, json: &mut JsonWriter, groups: Vec<PathGroup>) {
+        json.list(groups, |json, group| {
+            json.object(|json| {
+                json.key("text")
+                    .text(&self.path(group.example, Detail::Grouped));
+                json.key("count").number(group.tally.count);
+                json.key("shallowBytes").number(group.tally.bytes);
+                json.key("exampleId").number(self.graph().id(group.example));
+            });
+        });
+    }
+
+    /// The objects that retain most, of the kinds that a program knows.
+    fn largest(&self, json: &mut JsonWriter) {
+        let graph = self.graph();
+        let visible = |node: Ordinal| {
+            !matches!(
+                graph.kind(node),
+                NodeKind::Synthetic
+                    | NodeKind::Hidden
+                    | NodeKind::Array
+                    | NodeKind::Code
+                    | NodeKind::ObjectShape
+            ) && self.options.wants(&class_name(graph, node))
+        };
+        let mut best = Top::new(self.options.top);
+        for node in graph.nodes() {
+            let bytes = self.retained(node);
+            if best.would_take(bytes) && node != graph.root && visible(node) {
+                best.offer(bytes, node);
+            }
+        }
+        json.key("largest").list(best.into_sorted(), |json, node| {
+            json.object(|json| {
+                self.identity(json, node);
+                json.key("path");
+                self.write_path(json, node);
+            });
+        });
+    }
+
+    /// The top of the dominator tree: four levels, five children each, nothing below a hundredth of the heap.
+    fn dominator_tree(&self, json: &mut JsonWriter) {
+        let root = self.graph().root;
+        let least = self.retained(root) / 100;
+        json.key("dominators");
+        self.dominator_level(json, root, least.max(1), 4);
+    }
+
+    fn dominator_level(&self, json: &mut JsonWriter, node: Ordinal, least: u64, depth: usize) {
+        let mut best = Top::new(5);
+        if depth > 0 {
+            for &child in self.dominated.by(node) {
+                if self.retained(child) >= least {
+                    best.offer(self.retained(child), child);
+                }
+            }
+        }
+        json.list(best.into_sorted(), |json, child| {
+            json.object(|json| {
+                self.identity(json, child);
+                json.key("dominatedCount")
+                    .number(self.dominated.by(child).len() as u64);
+                json.key("children");
+                self.dominator_level(json, child, least, depth - 1);
+            });
+        });
+    }
+
+    fn object(&self, json: &mut JsonWriter, node: Ordinal) -> Result<(), Failure> {
+        let graph = self.graph();
+        // One pass over all edges: cheaper than keeping every node's retainers for the few that are asked for.
+        let mut retainers = Vec::new();
+        let mut ticker = Ticker::new(self.control);
+        for from in graph.nodes() {
+            ticker.tick()?;
+            for edge in graph.edges(from) {
+                if graph.to(edge) == node {
+                    retainers.push((from, edge));
+                }
+            }
+        }
+        retainers.sort_by_key(|&(from, edge)| {
+            (
+                graph.edge_kind(edge) == EdgeKind::Weak,
+                self.analysis.distances.raw(from),
+                edge,
+            )
+        });
+        let mut dominators = Vec::new();
+        let mut above = self.analysis.retained.dominator[node as usize];
+        while above != graph.root && dominators.len() < PATH_LIMIT {
+            dominators.push(above);
+            above = self.analysis.retained.dominator[above as usize];
+        }
+        json.object(|json| {
+            self.identity(json, node);
+            json.key("path");
+            self.write_path(json, node);
+            json.key("retainerCount").number(retainers.len() as u64);
+            retainers.truncate(self.options.top);
+            json.key("retainers").list(retainers, |json, (from, edge)| {
+                json.object(|json| {
+                    json.key("edgeType").text(graph.edge_kind(edge).name());
+                    json.key("edge").text(&edge_text(graph, edge));
+                    self.identity(json, from);
+                    json.key("path");
+                    match self.analysis.distances.is_reached(from) && from != graph.root {
+                        true => json.text(&self.path(from, Detail::Exact)),
+                        false => json.null(),
+                    }
+                });
+            });
+            json.key("dominators").list(dominators, |json, node| {
+                json.object(|json| self.identity(json, node));
+            });
+        });
+        Ok(())
+    }
+}
+
+/// V8's name of the bytes behind an ArrayBuffer.
+pub(crate) const BACKING_STORE: &str = "system / JSArrayBufferData";
+
+/// The name or number of an edge as text.
+pub(crate) fn edge_text(graph: &Graph, edge: u32) -> String {
+    let name = graph.edge_name(edge);
+    if graph.edge_kind(edge).has_string_name() {
+        cut(&graph.strings.text(name)).into_owned()
+    } else {
+        name.to_string()
+    }
+}
+
+/// The beginning of a text.
+pub(crate) fn cut(text: &str) -> std::borrow::Cow<'_, str> {
+    match text.char_indices().nth(TEXT_LIMIT) {
+        None => std::borrow::Cow::Borrowed(text),
+        Some((end, _)) => std::borrow::Cow::Owned(format!("{}…", &text[..end])),
+    }
+}
+
+/// The few largest of many, without sorting all.
+pub(crate) struct Top {
+    limit: usize,
+    /// The smallest on top of the heap; of equals the later number is the smaller.
+    heap: std::collections::BinaryHeap<std::cmp::Reverse<(u64, std::cmp::Reverse<u32>)>>,
+}
+
+impl Top {
+    pub(crate) fn new(limit: usize) -> Top {
+        Top {
+            limit,
+            heap: std::collections::BinaryHeap::with_capacity(limit.min(4096) + 1),
+        }
+    }
+
+    pub(crate) fn would_take(&self, size: u64) -> bool {
+        self.heap.len() < self.limit
+            || self
+                .heap
+                .peek()
+                .is_some_and(|std::cmp::Reverse((least, _))| size > *least)
+    }
+
+    pub(crate) fn offer(&mut self, size: u64, item: u32) {
+        self.heap
+            .push(std::cmp::Reverse((size, std::cmp::Reverse(item))));
+        if self.heap.len() > self.limit {
+            self.heap.pop();
+        }
+    }
+
+    /// Largest first.
+    pub(crate) fn into_sorted(self) -> Vec<u32> {
+        self.heap
+            .into_sorted_vec()
+            .into_iter()
+            .map(|std::cmp::Reverse((_, std::cmp::Reverse(item)))| item)
+            .collect()
+    }
+}
