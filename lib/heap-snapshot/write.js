@@ -1,0 +1,99 @@
+'use strict'
+
+const { performance } = require('node:perf_hooks')
+const { OffheapError } = require('../errors.js')
+const { throwIfAborted } = require('./failure.js')
+const { snapshotSettings } = require('./settings.js')
+const { takeSnapshot } = require('./take.js')
+const { writerFor } = require('./writer.js')
+
+// One at a time in a thread: two would need twice the memory for twice the same. Other threads have their own.
+let running
+let lastBegunAt = -Infinity
+
+/** Writes a heap snapshot; see index.d.ts. */
+async function writeHeapSnapshot (options) {
+  return requestSnapshot(snapshotSettings('options', options))
+}
+
+/**
+ * Begins a snapshot with checked settings, or joins the one that runs when that has the same destination.
+ * @param {object} settings
+ * @param {{ write?: import('./take.js').Writer, onProgress?: (progress: { phase: string, byteLength: number | null }) => void }} [with_]
+ */
+async function requestSnapshot (settings, { write = writerFor(settings), onProgress = settings.onProgress } = {}) {
+  throwIfAborted(settings.signal)
+  const destination = JSON.stringify([settings.directory, settings.file, settings.gzip, settings.mode, settings.report])
+  if (running !== undefined) {
+    if (running.destination !== destination || running.controller.signal.aborted) {
+      throw new OffheapError('ERR_OFFHEAP_SNAPSHOT_IN_PROGRESS',
+        `Another heap snapshot is being written (reason: ${JSON.stringify(running.reason)}), to another destination; wait for it`)
+    }
+    return wait(running, settings.signal, listen(running, onProgress))
+  }
+  checkCooldown(settings.cooldownMs)
+
+  const run = { destination, reason: settings.reason, controller: new AbortController(), waiting: 0, listeners: new Set() }
+  const begin = (job) => {
+    lastBegunAt = performance.now()
+    return write(job)
+  }
+  running = run
+  const listener = listen(run, onProgress)
+  run.result = takeSnapshot(settings, begin, run.controller.signal, (progress) => tell(run, progress))
+    .finally(() => { running = undefined })
+  return wait(run, settings.signal, listener)
+}
+
+/** Not the function itself: two callers may pass the same. */
+function listen (run, onProgress) {
+  if (onProgress === undefined) return undefined
+  const listener = (progress) => onProgress(progress)
+  run.listeners.add(listener)
+  return listener
+}
+
+function tell (run, { phase, byteLength }) {
+  for (const listener of run.listeners) {
+    try {
+      listener({ phase, byteLength: byteLength ?? null })
+    } catch (error) {
+      // A snapshot is not given up because of somebody's progress bar; that it is broken should be seen all the same.
+      run.listeners.delete(listener)
+      process.emitWarning(`onProgress of writeHeapSnapshot() threw and is not called again: ${error?.message ?? error}`, { code: 'OFFHEAP_LISTENER_FAILED' })
+    }
+  }
+}
+
+/**
+ * What the run comes to, for one of those who wait for it. Aborting leaves it to the others; when the last one aborts
+ * the run ends, and that one hears of it when nothing is left on the disk.
+ */
+async function wait (run, signal, listener) {
+  run.waiting++
+  let onAbort
+  const aborted = new Promise((resolve, reject) => {
+    onAbort = () => {
+      run.waiting--
+      if (run.waiting === 0) return run.controller.abort(signal.reason)
+      reject(new OffheapError('ERR_OFFHEAP_ABORTED', 'The operation was aborted', signal.reason))
+    }
+    if (signal?.aborted) onAbort()
+    else signal?.addEventListener('abort', onAbort, { once: true })
+  })
+  try {
+    return { ...await Promise.race([run.result, aborted]) }
+  } finally {
+    signal?.removeEventListener('abort', onAbort)
+    run.listeners.delete(listener)
+  }
+}
+
+function checkCooldown (cooldownMs) {
+  const waitMs = Math.ceil(lastBegunAt + cooldownMs - performance.now())
+  if (waitMs <= 0) return
+  throw new OffheapError('ERR_OFFHEAP_SNAPSHOT_COOLDOWN',
+    `The last heap snapshot was begun less than *cooldownMs* (${cooldownMs}) ago; the next is possible in ${waitMs} ms`)
+}
+
+module.exports = { requestSnapshot, writeHeapSnapshot }
