@@ -1,0 +1,143 @@
+#!/usr/bin/env node
+'use strict'
+
+// The command `offheap`. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+
+const { parseArgs } = require('node:util')
+const { progressBar } = require('./progress.js')
+const { styles } = require('./format.js')
+const { analysisText, comparisonText, retainersText } = require('./report.js')
+
+const USAGE = `Usage:
+  offheap analyze FILE [--top N] [--retainers N] [--filter TEXT] [--json]
+  offheap diff BEFORE AFTER [--top N] [--retainers N] [--filter TEXT] [--json]
+  offheap retainers FILE --id N [--top N] [--json]
+  offheap redact FILE OUT [--salt TEXT] [--json]
+
+FILE is a .heapsnapshot or .heapsnapshot.gz file, or - for standard input (not for diff).
+
+  --top N        rows per table (default: 20)
+  --retainers N  retaining paths per class (default: 1; diff: 3)
+  --filter TEXT  only classes whose name contains TEXT
+  --id N         the object's id, as the reports and DevTools show it after the @
+  --salt TEXT    16 characters or more; equal strings get equal hashes in every file redacted with it
+                 (default: random and forgotten)
+  --json         the whole result as JSON
+  -h, --help     this text
+  -v, --version  the version
+`
+
+const COMMANDS = {
+  analyze: { files: 1, options: ['top', 'retainers', 'filter'] },
+  diff: { files: 2, options: ['top', 'retainers', 'filter'] },
+  retainers: { files: 1, options: ['top', 'id'] },
+  redact: { files: 2, options: ['salt'] }
+}
+
+class UsageError extends Error {}
+
+function parse (argv) {
+  let parsed
+  try {
+    parsed = parseArgs({
+      args: argv,
+      allowPositionals: true,
+      options: {
+        top: { type: 'string' },
+        retainers: { type: 'string' },
+        filter: { type: 'string' },
+        id: { type: 'string' },
+        salt: { type: 'string' },
+        json: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean', short: 'v' }
+      }
+    })
+  } catch (error) {
+    throw new UsageError(error.message)
+  }
+  const { values, positionals: [name, ...files] } = parsed
+  if (values.help || values.version) return { values }
+  if (name === undefined) throw new UsageError('a command is missing')
+  if (!Object.hasOwn(COMMANDS, name)) throw new UsageError(`unknown command "${name}"`)
+  const command = COMMANDS[name]
+  if (files.length !== command.files) throw new UsageError(`${name} takes ${command.files === 1 ? 'one file' : `${command.files} files`}, got ${files.length}`)
+  for (const option of Object.keys(values)) {
+    if (option !== 'json' && !command.options.includes(option)) throw new UsageError(`${name} has no option --${option}`)
+  }
+  for (const option of ['top', 'retainers', 'id']) {
+    if (values[option] === undefined) continue
+    if (!/^\d{1,15}$/.test(values[option])) throw new UsageError(`--${option} must be a whole number, got "${values[option]}"`)
+    values[option] = Number(values[option])
+  }
+  if (name === 'retainers' && values.id === undefined) throw new UsageError('retainers needs --id')
+  return { name, files, values }
+}
+
+async function execute ({ name, files, values }, common, offheap, style) {
+  const { json, ...options } = values
+  switch (name) {
+    case 'analyze': {
+      const result = await offheap.analyzeHeapSnapshot(files[0], { ...options, ...common })
+      return json ? result : analysisText(result, style)
+    }
+    case 'diff': {
+      const result = await offheap.compareHeapSnapshots(files[0], files[1], { retainers: 3, ...options, ...common })
+      return json ? result : comparisonText(result, style)
+    }
+    case 'retainers': {
+      const result = await offheap.analyzeHeapSnapshot(files[0], { ...options, ...common })
+      return json ? result.object : retainersText(result, style)
+    }
+    default: {
+      const result = await offheap.redactHeapSnapshot(files[0], files[1], { ...options, ...common })
+      return json
+        ? result
+        : `${result.path}: ${result.redactedCount} strings redacted, ${result.keptCount} names kept\n`
+    }
+  }
+}
+
+async function main (argv) {
+  let command
+  try {
+    command = parse(argv)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    process.stderr.write(`offheap: ${error.message}\n\n${USAGE}`)
+    return 2
+  }
+  if (command.values.help) {
+    process.stdout.write(USAGE)
+    return 0
+  }
+  if (command.values.version) {
+    process.stdout.write(`${require('../../package.json').version}\n`)
+    return 0
+  }
+
+  const controller = new AbortController()
+  const interrupt = () => controller.abort()
+  process.once('SIGINT', interrupt)
+  const bar = progressBar(process.stderr)
+  try {
+    // Loaded here: --help must work where the addon does not.
+    const offheap = require('../../index.js')
+    const common = { signal: controller.signal, onProgress: bar.onProgress }
+    const answer = await execute(command, common, offheap, styles(process.stdout, process.env))
+    bar.done()
+    process.stdout.write(typeof answer === 'string' ? answer : `${JSON.stringify(answer, null, 2)}\n`)
+    return 0
+  } catch (error) {
+    bar.done()
+    if (error.code === 'ERR_OFFHEAP_ABORTED') return 130
+    process.stderr.write(error.code === undefined ? `${error.stack}\n` : `offheap: ${error.message} (${error.code})\n`)
+    return error.code === 'ERR_OUT_OF_RANGE' || error.code === 'ERR_INVALID_ARG_VALUE' ? 2 : 1
+  } finally {
+    process.removeListener('SIGINT', interrupt)
+  }
+}
+
+// `| head` closes the pipe: nothing is wrong then.
+process.stdout.on('error', (error) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+main(process.argv.slice(2)).then((code) => { process.exitCode = code })

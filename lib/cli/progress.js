@@ -1,0 +1,21 @@
+'use strict'
+
+// A progress bar on a terminal; nothing anywhere else.
+
+const WIDTH = 30
+const TEXTS = { read: 'reading', dominators: 'dominators', distances: 'distances', report: 'summing up' }
+
+function progressBar (stream) {
+  if (stream.isTTY !== true) return { onProgress: undefined, done () {} }
+  return {
+    onProgress ({ phase, fraction }) {
+      const full = Math.round(fraction * WIDTH)
+      stream.write(`\r\u001b[K${'█'.repeat(full)}${'░'.repeat(WIDTH - full)} ${TEXTS[phase]}`)
+    },
+    done () {
+      stream.write('\r\u001b[K')
+    }
+  }
+}
+
+module.exports = { progressBar }
