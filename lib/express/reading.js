@@ -1,0 +1,31 @@
+'use strict'
+
+// What the middleware serves: numbers, and the labels and route templates that they belong to. No value of a request, no
+// environment, no path of the machine.
+
+const { threadId } = require('node:worker_threads')
+
+const { externalAllocations, memory, ownReferences } = require('../../index.js')
+
+/**
+ * @param {Map<string, number> | undefined} requestCounts by route
+ * @returns {import('../../express.js').MemoryReading}
+ */
+function reading (requestCounts) {
+  return {
+    timeMs: Date.now(),
+    pid: process.pid,
+    threadId,
+    memory: memory(),
+    externalAllocations: externalAllocations(),
+    ownReferences: ownReferences(),
+    requestCounts: requestCounts === undefined ? null : Object.fromEntries(requestCounts)
+  }
+}
+
+/** JSON has no BigInt, and a figure that becomes one some day is not to break the page. */
+function toJson (value) {
+  return JSON.stringify(value, (key, item) => typeof item === 'bigint' ? Number(item) : item)
+}
+
+module.exports = { reading, toJson }
