@@ -1,0 +1,36 @@
+/**
+ * Adds offheap's matchers to jest's `expect`: list it in `setupFilesAfterEnv`.
+ * @example
+ * // jest.config.js
+ * module.exports = { setupFilesAfterEnv: ['offheap/jest'] }
+ * // a test
+ * test('an upload leaves nothing behind', async () => {
+ *   await expect(() => upload('a.png')).toHaveNoExternalGrowth({ label: 'uploads' })
+ * })
+ */
+import { type ExternalGrowthOptions, matchers } from './testing.js'
+
+export { matchers }
+
+interface OffheapMatchers<R> {
+  /**
+   * Runs the function in two equal blocks and fails when external memory grew in the second one; `expectNoExternalGrowth()` of
+   * `offheap/testing` as a matcher. Asynchronous: await it. It forces garbage collections, 0.14 to 0.8 s beside the calls.
+   * With `.not` it fails when nothing grew. What the function throws fails the test as it is.
+   * @param options as for `expectNoExternalGrowth()`
+   */
+  toHaveNoExternalGrowth (options?: ExternalGrowthOptions): Promise<R>
+}
+
+declare global {
+  namespace jest {
+    // `expect` as a global, with @types/jest.
+    interface Matchers<R, T = {}> extends OffheapMatchers<R> {}
+  }
+}
+
+// `import { expect } from '@jest/globals'`. Where jest is not installed there is nothing to add to.
+// @ts-ignore
+declare module 'expect' {
+  interface Matchers<R extends void | Promise<void>, T = unknown> extends OffheapMatchers<R> {}
+}

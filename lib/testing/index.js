@@ -1,0 +1,7 @@
+'use strict'
+
+const { expectNoExternalGrowth } = require('./expect-no-external-growth.js')
+const { gcUntil } = require('./gc-until.js')
+const matchers = require('./matchers.js')
+
+module.exports = { expectNoExternalGrowth, gcUntil, matchers }

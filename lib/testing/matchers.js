@@ -1,0 +1,19 @@
+'use strict'
+
+// Matchers for expect.extend(), jest's or vitest's. This file registers nothing.
+
+const { growthMessage } = require('./expect-no-external-growth.js')
+const { measureGrowth } = require('./measure-growth.js')
+
+async function toHaveNoExternalGrowth (received, options) {
+  const growth = await measureGrowth(received, options)
+  const pass = !growth.figures.some((figure) => figure.grew)
+  return {
+    pass,
+    message: () => pass
+      ? `Expected external memory to grow each time the function ran; in the second block of ${growth.iterations} iterations no figure grew beyond its tolerance`
+      : growthMessage(growth)
+  }
+}
+
+module.exports = { toHaveNoExternalGrowth }

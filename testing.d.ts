@@ -1,0 +1,124 @@
+/** What `gcUntil()` takes beside its condition. */
+export interface GcUntilOptions {
+  /** What the condition is called in the error (default: the function's own name, or "the condition"). */
+  name?: string
+  /** How many full collections at most (default: `50`). A whole number of at least 1. */
+  maxRounds?: number
+  /** After how many milliseconds to give up (default: none). One round is always done, and a round is not cut short. */
+  timeoutMs?: number
+}
+
+/**
+ * Collects garbage, and lets finalizers run, until a condition holds. Checks it after each round; one round is always done.
+ * Needs no `--expose-gc`. Works under fake timers that were installed after this module was loaded.
+ *
+ * Cost: each round forces one full garbage collection, which stops this thread (3 to 10 ms in a small process, 20 to 50 ms
+ * in jest, 1 s and more with a heap of gigabytes), plus a few turns of the event loop. Leaves no timer and no listener behind.
+ * @param condition may be async; what it throws is passed through unchanged
+ * @throws {OffheapError} `ERR_OFFHEAP_GC_TIMEOUT` (rejection) names the condition and the rounds
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (rejection) for wrong arguments
+ * @throws {RangeError} `ERR_OUT_OF_RANGE` (rejection)
+ * @example
+ * const { gcUntil } = require('offheap/testing')
+ * const dropped = new WeakRef({})
+ * gcUntil(() => dropped.deref() === undefined, { name: 'the object was collected' }).then(() => console.log('collected'))
+ */
+export function gcUntil (condition: () => unknown, options?: GcUntilOptions): Promise<void>
+
+/**
+ * A figure of this isolate, in bytes.
+ * - `tracked`: live bytes under each label of `track()` and `allocExternal()`. Exact.
+ * - `external`, `arrayBuffers`, `declaredExternalBytes`: as in `memory()`. They see memory that nobody tracks, and overlap.
+ */
+export type GrowthMetric = 'tracked' | 'external' | 'arrayBuffers' | 'declaredExternalBytes'
+
+/** What `expectNoExternalGrowth()` and the matcher take beside the function. */
+export interface ExternalGrowthOptions {
+  /** Calls in each of the two blocks (default: `100`). A whole number of at least 1. More iterations find smaller leaks. */
+  iterations?: number
+  /** Calls before the first block (default: `10`). Enough to fill the function's caches. */
+  warmup?: number
+  /** Look at this label only (default: all labels). A label that nothing was ever tracked under is an error. */
+  label?: string
+  /** Which figures must be flat (default: all four; with `label`: `['tracked']`). */
+  metrics?: GrowthMetric[]
+  /**
+   * How many bytes a figure may grow in a block; a number for all figures, or an object for some.
+   * Default: `0` for `tracked`, one slab of the Buffer pool and 2,048 bytes for the others: 10,240 bytes on Node 20 and 22,
+   * 67,584 on 24, 67,648 on 26. Divided by `iterations`, this is the smallest leak per call that is found.
+   */
+  toleranceBytes?: number | { [metric in GrowthMetric]?: number }
+}
+
+/** How one figure went. */
+export interface GrowthFigure {
+  metric: GrowthMetric
+  /** The label, for `tracked`; otherwise `null`. */
+  label: string | null
+  /** Growth over the first and over the second block, in bytes; negative when it shrank; `null` when it cannot be measured here. */
+  blockBytes: [number, number] | null
+  /** The same in live values, for `tracked`; otherwise `null`. */
+  blockCounts: [number, number] | null
+  /** Growth over the second block by its iterations. */
+  bytesPerIteration: number | null
+  /** What it was allowed to grow by in a block. */
+  toleranceBytes: number
+  /** Whether it grew by more than that in the second block; when there were two attempts, of both. */
+  grew: boolean
+}
+
+/** What was measured. With two attempts, `figures` are those of the second one. */
+export interface ExternalGrowth {
+  iterations: number
+  warmup: number
+  /** `1`, or `2` when a figure grew in the first. */
+  attempts: 1 | 2
+  figures: GrowthFigure[]
+}
+
+/** The rejection of `expectNoExternalGrowth()`. An `OffheapError`. */
+export interface ExternalGrowthError extends Error {
+  readonly code: 'ERR_OFFHEAP_EXTERNAL_GROWTH'
+  readonly growth: ExternalGrowth
+}
+
+/**
+ * Runs a function again and again, and rejects when external memory grows with it.
+ *
+ * It calls `fn` `warmup` times, then in two blocks of `iterations` calls, one call after the other, each in a turn of the event loop
+ * of its own. Before, between and after the blocks it waits until memory has settled: full collections and turns, until two
+ * readings agree (3 to 15 rounds). A leak grows in every block, a cache or an allocator only in the first, so only the
+ * second one has to be flat. When a figure grew in it, the two blocks are run once more, and only what grew again is reported.
+ *
+ * Cost: `fn` runs `warmup + 2 * iterations` times, at most `warmup + 4 * iterations`. At least 9 full garbage collections are
+ * forced, at most 75: 0.14 to 0.8 s beside the calls in a small process and in a small jest file. Leaves no timer and no listener behind.
+ * Whatever else allocates in this isolate meanwhile is measured too: run one at a time.
+ * @param fn sync or async. What it throws is passed through unchanged and is never reported as growth.
+ * @returns the figures, when none of them grew beyond its tolerance
+ * @throws {ExternalGrowthError} `ERR_OFFHEAP_EXTERNAL_GROWTH` (rejection); the message names each label and figure that grew,
+ *   by how much per iteration, and what the two blocks did; `growth` holds all figures
+ * @throws {OffheapError} `ERR_OFFHEAP_UNSUPPORTED_PLATFORM` (rejection) for a metric in `options.metrics` that cannot be measured here
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (rejection) for wrong arguments, and for a label never used
+ * @throws {RangeError} `ERR_OUT_OF_RANGE` (rejection)
+ * @example
+ * const { expectNoExternalGrowth } = require('offheap/testing')
+ * const kept = []
+ * expectNoExternalGrowth(() => { kept.push(Buffer.alloc(10_000)) }).catch((error) => console.log(error.message))
+ */
+export function expectNoExternalGrowth (fn: () => unknown, options?: ExternalGrowthOptions): Promise<ExternalGrowth>
+
+/** What a matcher answers. */
+export interface MatcherResult {
+  pass: boolean
+  message: () => string
+}
+
+/**
+ * The matchers, for `expect.extend()` of jest and vitest. Loading them registers nothing; `offheap/jest` and `offheap/vitest` do.
+ * @example
+ * expect.extend(require('offheap/testing').matchers)
+ */
+export const matchers: {
+  /** `expectNoExternalGrowth()` as a matcher on a function; same options, same cost, same errors. */
+  toHaveNoExternalGrowth (received: unknown, options?: ExternalGrowthOptions): Promise<MatcherResult>
+}
