@@ -1,0 +1,905 @@
+import { EventEmitter } from 'node:events'
+
+/** An error with one of offheap's own permanent codes (`ERR_OFFHEAP_…`, docs/errors.md). */
+export class OffheapError extends Error {
+  constructor (code: string, message: string, cause?: unknown)
+  readonly name: string
+  /** Permanent; the message may change. */
+  readonly code: string
+  /** Of a probe that failed in every attempt: how many there were. */
+  readonly attempts?: number
+}
+
+export interface TrackOptions {
+  /**
+   * What to count the value under: 1 to 256 characters (default: `'(unlabelled)'`). A process keeps 4,096 labels apart; later
+   * ones are counted together as `'(other)'`, and `labelsFolded` says so.
+   */
+  label?: string
+  /** Bytes that the value stands for (default: its own `byteLength`). Required for a value that is no buffer. */
+  byteLength?: number
+}
+
+/**
+ * Counts a value as an external allocation until it is garbage-collected, and returns it. Keeps nothing alive.
+ *
+ * - A value counts once. Tracking it again gives it the new label and byteLength, if any are given.
+ * - Its release is counted after the collection that frees it, in a later turn of the event loop.
+ * - It counts in the environment (main thread or worker) that tracks it, and in the process. What is live when a worker ends
+ *   leaves the live counts with it.
+ * - Inside a route context (`offheap/express`) it is counted under the route as well.
+ *
+ * Costs about as much as `FinalizationRegistry.prototype.register` for a Buffer or another view, twice that for a plain object or an
+ * ArrayBuffer, and several times that for a view of up to 64 bytes at the start of its ArrayBuffer (docs/external.md). No pause, no
+ * garbage collection.
+ * @param value Buffer, TypedArray, DataView, ArrayBuffer, SharedArrayBuffer, or any object together with `byteLength`
+ * @throws {ERR_INVALID_ARG_TYPE} if `value` is no object, or has no byteLength and none is given
+ * @throws {ERR_OUT_OF_RANGE} if `byteLength` is negative or no safe integer, or the label is too long
+ * @throws {ERR_INVALID_ARG_VALUE} if the label is empty or an option is unknown
+ * @example
+ * const { track, externalAllocations } = require('offheap')
+ * const image = track(Buffer.alloc(1_000_000), { label: 'images' })
+ * console.log(externalAllocations().labels.images.liveBytes, image.length) // 1000000 1000000
+ */
+export function track<T extends object> (value: T, options?: TrackOptions): T
+
+/**
+ * Stops counting a value at once; its bytes leave the live counts and stay in the totals. Memory from `allocExternal` is still
+ * freed when it is collected.
+ * @returns whether the value was counted
+ * @throws {ERR_INVALID_ARG_TYPE} if `value` is no object
+ * @example
+ * const { track, untrack } = require('offheap')
+ * const buffer = track(Buffer.alloc(1_000))
+ * console.log(untrack(buffer), untrack(buffer)) // true false
+ */
+export function untrack (value: object): boolean
+
+/**
+ * Allocates zeroed native memory that offheap owns and hands it out as an external Buffer, counted until the memory is freed:
+ * when the Buffer and every view made of it are collected. V8 knows of the bytes (`process.memoryUsage().external`), exactly once;
+ * they are not in `arrayBuffers`.
+ *
+ * Pages that are never written take no physical memory. Where the engine refuses external buffers (Electron), the Buffer is
+ * an ordinary one, counted in the same way.
+ * @param byteLength 0 to `buffer.constants.MAX_LENGTH`
+ * @throws {ERR_OUT_OF_RANGE} if `byteLength` is not in that range
+ * @throws {ERR_OFFHEAP_OUT_OF_MEMORY} if the memory cannot be had; nothing is allocated or counted then
+ * @example
+ * const { allocExternal } = require('offheap')
+ * const frame = allocExternal(1920 * 1080 * 4, { label: 'frames' })
+ * console.log(frame.length) // 8294400
+ */
+export function allocExternal (byteLength: number, options?: { label?: string }): Buffer
+
+/** How much there is now, ever was, and was at most. Bytes and counts. */
+export interface Tally {
+  /** Bytes now. */
+  liveBytes: number
+  /** Values now. */
+  liveCount: number
+  /** Bytes ever since the start. */
+  totalBytes: number
+  /** Values ever since the start. */
+  totalCount: number
+  /** The highest `liveBytes` there was. */
+  peakBytes: number
+  /** The highest `liveCount` there was, not necessarily at the same moment. */
+  peakCount: number
+}
+
+/** A reading of the tracked external allocations. Labels add up to the whole, and so do routes. */
+export interface ExternalAllocations extends Tally {
+  /** By label; what was tracked without one is under `'(unlabelled)'`. */
+  labels: Record<string, Tally>
+  /** By the route that was being served; what was tracked outside of any is under `'(no route)'`. */
+  routes: Record<string, Tally>
+  /** Whether there were more labels than are kept apart (4,096); the rest is under `'(other)'`. */
+  labelsFolded: boolean
+  /** Whether there were more routes than are kept apart (1,024); the rest is under `'(other)'`. */
+  routesFolded: boolean
+}
+
+/**
+ * Reads the tallies of the tracked external allocations. Costs some microseconds and about one more per label; no pause, no
+ * garbage collection.
+ * @param options.scope this thread's environment, or the whole process with its ended workers (default: `'environment'`)
+ * @throws {ERR_INVALID_ARG_VALUE} if the scope is another word or an option is unknown
+ * @example
+ * const { allocExternal, externalAllocations } = require('offheap')
+ * const held = allocExternal(4_096, { label: 'pages' })
+ * console.log(externalAllocations({ scope: 'process' }).labels.pages.liveCount, held.length) // 1 4096
+ */
+export function externalAllocations (options?: { scope?: 'environment' | 'process' }): ExternalAllocations
+
+/** The napi references that offheap holds in this environment. */
+export interface OwnReferences {
+  /** References now. */
+  liveCount: number
+  /** Those that keep their object alive; none of them refers to a value of yours. */
+  strongReferenceCount: number
+  /** Those that do not: one for each tracked value. */
+  weakReferenceCount: number
+  /** References ever created. */
+  totalCount: number
+}
+
+/**
+ * Reads how many napi references offheap itself holds in this environment; each is 32 bytes of V8's global handles.
+ * Costs a microsecond.
+ * @example
+ * const { ownReferences } = require('offheap')
+ * console.log(ownReferences().weakReferenceCount) // 0, as long as nothing is tracked
+ */
+export function ownReferences (): OwnReferences
+
+/** See `createRouteContext`. */
+export interface RouteContext {
+  /** Runs `fn` inside the context, together with everything it starts and awaits; returns what it returns. */
+  run<T, A extends unknown[]> (fn: (...args: A) => T, ...args: A): T
+  /**
+   * Call it when the route is known for certain or the work is over: what was counted before that is moved under the route,
+   * which stays what it is then. The function that told it is let go of, with all that it holds.
+   */
+  settle (): void
+}
+
+/**
+ * Makes a context under whose route everything is counted that is tracked inside. For frameworks that offheap has no
+ * middleware for; `offheap/express` uses it.
+ *
+ * The first context switches an AsyncLocalStorage on, which costs some per cent of throughput on Node 20 and 22 (docs/express.md).
+ * @param route the route's template (`'GET /items/:id'`, never the raw URL), or a function that returns it, or `undefined` as long
+ * as it is not known. The function is asked on every `track()` inside until `settle()`. What it throws is ignored. Templates over 256 characters are cut.
+ * @throws {ERR_INVALID_ARG_TYPE} if `route` is neither
+ * @throws {ERR_INVALID_ARG_VALUE} if it is an empty string
+ * @throws {ERR_OUT_OF_RANGE} if it is a string of more than 256 characters
+ * @example
+ * const { createRouteContext, externalAllocations, track } = require('offheap')
+ * const context = createRouteContext('job resize')
+ * const held = context.run(() => track(Buffer.alloc(1_000)))
+ * console.log(externalAllocations().routes['job resize'].liveBytes, held.length) // 1000 1000
+ */
+export function createRouteContext (route: string | (() => string | undefined)): RouteContext
+
+/**
+ * One cheap reading of this isolate and the process around it, in bytes. What cannot be measured is `null`, never 0.
+ * docs/memory.md says how the figures overlap.
+ */
+export interface Memory {
+  /** Process: the resident set, everything of the process that is in physical memory, shared pages included. */
+  rss: number | null
+  /** Process: its part without a file behind it (heaps, Buffers, stacks). Linux. */
+  rssAnonBytes: number | null
+  /** Process: its part from mapped files, the Node binary among them. Linux. */
+  rssFileBytes: number | null
+  /** Process: its part in shared memory and tmpfs. Linux. */
+  rssShmemBytes: number | null
+  /** Isolate: V8 heap, committed. */
+  heapTotal: number
+  /** Isolate: V8 heap, in use. */
+  heapUsed: number
+  /** Isolate: where V8 gives up (`--max-old-space-size`, a worker's `resourceLimits`). */
+  heapLimit: number
+  /** Isolate: bytes outside the heap that V8 knows of. Includes `arrayBuffers`, leaves out what addons declare. */
+  external: number
+  /** Isolate: ArrayBuffers, Buffers and SharedArrayBuffers that Node allocated. */
+  arrayBuffers: number | null
+  /**
+   * Isolate: `external` less `arrayBuffers`: addons' external Buffers, strings outside the heap, resizable ArrayBuffers.
+   * SharedArrayBuffers are in `arrayBuffers` and not in `external`, so it is too low by those, and `null` when they outweigh
+   * the rest.
+   */
+  otherExternalBytes: number | null
+  /** Isolate: V8's own external counter, with all that addons declared (`napi_adjust_external_memory`); strings are not in it. */
+  declaredExternalBytes: number
+  /** Isolate: live bytes of tracked external allocations. */
+  trackedExternalBytes: number
+  /** Isolate: V8's global handles; each live `napi_ref` of any addon is 32 bytes of it. */
+  globalHandlesBytes: number
+  /** The smallest memory limit of this process's cgroup and its ancestors; `null` when there is none. Linux. */
+  cgroupLimitBytes: number | null
+  /**
+   * What the cgroup with that limit uses, other processes and file cache included; without a limit, this process's own
+   * cgroup. `null` when the limit is set on a cgroup that cannot be seen from here.
+   */
+  cgroupUsageBytes: number | null
+  /** The same less the file cache that the kernel would drop first; what Kubernetes calls working set. */
+  cgroupWorkingSetBytes: number | null
+  /** Which cgroup version accounts for this process's memory. */
+  cgroupVersion: 1 | 2 | null
+  /** The machine's memory. Linux. */
+  machineTotalBytes: number | null
+  /** What of it could be had without swapping. Linux. */
+  machineAvailableBytes: number | null
+  /** The smaller one of `cgroupLimitBytes` and `machineTotalBytes`. */
+  containerTotalBytes: number | null
+}
+
+/**
+ * Reads Node's memory figures and those that Node lacks, for this isolate (main thread or worker) and its process.
+ * Costs about 0.1 ms on this thread (some small files of `/proc` and the cgroup); no pause, no garbage collection.
+ * @example
+ * const { memory } = require('offheap')
+ * const { rss, containerTotalBytes } = memory()
+ * console.log(`${Math.round(100 * rss / containerTotalBytes)} % of what there is`)
+ */
+export function memory (): Memory
+
+export interface ResidentBreakdownOptions {
+  /**
+   * Ask malloc how much of its memory is in use and how much is free but held (default: `true`).
+   * malloc counts with its arena locked: 290 to 780 ms with 1.5 million free blocks, in which every thread that allocates waits.
+   * With `false` nothing waits, and malloc's memory stands in `mallocUndividedBytes`.
+   */
+  malloc?: boolean
+}
+
+/** Where the resident set is. All rows up to `unexplainedBytes` add up to `rss`, exactly. Bytes; `null` is "cannot be measured". */
+export interface ResidentBreakdown {
+  /** The resident set, as the sum of all mappings. */
+  rss: number
+  /** Process: pages that V8 mapped: heaps and code of all isolates, resizable ArrayBuffers. */
+  v8HeapBytes: number
+  /** Process: WebAssembly memories. */
+  webAssemblyBytes: number
+  /** Isolate: resident part of ArrayBuffers, Buffers and SharedArrayBuffers that Node allocated. */
+  arrayBuffersBytes: number
+  /** Isolate: resident part of other external memory, at least: addons' external Buffers, strings, what addons declared. */
+  otherExternalBytes: number
+  /** Process: in use by malloc beyond the two rows above. Buffers of other isolates are here. `null` without glibc ≥ 2.33, and with `malloc: false`. */
+  mallocInUseBytes: number | null
+  /** Process: free, resident, and held by malloc; `trim()` gives it back. `null` as above. */
+  mallocFreeBytes: number | null
+  /** Process: malloc's beyond the rows above, in use or free; `null` when it is divided into the two rows before. */
+  mallocUndividedBytes: number | null
+  /** Process: stacks of threads. A thread that is running just then may be missed (then: `unexplainedBytes`). */
+  threadStacksBytes: number
+  /** Process: mapped files, binaries and libraries with the pages they changed. */
+  fileMappingsBytes: number
+  /** Process: shared memory. */
+  sharedMemoryBytes: number
+  /** Process: anonymous memory known to be none of these: libraries' zeroed data, mappings with a name. */
+  otherAnonymousBytes: number
+  /** Process: anonymous memory that nobody accounts for: allocators that addons bring along, mappings of their own. Never negative. */
+  unexplainedBytes: number
+  /** Beside the rows: large blocks given out by malloc and not in memory: never touched, or swapped out. */
+  notResidentBytes: number | null
+  /** Beside the rows: in swap. */
+  swappedBytes: number
+  /** The largest regions behind `unexplainedBytes`, largest first, at most five; `name` is the address range. */
+  largest: Array<{ bytes: number, name: string }>
+}
+
+/**
+ * Says where the resident set is. Reads `/proc/self/smaps` and malloc's counters on another thread:
+ * 9 to 35 ms at 0.2 GB, 60 to 150 ms at 1.5 GB in 3,500 mappings. This thread may wait for memory meanwhile: up to 7 and 24 ms
+ * in the same runs, much longer when malloc holds a million free blocks (see `options.malloc`). No garbage collection is forced.
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` for wrong options
+ * @throws {OffheapError} `ERR_OFFHEAP_UNSUPPORTED_PLATFORM` (rejection) where `support().residentBreakdown` is not available
+ * @example
+ * const { residentBreakdown } = require('offheap')
+ * residentBreakdown().then(({ rss, mallocFreeBytes }) => {
+ *   console.log(`malloc holds ${mallocFreeBytes} free bytes of ${rss}`)
+ * })
+ */
+export function residentBreakdown (options?: ResidentBreakdownOptions): Promise<ResidentBreakdown>
+
+/** What `trim()` brought. Both are `null` where `support().trim` is not available. */
+export interface TrimResult {
+  /** Resident bytes before less resident bytes after, never negative. */
+  releasedBytes: number | null
+  /** How long malloc was busy, in milliseconds. */
+  durationMs: number | null
+}
+
+/**
+ * Gives free memory that malloc holds back to the system (`malloc_trim(0)`), on another thread.
+ * Takes about 0.1 to 0.2 ms per MB given back. malloc locks the arena it works on: plan on this thread standing still for most of
+ * that time once it allocates. No garbage collection is forced: what JavaScript still holds is not free.
+ * @example
+ * const { trim } = require('offheap')
+ * trim().then(({ releasedBytes }) => console.log(`${releasedBytes} bytes went back`))
+ */
+export function trim (): Promise<TrimResult>
+
+export interface ProbeOptions {
+  /** Milliseconds for all attempts together (default: `60000`). A child that takes longer is killed. */
+  timeoutMs?: number
+  /** Ends the probe: the child is killed, the promise rejects with `ERR_OFFHEAP_ABORTED`. */
+  signal?: AbortSignal
+}
+
+/**
+ * Runs a synchronous function in a copy-on-write child of this process, on the heap as it is at this instant, and
+ * resolves with a clone of what it returns.
+ *
+ * The service stands still for the fork only: a few milliseconds plus 20 to 28 ms per GB of resident memory. No garbage
+ * collection is forced. The child runs at nice 10, and is the kernel's first choice when memory runs out.
+ *
+ * In the child there is this thread and nothing else: no event loop, no other threads, no sockets and no open files of
+ * the service. `fn` may read everything that it can reach, and change it, without the service noticing. What it prints
+ * goes nowhere. It may be run again, in another child, when a lock was held by another thread at the fork.
+ *
+ * - an error that `fn` throws: the promise rejects with an error of the same class, message, stack and own properties
+ * - a promise, or something that cannot be cloned (docs of `v8.serialize`): `ERR_OFFHEAP_PROBE_RESULT_REFUSED`
+ * - one probe at a time per process, workers included: the second gets `ERR_OFFHEAP_PROBE_IN_PROGRESS`
+ *
+ * @param fn synchronous; from a worker it sees that worker's heap
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} where {@link support} says that there is no probe
+ * @throws {ERR_OFFHEAP_PROBE_FAILED} when the child could not be made; the message names the cause
+ * @throws {ERR_OFFHEAP_PROBE_TIMEOUT}
+ * @throws {ERR_OFFHEAP_PROBE_CRASHED} when the child died; the message carries the end of what it printed
+ * @throws {ERR_OFFHEAP_PROBE_DEADLOCK} when every attempt met a lock of another thread
+ *
+ * @example
+ * const v8 = require('node:v8')
+ * const { probe } = require('offheap')
+ *
+ * class Session {}
+ * // Walks the whole heap, which would stop the service for seconds.
+ * const sessionCount = await probe(() => v8.queryObjects(Session, { format: 'count' }))
+ */
+export function probe<T> (fn: () => T, options?: ProbeOptions): Promise<T>
+
+/** Whether something works here. */
+export interface Capability {
+  available: boolean
+  /** Why not; `null` when available. */
+  reason: string | null
+}
+
+/** What works on this platform and in this process. */
+export interface Support {
+  /** For example `linux-x64-glibc`. */
+  platform: string
+  /** `process.version` */
+  node: string
+  probe: Capability
+  interposition: Capability
+  cgroup: Capability & { version: 1 | 2 | null }
+  residentBreakdown: Capability
+  trim: Capability
+}
+
+/**
+ * Says what works on this platform and in this process, and why the rest does not. Opens some files; no pause.
+ * @example
+ * const { support } = require('offheap')
+ * const { available, reason } = support().residentBreakdown
+ * if (!available) console.log(reason)
+ */
+export function support (): Support
+
+/** A size: a number of bytes, or a string such as `'512MB'`. MB is 2^20 bytes, and so is MiB; B, KB, MB, GB, TB. */
+export type Bytes = number | string
+
+/** Where snapshots go and how they are written. */
+export interface SnapshotFileOptions {
+  /**
+   * The directory (default: `.offheap` in the working directory). Made with 0700 when it is missing. A symlink is
+   * followed when it belongs to the user of the process or to root.
+   */
+  directory?: string
+  /** Compresses to `.heapsnapshot.gz` (default: `false`), after the pause and off the JS thread. Needs disk for both. */
+  gzip?: boolean
+  /** Deletes the oldest snapshots of the directory, by their name, beyond so many (default of a Monitor: `5`, else all stay). */
+  maxFiles?: number
+  /** The same by their size together (default of a Monitor: `'4GB'`, else all stay). The one just written always stays. */
+  maxTotalBytes?: Bytes
+  /** Refuses to write when the last one was begun more recently, in ms (default of a Monitor: `1800000`, else `0`). */
+  cooldownMs?: number
+  /** Refuses to write when less is free on the disk (default: `'256MB'`). */
+  minFreeDiskBytes?: Bytes
+  /**
+   * `'probe'`: a copy-on-write child writes it, and the JS thread stands still for one `fork()`. `'in-process'`: the JS
+   * thread stands still for the whole snapshot. `'auto'`: the child, and with `fallback: true` this process where there can
+   * be no child (default: `'auto'`).
+   */
+  mode?: 'auto' | 'probe' | 'in-process'
+  /**
+   * With `mode: 'auto'`: stops the JS thread and writes in the process where there can be no child (`support().probe`, fork
+   * refused, every child met a lock; default: `false`). Never after `ERR_OFFHEAP_NO_HEADROOM`: the process would need as much.
+   */
+  fallback?: boolean
+  /** Where the child's working memory comes from: memory, a nameless file beside the snapshot, or what has room (default: `'auto'`). */
+  scratch?: 'auto' | 'memory' | 'disk'
+  /** A child that takes longer is killed, in ms (default: `600000`). */
+  timeoutMs?: number
+  /** After an in-process snapshot, gives back what it left behind in malloc (default: `true`). */
+  trim?: boolean
+  /**
+   * Analyses the snapshot as well and writes `….report.json` and `….report.txt` beside it, what `analyzeHeapSnapshot` and
+   * `npx offheap analyze` say (default: `false`). With `'only'` the snapshot is deleted then: the report has no strings of yours
+   * but those that classes and properties are called by. The analysis runs in a second probe child (one more pause of a `fork()`);
+   * without the probe on libuv's pool. A report that fails leaves the snapshot; `reportError` says why.
+   */
+  report?: boolean | 'only'
+}
+
+export interface WriteHeapSnapshotOptions extends SnapshotFileOptions {
+  /** The file itself, instead of a directory; one that is there is replaced. Goes with no retention. */
+  file?: string
+  /** Goes into the file name, made safe, and into the result (default: `'manual'`). At most 200 characters. */
+  reason?: string
+  /** Ends it: at the next point where this thread may act, nothing is left behind. */
+  signal?: AbortSignal
+  /** Called as each phase begins, and while the child writes. One that throws is not called again; the snapshot goes on. */
+  onProgress?: (progress: WriteProgress) => void
+}
+
+export interface WriteProgress {
+  /** `'generate'`: V8 builds the graph; `'serialize'`: its text is written; `'report'`: it is analysed. */
+  phase: 'prepare' | 'generate' | 'serialize' | 'compress' | 'finish' | 'report'
+  /** Bytes in the file so far, where that is known: with the probe, while it serializes. */
+  byteLength: number | null
+}
+
+export interface HeapSnapshot {
+  /** The file, complete and on the disk. Mode 0600: it holds every secret of the process. With `report: 'only'`, the JSON report. */
+  path: string
+  /** The report as JSON and as text; `null` without one. */
+  reportPath: string | null
+  reportTextPath: string | null
+  /** Why there is no report although one was asked for. */
+  reportError: OffheapError | null
+  /** Its size. */
+  byteLength: number
+  mode: 'probe' | 'in-process'
+  /**
+   * For how long the JS thread stood still, in ms. `'probe'`: waiting for V8's helpers, marking its pages, and the fork (the
+   * longest, if there were several attempts). `'in-process'`: the sum of two stops.
+   */
+  pauseMs: number
+  /** From the call to the result, in ms. */
+  durationMs: number
+  /** How many children it took; 1 with `mode: 'in-process'`. */
+  attempts: number
+  /** The child's peak of resident memory, shared pages included; `null` with `mode: 'in-process'`. */
+  childPeakRssBytes: number | null
+  /** Where the child's working memory lay; `null` with `mode: 'in-process'`. */
+  scratch: 'memory' | 'disk' | null
+  /**
+   * Whether objects have the same ids as in other snapshots of this thread. `false` for a child's snapshot unless an
+   * in-process one came before ({@link StartOptions.baseline}); then it holds for what lived at that time.
+   */
+  comparableIds: boolean
+  compressed: boolean
+  reason: string
+  /** What retention deleted. */
+  removed: string[]
+}
+
+/**
+ * Writes a heap snapshot of this thread, which Chrome DevTools opens (uncompressed).
+ *
+ * A copy-on-write child writes it (docs/probe.md): the service stands still for one `fork()`, about 5 ms at 50 MB and 10 ms
+ * at 200 MB of heap. With `mode: 'in-process'` it **stops the JS thread** for seconds (about 2 s at 24 MB of small objects,
+ * 6 to 8 s at 71 MB). Forces a garbage collection (in the child, where there is one), and needs ten times the heap and more
+ * as memory while it runs, in memory or on disk (`scratch`); see docs/heap-snapshots.md.
+ *
+ * - one at a time in a thread: a call for the same destination joins the one that runs, any other is refused
+ * - the file has its name only when it is complete; whatever happens, nothing half-written is left
+ *
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} there can be no child here, and neither `fallback` nor `'in-process'` was asked for
+ * @throws {ERR_OFFHEAP_NO_HEADROOM} there is no room for the child, with the figures
+ * @throws {ERR_OFFHEAP_PROBE_FAILED} and `_PROBE_TIMEOUT`, `_PROBE_CRASHED`, `_PROBE_DEADLOCK`: see {@link probe}
+ * @throws {ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED} `cause` is the file system's error
+ * @throws {ERR_OFFHEAP_SNAPSHOT_PATH_REFUSED} the path is a symlink, a directory, or not a regular file
+ * @throws {ERR_OFFHEAP_SNAPSHOT_NO_DISK_SPACE} less than `minFreeDiskBytes` is free, or the disk ran full
+ * @throws {ERR_OFFHEAP_SNAPSHOT_TRUNCATED} what was written is not complete
+ * @throws {ERR_OFFHEAP_SNAPSHOT_IN_PROGRESS} another one is being written to another destination
+ * @throws {ERR_OFFHEAP_SNAPSHOT_COOLDOWN} the last one is less than `cooldownMs` ago
+ * @throws {ERR_OFFHEAP_ABORTED} `signal` fired
+ * @example
+ * const { writeHeapSnapshot } = require('offheap')
+ * writeHeapSnapshot({ reason: 'after warm-up' }).then(({ path, byteLength, pauseMs }) => {
+ *   console.log(`${path}: ${byteLength} bytes, the service stood still for ${Math.round(pauseMs)} ms`)
+ * })
+ */
+export function writeHeapSnapshot (options?: WriteHeapSnapshotOptions): Promise<HeapSnapshot>
+
+/**
+ * What is watched:
+ * - `rss`: the process's resident set
+ * - `heapUsed`: this isolate's V8 heap
+ * - `external`, `arrayBuffers`: Node's figures
+ * - `trackedExternal`: live bytes of tracked external allocations
+ * - `cgroup`: the working set of the cgroup, which is what Kubernetes goes by
+ */
+export type Metric = 'rss' | 'heapUsed' | 'external' | 'arrayBuffers' | 'trackedExternal' | 'cgroup'
+
+/**
+ * A limit: bytes (`943718400`, `'900MB'`) or a percentage (`'80%'`).
+ * Percentages are of the heap limit for `heapUsed` (`--max-old-space-size` or a worker's `resourceLimits` where one is set, because
+ * V8's own limit adds up to 192 MB of young generation to it), of the cgroup limit for `cgroup`, and for the others of the
+ * cgroup limit or, where there is none, of the machine's memory. The base is read anew with every sample.
+ */
+export type Limit = Bytes | `${number}%`
+
+export interface ThresholdOptions {
+  /** Fires after so many samples in a row at or over the limit (default: `2`). */
+  forSamples?: number
+  /** The level to fall below before it may fire again, in the unit of the limit (default: 95 % of the limit). */
+  rearmBelow?: Limit
+  /** Fires at most once in this time, in ms (default: `60000`). */
+  cooldownMs?: number
+}
+
+export interface AbsoluteThreshold extends ThresholdOptions {
+  /** The limit. */
+  above: Limit
+}
+
+export interface GrowthThreshold extends ThresholdOptions {
+  /** So much growth of the floor: the lowest value of late against the lowest value `overMs` before; see docs/monitor.md. */
+  growth: Bytes
+  /** Over this time, in ms; at least two sample intervals. */
+  overMs: number
+}
+
+export type Threshold = Limit | AbsoluteThreshold | GrowthThreshold
+
+/** Thresholds by metric, any number of each. */
+export type Thresholds = { [metric in Metric]?: Threshold | Threshold[] }
+
+export interface MonitorSnapshotOptions extends SnapshotFileOptions {
+  /** At most so many snapshots by threshold in any 24 hours (default: `6`). What lies in the directory at the start counts. */
+  maxPerDay?: number
+}
+
+export interface StartOptions {
+  /** Time between samples in ms (default: `5000`; at least 10). */
+  sampleIntervalMs?: number
+  /** Thresholds that emit `'triggered'`; with `snapshot` options they also write one. */
+  thresholds?: Thresholds
+  /** Thresholds that emit `'triggered'` and write a snapshot: the short form. */
+  snapshotAt?: Thresholds
+  /** How snapshots are written; `false` (with `thresholds` only) writes none. */
+  snapshot?: MonitorSnapshotOptions | boolean
+  /** A signal that writes a snapshot, cooldown and daily limit or not, such as `'SIGUSR2'`. Main thread only. */
+  signal?: NodeJS.Signals
+  /** So many readings are kept (default: `720`, an hour at the default interval). */
+  historyLength?: number
+  /**
+   * Numbers all objects at start, by a snapshot that nobody reads, so that later snapshots give what still lives the same
+   * ids and can be compared by them (default: `false`). Stops the JS thread like any snapshot in the process: do it while
+   * the heap is small.
+   */
+  baseline?: boolean
+}
+
+/** One reading: all of `memory()`, and when. Bytes; `null` is "cannot be measured". */
+export interface Reading extends Memory {
+  /** ISO 8601, UTC. */
+  readonly at: string
+}
+
+/** A threshold fired. */
+export interface Triggered {
+  metric: Metric
+  kind: 'absolute' | 'percentage' | 'growth'
+  /** As it was given: `'80%'`, `{ growth, overMs }`. */
+  threshold: Limit | { growth: Bytes, overMs: number }
+  /** In bytes, at this sample. */
+  thresholdBytes: number
+  /** What is over it: the metric, or what it grew by. */
+  valueBytes: number
+  /** The metric itself. */
+  metricBytes: number
+  /** ISO 8601, UTC. */
+  at: string
+  /** What is done about it: a snapshot begins, or none is wanted (`'off'`), or a limit forbids it. */
+  snapshot: 'started' | 'off' | 'in-progress' | 'cooldown' | 'daily-limit'
+  /** The sample. */
+  reading: Reading
+}
+
+/** A snapshot that a Monitor wrote. */
+export interface SnapshotWritten extends HeapSnapshot {
+  /** The threshold that asked for it; `null` for a signal. */
+  trigger: Triggered | null
+}
+
+/**
+ * Samples memory off the request path, and acts when a threshold is crossed; made by {@link start}.
+ *
+ * Nothing of it reaches the service: a listener that throws or rejects becomes an `'error'` event
+ * (`ERR_OFFHEAP_LISTENER_FAILED`), and an `'error'` that nobody listens to becomes a process warning, once per code.
+ */
+export interface Monitor extends EventEmitter {
+  on (event: 'sample', listener: (reading: Reading) => void): this
+  on (event: 'triggered', listener: (event: Triggered) => void): this
+  on (event: 'snapshotWritten', listener: (snapshot: SnapshotWritten) => void): this
+  on (event: 'snapshotProgress', listener: (progress: WriteProgress) => void): this
+  on (event: 'error', listener: (error: OffheapError) => void): this
+  once (event: 'sample', listener: (reading: Reading) => void): this
+  once (event: 'triggered', listener: (event: Triggered) => void): this
+  once (event: 'snapshotWritten', listener: (snapshot: SnapshotWritten) => void): this
+  once (event: 'snapshotProgress', listener: (progress: WriteProgress) => void): this
+  once (event: 'error', listener: (error: OffheapError) => void): this
+  /** Takes one reading now, as the timer does, thresholds and all. About 0.1 ms; no pause, no garbage collection. */
+  sample (): Reading
+  /** The last readings, oldest first; a copy. */
+  history (): Reading[]
+  /**
+   * Ends it; again does nothing. No timer and no signal handler stays, and a snapshot that is being written is given up,
+   * with nothing left behind.
+   */
+  stop (): void
+  /** The same as `stop()`, for `using`; where the runtime has `Symbol.dispose`. */
+  [Symbol.dispose] (): void
+}
+
+/**
+ * Starts sampling. The timer keeps no process alive. Several Monitors may run at once.
+ *
+ * Without options it only samples. With `snapshotAt` it writes a heap snapshot when a threshold is crossed, once per
+ * breach, within limits: 30 minutes apart, 6 a day, 5 files and 4 GB in the directory, 256 MB of disk left free.
+ * **A snapshot stops the JS thread**; see {@link writeHeapSnapshot}.
+ *
+ * @throws {ERR_OFFHEAP_METRIC_UNAVAILABLE} a threshold needs what cannot be measured here, such as a percentage of a
+ *   cgroup limit where there is none
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} `signal` in a worker thread, which no signal reaches
+ * @example
+ * const { start } = require('offheap')
+ * const monitor = start({ snapshotAt: { rss: '80%' }, signal: 'SIGUSR2' })
+ * monitor.on('snapshotWritten', ({ path, trigger }) => console.log(path, trigger?.metric))
+ */
+export function start (options?: StartOptions): Monitor
+
+// Heap snapshots: analysis, comparison, redaction ----------------------------------------------------------------
+
+/** How far a run has come. */
+export interface SnapshotProgress {
+  phase: 'read' | 'dominators' | 'distances' | 'report'
+  /** Part of the phase that is done, 0 to 1. Stays 0 while reading a pipe or a gzip file: their length is unknown. */
+  fraction: number
+}
+
+export interface SnapshotRunOptions {
+  /** Stops the run within milliseconds, with `ERR_OFFHEAP_ABORTED` and the signal's reason as `cause`. */
+  signal?: AbortSignal
+  /** Called about ten times a second while the run goes on. What it throws ends the run and is what the run rejects with. */
+  onProgress?: (progress: SnapshotProgress) => void
+}
+
+export interface SnapshotReportOptions extends SnapshotRunOptions {
+  /** Rows per table, 1 to 1,000 (default: `20`). */
+  top?: number
+  /** Retaining paths per class, commonest first, 0 to 100 (default: `1`). */
+  retainers?: number
+  /** Only classes whose name contains this, in any case of letters (default: all). */
+  filter?: string
+}
+
+export interface AnalyzeHeapSnapshotOptions extends SnapshotReportOptions {
+  /** The id of an object to show in full, as DevTools and the reports show it after the `@` (default: none). */
+  id?: number
+}
+
+/** An object of a snapshot. Sizes and distance are Chrome DevTools'. */
+export interface SnapshotObject {
+  /** V8's id: the same for the same object in later snapshots of the process. */
+  id: number
+  className: string
+  /** V8's name: the class, the function's name, the beginning of the string. */
+  name: string
+  /** V8's node type: `object`, `closure`, `string`, … */
+  type: string
+  /** Own bytes, with the internal arrays that belong to it alone. */
+  shallowBytes: number
+  /** Bytes that would be freed if it went away. */
+  retainedBytes: number
+  /** References on the shortest path from a global object; `null` if only the engine's roots reach it. */
+  distance: number | null
+}
+
+export interface RetainingStep {
+  edgeType: string
+  /** Name of the property, variable or field, or the index. */
+  edge: string
+  id: number
+  className: string
+  name: string
+}
+
+/** The shortest path from a root to an object. */
+export interface RetainingPath {
+  /** In words: `global.sessions (Map) entry (Session).user (User)`. */
+  text: string
+  stepCount: number
+  /** All steps, or the first and the last 24 of a very long path. */
+  steps: RetainingStep[]
+}
+
+/** Objects whose paths read the same once indices and dictionary keys are left out. */
+export interface GroupedPath {
+  text: string
+  count: number
+  shallowBytes: number
+  /** One of them. */
+  exampleId: number
+}
+
+export interface SnapshotClass {
+  name: string
+  count: number
+  shallowBytes: number
+  /** Without counting anything twice: an object counts unless another of its class retains it. */
+  retainedBytes: number
+  distance: number | null
+  paths: GroupedPath[]
+}
+
+export interface DominatorNode extends SnapshotObject {
+  /** How many objects it dominates immediately. */
+  dominatedCount: number
+  children: DominatorNode[]
+}
+
+export interface SnapshotSuspect {
+  kind: 'accumulation' | 'large-collection' | 'many-listeners' | 'long-chain' | 'many-timers'
+  /** The evidence in words. */
+  text: string
+  count: number
+  retainedBytes: number
+  id: number
+  path: string
+}
+
+export interface HeapSnapshotAnalysis {
+  path: string
+  durationMs: number
+  /** Length of the file, unpacked. */
+  snapshotBytes: number
+  nodeCount: number
+  edgeCount: number
+  stringCount: number
+  totals: {
+    shallowBytes: number
+    /** Bytes behind ArrayBuffers (`system / JSArrayBufferData`); part of `shallowBytes`. */
+    backingStoreBytes: number
+    /** Native memory that V8 reports beside the objects (Node 24 and later), not in `shallowBytes`; else 0. */
+    extraNativeBytes: number
+    /** DOM nodes that Chrome says are detached. */
+    detachedCount: number
+    types: Array<{ type: string, count: number, shallowBytes: number }>
+  }
+  /** The object that `id` asked for. */
+  object: (SnapshotObject & {
+    path: RetainingPath | null
+    retainerCount: number
+    retainers: Array<SnapshotObject & { edgeType: string, edge: string, path: string | null }>
+    /** From the nearest to the farthest. */
+    dominators: SnapshotObject[]
+  }) | null
+  /** How many classes there are; `classes` shows the first `top` by retained size. */
+  classCount: number
+  classes: SnapshotClass[]
+  largest: Array<SnapshotObject & { path: RetainingPath | null }>
+  /** Four levels of the dominator tree, nothing below a hundredth of the heap. */
+  dominators: DominatorNode[]
+  backingStores: {
+    count: number
+    bytes: number
+    /** Held by no JavaScript object that the snapshot knows. */
+    unheldCount: number
+    unheldBytes: number
+    classes: Array<{ className: string, count: number, bytes: number }>
+    holders: Array<{ text: string, count: number, bytes: number, exampleId: number }>
+    largest: Array<{ id: number, bytes: number, viewCount: number, holderId: number | null, className: string | null, path: string | null }>
+  }
+  strings: {
+    count: number
+    bytes: number
+    /** Copies beyond the first; strings of 1,024 characters or more are not compared: V8 cuts them there. */
+    duplicateCount: number
+    duplicateBytes: number
+    duplicates: Array<{ text: string, length: number, count: number, bytes: number }>
+    pinnedBySlicesCount: number
+    pinnedBySlicesBytes: number
+    /** Long strings that only slices of them keep alive. */
+    pinnedBySlices: Array<{ id: number, text: string, bytes: number, sliceCount: number }>
+  }
+  /** By place in the source, counted from 1; `null` if the snapshot has no locations. */
+  closures: Array<{ name: string, script: string | null, line: number, column: number, count: number, shallowBytes: number, retainedBytes: number, exampleId: number }> | null
+  /** Plain objects by the names of their properties; those that hold numbers have no reference and no name here. */
+  plainObjects: Array<{ shape: string, count: number, shallowBytes: number, retainedBytes: number, exampleId: number }>
+  suspectCount: number
+  suspects: SnapshotSuspect[]
+}
+
+/**
+ * Says where the memory of a heap snapshot is: classes, largest objects, who holds the backing stores, suspects.
+ *
+ * Runs on libuv's thread pool and one thread beside it: the JavaScript thread is not held up, nothing is paused and
+ * no GC is forced. Takes about 100 bytes per object of the snapshot; docs/analysis.md has the measurements.
+ * @param path a `.heapsnapshot` or `.heapsnapshot.gz` file of Node 18 to 26 or Chrome; `-` is standard input
+ * @throws {ERR_INVALID_ARG_TYPE} {ERR_INVALID_ARG_VALUE} {ERR_OUT_OF_RANGE} for wrong arguments
+ * @throws {ERR_OFFHEAP_SNAPSHOT_READ_FAILED} if the file cannot be read
+ * @throws {ERR_OFFHEAP_SNAPSHOT_SYNTAX} {ERR_OFFHEAP_SNAPSHOT_FORMAT} {ERR_OFFHEAP_SNAPSHOT_TRUNCATED}
+ *   {ERR_OFFHEAP_SNAPSHOT_TOO_LARGE} if it is no usable snapshot
+ * @throws {ERR_OFFHEAP_SNAPSHOT_OBJECT_NOT_FOUND} if no object has `options.id`
+ * @throws {ERR_OFFHEAP_ABORTED} once `options.signal` has fired
+ * @example
+ * const { analyzeHeapSnapshot } = require('offheap')
+ * const { classes, suspects } = await analyzeHeapSnapshot('server.heapsnapshot', { top: 5 })
+ * for (const { name, count, retainedBytes, paths } of classes) console.log(name, count, retainedBytes, paths[0]?.text)
+ */
+export function analyzeHeapSnapshot (path: string, options?: AnalyzeHeapSnapshotOptions): Promise<HeapSnapshotAnalysis>
+
+export interface ComparedClass {
+  name: string
+  /** `null`, like the other three, where objects cannot be matched by id. */
+  newCount: number | null
+  newBytes: number | null
+  deletedCount: number | null
+  deletedBytes: number | null
+  countBefore: number
+  countAfter: number
+  countDelta: number
+  shallowBytesDelta: number
+  retainedBytesBefore: number
+  retainedBytesAfter: number
+  retainedBytesDelta: number
+  /** What holds the new objects, commonest first; without common ids, the paths that hold more than before. */
+  paths: GroupedPath[]
+}
+
+export interface HeapSnapshotComparison {
+  durationMs: number
+  before: { path: string, nodeCount: number, shallowBytes: number }
+  after: { path: string, nodeCount: number, shallowBytes: number }
+  /** Whether the ids of the two files mean the same objects. */
+  matchedById: boolean
+  /** Why not. */
+  matchReason: string | null
+  classCount: number
+  /** The most grown retained size first. */
+  classes: ComparedClass[]
+}
+
+/**
+ * Says what came and went between two heap snapshots, per class, and what holds on to what came.
+ *
+ * Objects are matched by V8's id, as in DevTools' Comparison. Where the ids do not correspond (two processes, or two
+ * forked children without an earlier snapshot in their parent) that is found out and said, and classes and paths are
+ * compared by count. Cost as {@link analyzeHeapSnapshot}, twice, one after the other.
+ * @throws as {@link analyzeHeapSnapshot}
+ * @example
+ * const { compareHeapSnapshots } = require('offheap')
+ * const { classes: [most] } = await compareHeapSnapshots('before.heapsnapshot', 'after.heapsnapshot')
+ * console.log(`${most.newCount} new ${most.name} via ${most.paths[0]?.text}`)
+ */
+export function compareHeapSnapshots (before: string, after: string, options?: SnapshotReportOptions): Promise<HeapSnapshotComparison>
+
+export interface RedactHeapSnapshotOptions extends SnapshotRunOptions {
+  /**
+   * 16 characters or more. Equal strings get equal hashes in every file redacted with the same salt
+   * (default: random and forgotten, so that no guess can be checked against a hash).
+   */
+  salt?: string
+}
+
+/**
+ * Writes a copy of a heap snapshot in which every string value is replaced by its length and a keyed hash. Names of
+ * classes, functions, properties, variables and files stay, and so does every number: tools read it as before.
+ *
+ * Streams: takes a few megabytes whatever the size. The copy is readable by its owner only; an existing file is never
+ * overwritten. A key of an object that is used as a dictionary is a property name and stays: see docs/analysis.md.
+ * @param path the snapshot; `-` is standard input
+ * @param out the copy; gzip if it ends in `.gz`
+ * @throws {ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED} if the copy cannot be written; otherwise as {@link analyzeHeapSnapshot}
+ * @example
+ * const { redactHeapSnapshot } = require('offheap')
+ * await redactHeapSnapshot('server.heapsnapshot', 'shareable.heapsnapshot.gz')
+ */
+export function redactHeapSnapshot (path: string, out: string, options?: RedactHeapSnapshotOptions): Promise<{
+  path: string
+  durationMs: number
+  redactedCount: number
+  keptCount: number
+  /** Length of the copy, unpacked. */
+  snapshotBytes: number
+}>

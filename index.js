@@ -1,0 +1,37 @@
+'use strict'
+
+// The public face: re-exports only.
+
+const { allocExternal } = require('./lib/alloc-external.js')
+const { OffheapError } = require('./lib/errors.js')
+const { externalAllocations, ownReferences } = require('./lib/external-allocations.js')
+const { writeHeapSnapshot } = require('./lib/heap-snapshot/write.js')
+const { memory } = require('./lib/memory.js')
+const { start } = require('./lib/monitor/start.js')
+const { probe } = require('./lib/probe.js')
+const { residentBreakdown } = require('./lib/resident-breakdown.js')
+const { createRouteContext } = require('./lib/route-context.js')
+const { analyzeHeapSnapshot, compareHeapSnapshots, redactHeapSnapshot } = require('./lib/snapshot-analysis.js')
+const { support } = require('./lib/support.js')
+const { track, untrack } = require('./lib/track.js')
+const { trim } = require('./lib/trim.js')
+
+module.exports = {
+  OffheapError,
+  allocExternal,
+  analyzeHeapSnapshot,
+  compareHeapSnapshots,
+  createRouteContext,
+  externalAllocations,
+  memory,
+  ownReferences,
+  probe,
+  redactHeapSnapshot,
+  residentBreakdown,
+  start,
+  support,
+  track,
+  trim,
+  untrack,
+  writeHeapSnapshot
+}

@@ -1,0 +1,35 @@
+//! The only place with `#[napi]`: convert, call the room, map the result.
+//!
+//! One file per room. No state and no arithmetic here. Every export catches panics: one that crossed into
+//! Node would abort the host.
+//! Numbers cross as `f64`, exact to 2^53 − 1; `lib/validate.js` has checked them before they get here.
+
+pub mod external;
+pub mod heap_snapshot;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+pub mod probe;
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
+#[path = "probe_unsupported.rs"]
+pub mod probe;
+pub mod process;
+pub mod resident;
+pub mod trigger;
+pub mod unfinished;
+
+use crate::error::{Code, Failure};
+
+/// What an export returns: a value, or an error whose `code` is one of ours.
+pub(crate) type Result<T> = std::result::Result<T, napi::Error<Code>>;
+
+impl From<Failure> for napi::Error<Code> {
+    fn from(failure: Failure) -> Self {
+        napi::Error::new(failure.code, failure.message)
+    }
+}
+
+/// napi itself failed: no memory for a handle, an exception pending, the environment going away.
+impl From<napi::Status> for Code {
+    fn from(_: napi::Status) -> Self {
+        Code::Internal
+    }
+}

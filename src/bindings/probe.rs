@@ -1,0 +1,357 @@
+//! The probe for JavaScript: start, fork, watch. The loop over attempts is in `lib/probe/`.
+//!
+//! In the child, [`probe_fork`] calls the function that it was given and ends the process: it never returns there.
+
+use std::cell::Cell;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use napi::bindgen_prelude::{Buffer, BufferSlice, Function};
+use napi::threadsafe_function::ThreadsafeFunctionCallMode;
+use napi::{Env, Status};
+use napi_derive::napi;
+
+use crate::error::{Code, Failure};
+use crate::probe;
+use crate::probe::frame::{Kind, MAX_PAYLOAD};
+use crate::probe::headroom::Scratch;
+use crate::probe::outcome::{self, Stopped};
+use crate::probe::session::{self, Event, Options, Process};
+use crate::probe::stand_ins;
+use crate::probe::sys::Ended;
+
+use super::Result;
+
+/// Why no probe is possible here; `null` where one is.
+#[napi(catch_unwind)]
+pub fn probe_unsupported_reason() -> Option<String> {
+    probe::slots().err().map(|failure| failure.message)
+}
+
+/// What a probe is to do.
+#[napi(object)]
+pub struct ProbeOptions {
+    /// Where the child's output goes.
+    pub output: Option<String>,
+    /// How many platform threads V8 has.
+    pub pool_size: f64,
+    /// What the child is expected to need in memory.
+    pub expected_bytes: Option<f64>,
+    /// `memory`, `disk` or `auto`.
+    pub scratch: String,
+    /// Whether the contents of large Buffers may be missing in the child.
+    pub leave_out: bool,
+    /// The output's disk must keep this many bytes free.
+    pub min_free_disk_bytes: f64,
+}
+
+/// What the probe's thread says.
+#[napi(object, object_from_js = false)]
+pub struct ProbeEvent {
+    /// `prepared`, `failed`, `progress`, `ended` or `closed`.
+    pub kind: &'static str,
+    /// `prepared`: where the child's working memory comes from, `memory` or `disk`.
+    pub scratch: Option<&'static str>,
+    /// `failed` and `ended`: the code, when it did not go well.
+    pub code: Option<&'static str>,
+    /// `ended`: the signal that ended the child, when one did and it was not offheap's.
+    pub signal: Option<i32>,
+    /// `failed` and `ended`: the error number, when the output is to blame.
+    pub errno: Option<i32>,
+    /// `failed` and `ended`: the message, when it did not go well.
+    pub message: Option<String>,
+    /// `progress` and `ended`: the size of the output.
+    pub byte_length: Option<f64>,
+    /// `ended`: the serialized result.
+    pub value: Option<Buffer>,
+    /// `ended`: what the function threw, serialized.
+    pub thrown: Option<Buffer>,
+    /// `ended`: the child's peak of resident memory.
+    pub peak_rss_bytes: Option<f64>,
+    /// `ended`: how much anonymous memory the child took on top of what it was born with, as far as it was seen.
+    pub anonymous_growth_bytes: Option<f64>,
+}
+
+impl From<Event> for ProbeEvent {
+    fn from(event: Event) -> Self {
+        let mut made = ProbeEvent {
+            kind: "prepared",
+            scratch: None,
+            code: None,
+            message: None,
+            signal: None,
+            errno: None,
+            byte_length: None,
+            value: None,
+            thrown: None,
+            peak_rss_bytes: None,
+            anonymous_growth_bytes: None,
+        };
+        match event {
+            Event::Prepared(scratch) => {
+                made.scratch = Some(if scratch == Scratch::Disk {
+                    "disk"
+                } else {
+                    "memory"
+                })
+            }
+            Event::Closed => made.kind = "closed",
+            Event::Failed(refusal) => {
+                made.kind = "failed";
+                made.errno = refusal.errno;
+                made.fail(refusal.failure);
+            }
+            Event::Progress(bytes) => {
+                made.kind = "progress";
+                made.byte_length = Some(bytes as f64);
+            }
+            Event::Ended(ending) => {
+                made.kind = "ended";
+                made.peak_rss_bytes = ending.reaped.peak_rss_bytes.map(|bytes| bytes as f64);
+                made.anonymous_growth_bytes = ending
+                    .peak_anonymous_bytes
+                    .zip(ending.anonymous_at_fork_bytes)
+                    .map(|(peak, start)| peak.saturating_sub(start) as f64);
+                made.errno = ending.report.output_errno;
+                made.signal = match (ending.stopped, ending.reaped.ended) {
+                    (None, Ended::Killed(signal)) => Some(signal),
+                    _ => None,
+                };
+                match outcome::outcome(*ending) {
+                    Ok(outcome) => {
+                        made.byte_length = outcome.output_bytes.map(|bytes| bytes as f64);
+                        made.value = Some(outcome.value.into());
+                        made.thrown = (!outcome.thrown.is_empty()).then(|| outcome.thrown.into());
+                    }
+                    Err(failure) => made.fail(failure),
+                }
+            }
+        }
+        made
+    }
+}
+
+impl ProbeEvent {
+    fn fail(&mut self, failure: Failure) {
+        self.code = Some(failure.code.as_str());
+        self.message = Some(failure.message);
+    }
+}
+
+/// Starts a probe and returns its number. `on_event` is called until the probe is closed, and holds the event loop.
+#[napi(catch_unwind)]
+pub fn probe_start(
+    env: Env,
+    options: ProbeOptions,
+    on_event: Function<ProbeEvent, ()>,
+) -> Result<u32> {
+    let slots = probe::slots()?.to_vec();
+    let emit = on_event
+        .build_threadsafe_function()
+        .callee_handled::<false>()
+        .build()
+        .map_err(|error| Failure::new(Code::Internal, error.reason.clone()))?;
+    let id = session::start(
+        Options {
+            output: options.output.map(PathBuf::from),
+            pool_size: options.pool_size as usize,
+            expected_bytes: options.expected_bytes.map(|bytes| bytes as u64),
+            scratch: match options.scratch.as_str() {
+                "memory" => Scratch::Memory,
+                "disk" => Scratch::Disk,
+                _ => Scratch::Auto,
+            },
+            leave_out: options.leave_out,
+            min_free_disk_bytes: options.min_free_disk_bytes as u64,
+            slots,
+        },
+        move |event| emit.call(event.into(), ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok,
+    )?;
+    end_with_thread(&env)?;
+    Ok(id)
+}
+
+thread_local! {
+    static ENDS_WITH_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A worker that ends before its probe must not leave the process without probes for ever. One hook per thread, not
+/// one per probe: those would add up.
+fn end_with_thread(env: &Env) -> Result<()> {
+    if !ENDS_WITH_THREAD.get() {
+        env.add_env_cleanup_hook((), |()| session::abandon_from_this_thread())
+            .map_err(|error| Failure::new(Code::Internal, error.reason.clone()))?;
+        ENDS_WITH_THREAD.set(true);
+    }
+    Ok(())
+}
+
+/// What a fork cost.
+#[napi(object, object_from_js = false)]
+pub struct ProbeFork {
+    /// How long the JavaScript thread stood still.
+    pub pause_ms: f64,
+    /// How much of it was the fork alone.
+    pub fork_ms: f64,
+    /// Whether V8's helper threads were all idle.
+    pub quiet: bool,
+    /// The child.
+    pub pid: i32,
+    /// How many mappings were taken along that V8 leaves out of forks.
+    pub taken_count: u32,
+    /// How many bytes were left out besides.
+    pub left_out_bytes: f64,
+}
+
+/// Forks. In the parent: what it cost, or `null` when V8's helper threads are busy. In the child: runs `work`, which
+/// must not throw, and ends the process.
+#[napi(catch_unwind)]
+pub fn probe_fork(
+    id: u32,
+    quiesce_limit_ms: f64,
+    although_busy: bool,
+    timeout_ms: f64,
+    work: Function<(), ()>,
+) -> Result<Option<ProbeFork>> {
+    let session =
+        session::find(id).ok_or_else(|| Failure::new(Code::Internal, "the probe is gone"))?;
+    let limit = Duration::from_secs_f64(quiesce_limit_ms / 1000.0);
+    let timeout = Duration::from_secs_f64(timeout_ms / 1000.0);
+    match session.fork_child(limit, although_busy, timeout)? {
+        None => Ok(None),
+        Some(Process::Parent(forked)) => Ok(Some(ProbeFork {
+            pause_ms: forked.pause.as_secs_f64() * 1000.0,
+            fork_ms: forked.fork.as_secs_f64() * 1000.0,
+            quiet: forked.quiet,
+            pid: forked.pid,
+            taken_count: forked.taken_count as u32,
+            left_out_bytes: forked.left_out_bytes as f64,
+        })),
+        Some(Process::Child(child, output)) => {
+            OUTPUT_FD.store(output.unwrap_or(-1), Ordering::Relaxed);
+            // An error, like a panic, drops `child`, and that ends the process.
+            if work.call(()).is_err() {
+                drop(child);
+                stand_ins::end(stand_ins::EXIT_BUG);
+            }
+            child.end()
+        }
+    }
+}
+
+static OUTPUT_FD: AtomicI32 = AtomicI32::new(-1);
+static OUTPUT_BYTES: AtomicU64 = AtomicU64::new(0);
+
+fn in_child() -> Result<()> {
+    if stand_ins::RESULT_FD.load(Ordering::Relaxed) < 0 {
+        return Err(Failure::new(Code::Internal, "only a probe's child says anything").into());
+    }
+    Ok(())
+}
+
+/// Child only: sends bytes of one kind (`value`, `thrown` or `refused`) to the parent, waiting for it where need be.
+#[napi(catch_unwind)]
+pub fn probe_child_say(kind: String, bytes: BufferSlice) -> Result<()> {
+    in_child()?;
+    let kind = match kind.as_str() {
+        "value" => Kind::Value,
+        "thrown" => Kind::Thrown,
+        _ => Kind::Refused,
+    };
+    for piece in bytes.chunks(MAX_PAYLOAD) {
+        stand_ins::say(kind, piece);
+    }
+    Ok(())
+}
+
+/// Child only: its process id.
+#[napi(catch_unwind)]
+pub fn probe_child_pid() -> Result<u32> {
+    in_child()?;
+    Ok(std::process::id())
+}
+
+/// Child only: all has been said.
+#[napi(catch_unwind)]
+pub fn probe_child_done() -> Result<()> {
+    in_child()?;
+    stand_ins::say(Kind::Done, &[]);
+    Ok(())
+}
+
+/// Child only: appends to the output file. Ends the child when that fails: the parent is told why.
+#[napi(catch_unwind)]
+pub fn probe_child_output(bytes: BufferSlice) -> Result<()> {
+    in_child()?;
+    let fd: RawFd = OUTPUT_FD.load(Ordering::Relaxed);
+    if !stand_ins::write_all(fd, &bytes) {
+        output_failed();
+    }
+    OUTPUT_BYTES.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Child only: the output is complete; returns when it is on the disk.
+#[napi(catch_unwind)]
+pub fn probe_child_output_done() -> Result<()> {
+    in_child()?;
+    if !stand_ins::sync(OUTPUT_FD.load(Ordering::Relaxed)) {
+        output_failed();
+    }
+    stand_ins::say(
+        Kind::OutputDone,
+        &OUTPUT_BYTES.load(Ordering::Relaxed).to_le_bytes(),
+    );
+    Ok(())
+}
+
+/// Child only: the function asked for `process.exit()`; ends the child.
+#[napi(catch_unwind)]
+pub fn probe_child_exit_called() -> Result<()> {
+    in_child()?;
+    stand_ins::say(Kind::ExitCalled, &[]);
+    stand_ins::end(stand_ins::EXIT_CALLED)
+}
+
+fn output_failed() -> ! {
+    stand_ins::say(Kind::OutputFailed, &stand_ins::errno().to_le_bytes());
+    stand_ins::end(stand_ins::EXIT_OUTPUT)
+}
+
+/// Prepares another attempt of a probe whose child has ended.
+#[napi(catch_unwind)]
+pub fn probe_again(id: u32) -> Result<()> {
+    if let Some(session) = session::find(id) {
+        session.again();
+    }
+    Ok(())
+}
+
+/// Ends the child; the probe's end is still reported.
+#[napi(catch_unwind)]
+pub fn probe_stop(id: u32) -> Result<()> {
+    if let Some(session) = session::find(id) {
+        session.stop(Stopped::Aborted);
+    }
+    Ok(())
+}
+
+/// Ends the probe. Nothing more is reported once its child is gone.
+#[napi(catch_unwind)]
+pub fn probe_close(id: u32) -> Result<()> {
+    if let Some(session) = session::find(id) {
+        session.close();
+    }
+    Ok(())
+}
+
+/// The process is about to exit: kills the child and removes what it has written, at once.
+#[napi(catch_unwind)]
+pub fn probe_abandon(id: u32) -> Result<()> {
+    if let Some(session) = session::find(id) {
+        session.abandon();
+    }
+    Ok(())
+}

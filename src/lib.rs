@@ -1,0 +1,40 @@
+//! Finds the memory that V8's own tools do not explain, inside a running Node service.
+//!
+//! # Limits first
+//!
+//! - Tested on Linux x86-64 with glibc, on Node 20, 22, 24 and 26. Elsewhere the portable rooms work and the
+//!   rest says that it does not, and why.
+//! - It is a guest in somebody's process: nothing here may panic across the FFI, print, or wait for long on the
+//!   JavaScript thread.
+//!
+//! # Rooms
+//!
+//! | room | what it knows |
+//! |---|---|
+//! | [`error`] | every code there is; no napi types |
+//! | [`probe`] | the copy-on-write child: fork, set-up, watching and reaping it; Linux x86-64 glibc |
+//! | [`resident`] | where the resident set is, the cgroup that binds, what malloc holds |
+//! | [`trigger`] | thresholds, limits on actions, retention; pure |
+//! | [`unfinished`] | files being written, and whose; pure |
+//! | [`bindings`] | the only `#[napi]`: convert, call the room, map the result |
+//! | [`heap_snapshot`] | `.heapsnapshot` files: classes, retained sizes, retaining paths, differences, redaction |
+//! | [`ledger`] | live / total / peak tallies by key |
+//! | [`external`] | tracked external allocations |
+//! | [`references`] | napi references: so far the package's own |
+//!
+//! Direction: `bindings` → rooms → `error`. Rooms do not import each other, except through `ledger`.
+
+pub mod bindings;
+pub mod error;
+pub mod external;
+pub mod heap_snapshot;
+pub mod ledger;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+pub mod probe;
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
+#[path = "probe/unsupported.rs"]
+pub mod probe;
+pub mod references;
+pub mod resident;
+pub mod trigger;
+pub mod unfinished;
