@@ -1,0 +1,110 @@
+'use strict'
+
+// What the middleware costs a service at full load: throughput and p99 of the same Express service without offheap, with the
+// middleware that only serves the reading, and with the one that also names the routes.
+//
+// On a machine that others use too, throughput says who else was running. The server's own CPU time per request does not, so
+// that is what the ratio is of.
+//
+// Each variant is a process of its own, the load comes from one more, and the variants take turns. A ratio is taken between
+// two neighbours in time, and the median of those is what counts.
+
+const { spawn } = require('node:child_process')
+const path = require('node:path')
+const readline = require('node:readline')
+const { interleave, median, quantile } = require('./helpers.js')
+
+const VARIANTS = { plain: 'without offheap', served: 'routes: false', routes: 'defaults' }
+const HANDLERS = { '/json': 'JSON', '/buffer': 'a tracked 4 KiB Buffer, async' }
+const CONNECTIONS = 16
+
+module.exports = async function express ({ rounds, long }) {
+  const ms = long ? 3000 : 700
+  const load = new Process('load.js')
+  const servers = {}
+  try {
+    for (const variant of Object.keys(VARIANTS)) {
+      servers[variant] = new Process('server.js', variant)
+      servers[variant].port = Number(await servers[variant].line())
+    }
+    const measure = async (variant, handler) => {
+      const server = servers[variant]
+      const before = await server.cpuUs()
+      load.write(JSON.stringify({ port: server.port, path: handler, connections: CONNECTIONS, ms }))
+      const result = JSON.parse(await load.line())
+      return { ...result, cpuUs: (await server.cpuUs() - before) / result.count }
+    }
+    const rows = []
+    for (const [handler, what] of Object.entries(HANDLERS)) {
+      const results = await interleave(rounds, Object.fromEntries(Object.keys(VARIANTS).map((variant) => [variant, () => measure(variant, handler)])))
+      for (const [variant, name] of Object.entries(VARIANTS)) rows.push(row(`${what}: ${name}`, results[variant], results.plain, variant === 'plain'))
+    }
+    return {
+      rows,
+      notes: [
+        `${CONNECTIONS} keep-alive connections, ${ms} ms a round, the server and the load in processes of their own on one machine.`,
+        'ratio: CPU time of the server per request, with ÷ without, the median of the rounds; low and high are its quartiles.',
+        'timeRatio and p99Ratio are the same for the time per request (throughput, inverted) and its 99th percentile.',
+        'Without offheap the Buffer is not tracked: the ratio holds the whole cost.'
+      ]
+    }
+  } finally {
+    for (const child of [load, ...Object.values(servers)]) await child.end()
+  }
+}
+
+function row (name, ours, theirs, isBase) {
+  const values = {
+    name,
+    requestsPerSecond: Math.round(median(ours.map(({ requestsPerSecond }) => requestsPerSecond))),
+    cpuUs: median(ours.map(({ cpuUs }) => cpuUs)),
+    p50Ms: median(ours.map(({ p50Ms }) => p50Ms)),
+    p99Ms: median(ours.map(({ p99Ms }) => p99Ms))
+  }
+  if (isBase) return values
+  const ratios = (of) => ours.map((result, round) => of(result) / of(theirs[round]))
+  const cpu = ratios(({ cpuUs }) => cpuUs)
+  return {
+    ...values,
+    ratio: median(cpu),
+    low: quantile(cpu, 0.25),
+    high: quantile(cpu, 0.75),
+    timeRatio: median(ratios(({ requestsPerSecond }) => 1 / requestsPerSecond)),
+    p99Ratio: median(ratios(({ p99Ms }) => p99Ms))
+  }
+}
+
+class Process {
+  #child
+  #lines
+  #ended
+
+  constructor (script, ...args) {
+    this.#child = spawn(process.execPath, [path.join(__dirname, 'http', script), ...args], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, NODE_ENV: 'production' }
+    })
+    this.#ended = new Promise((resolve) => this.#child.once('close', resolve))
+    this.#lines = readline.createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
+  }
+
+  write (text) {
+    this.#child.stdin.write(`${text}\n`)
+  }
+
+  async line () {
+    const { value, done } = await this.#lines.next()
+    if (done) throw new Error('a process of the benchmark ended early')
+    return value
+  }
+
+  async cpuUs () {
+    this.write('')
+    return Number(await this.line())
+  }
+
+  async end () {
+    this.#child.stdin.end()
+    await this.#ended
+  }
+}
