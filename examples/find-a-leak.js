@@ -1,0 +1,39 @@
+'use strict'
+
+// From a leak to the line: two snapshots of one process, compared. Runs in a few seconds.
+
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+const v8 = require('node:v8')
+const { compareHeapSnapshots } = require('..')
+
+class Session {
+  constructor (user) {
+    this.user = user
+    this.visited = []
+  }
+}
+
+// The bug: sessions are put in and never taken out.
+const sessions = new Map()
+globalThis.service = { handle: (user) => sessions.set(`${user}/${sessions.size}`, new Session(user)) }
+
+async function main () {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'offheap-example-'))
+  try {
+    const before = v8.writeHeapSnapshot(path.join(folder, 'before.heapsnapshot'))
+    for (let request = 0; request < 4812; request++) globalThis.service.handle(`user-${request % 100}`)
+    const after = v8.writeHeapSnapshot(path.join(folder, 'after.heapsnapshot'))
+
+    const { classes } = await compareHeapSnapshots(before, after, { filter: 'Session' })
+    for (const { name, newCount, retainedBytesDelta, paths } of classes.filter((row) => row.newCount > 0)) {
+      console.log(`${newCount} new ${name}, ${retainedBytesDelta} bytes more retained`)
+      for (const { text, count } of paths) console.log(`  ${count} via ${text}`)
+    }
+  } finally {
+    fs.rmSync(folder, { recursive: true })
+  }
+}
+
+main()
