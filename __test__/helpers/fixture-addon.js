@@ -1,0 +1,36 @@
+'use strict'
+
+// Compiles the addons in __test__/fixtures/addons, once per version of the source, into .cache/addons.
+
+const { spawnSync } = require('node:child_process')
+const { createHash } = require('node:crypto')
+const fs = require('node:fs')
+const path = require('node:path')
+
+const root = path.join(__dirname, '..', '..')
+
+/**
+ * The path of the compiled addon, or why there is none: `{ file }` or `{ skip }`, the latter for node:test's `skip`.
+ * @param {string} name of the file in __test__/fixtures/addons, without .c
+ * @returns {{ file?: string, skip?: string }}
+ */
+function fixtureAddon (name) {
+  if (process.platform !== 'linux') return { skip: `the fixture addons are compiled on Linux only; this is ${process.platform}` }
+  const source = path.join(root, '__test__', 'fixtures', 'addons', `${name}.c`)
+  const hash = createHash('sha256').update(fs.readFileSync(source)).digest('hex').slice(0, 16)
+  const directory = path.join(root, '.cache', 'addons')
+  const file = path.join(directory, `${name}-${process.arch}-${hash}.node`)
+  if (fs.existsSync(file)) return { file }
+  const compiler = ['cc', 'gcc', 'clang'].find((command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0)
+  if (compiler === undefined) return { skip: 'needs a C compiler (cc, gcc or clang)' }
+  const include = require('node-api-headers').include_dir
+  fs.mkdirSync(directory, { recursive: true })
+  // Test files run at the same time: each compiles into a file of its own and moves it into place.
+  const temporary = `${file}.${process.pid}.partial`
+  const compiled = spawnSync(compiler, ['-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-Werror', `-I${include}`, '-o', temporary, source], { encoding: 'utf8' })
+  if (compiled.status !== 0) throw new Error(`${name}.c does not compile:\n${compiled.stderr}`)
+  fs.renameSync(temporary, file)
+  return { file }
+}
+
+module.exports = { fixtureAddon }

@@ -1,0 +1,37 @@
+'use strict'
+
+// Waiting for memory to go away: by condition, in bounded rounds, never by time.
+
+/**
+ * Collects garbage and lets finalizers and V8's own threads run until `condition` holds. Fails after 50 rounds.
+ * @param {string} what for the message
+ * @param {() => boolean | Promise<boolean>} condition
+ */
+async function settledWhen (what, condition) {
+  for (let round = 0; round < 50; round++) {
+    global.gc()
+    // V8 frees ArrayBuffers on another thread, which needs a moment of its own after each collection.
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    if (await condition()) return
+  }
+  throw new Error(`did not settle: ${what}`)
+}
+
+/**
+ * What `read` returns, once two rounds in a row return the same: nothing is being freed any more.
+ * @template T
+ * @param {() => T | Promise<T>} read
+ * @param {(a: T, b: T) => boolean} [same]
+ * @returns {Promise<T>}
+ */
+async function settledReading (read, same = (a, b) => JSON.stringify(a) === JSON.stringify(b)) {
+  let last
+  await settledWhen('two readings in a row agree', async () => {
+    const previous = last
+    last = await read()
+    return previous !== undefined && same(previous, last)
+  })
+  return last
+}
+
+module.exports = { settledReading, settledWhen }

@@ -1,0 +1,21 @@
+// Compiled, never run: the types of heap snapshot analysis as a user meets them.
+
+import { analyzeHeapSnapshot, compareHeapSnapshots, redactHeapSnapshot } from '../../index.js'
+
+export async function use (signal: AbortSignal): Promise<void> {
+  const analysis = await analyzeHeapSnapshot('a.heapsnapshot', { top: 5, retainers: 2, filter: 'Session', id: 7, signal, onProgress: ({ phase, fraction }) => `${phase} ${fraction.toFixed(2)}` })
+  const names: string[] = analysis.classes.map((row) => row.name)
+  const distance: number | null = analysis.largest[0].distance
+  const holder: string | null = analysis.backingStores.largest[0].path
+  // @ts-expect-error closures may be missing
+  analysis.closures.length.toFixed()
+  const comparison = await compareHeapSnapshots('a', 'b', { retainers: 3 })
+  // @ts-expect-error counts of new objects may be null
+  comparison.classes[0].newCount.toFixed()
+  const { redactedCount } = await redactHeapSnapshot('a', 'b', { salt: 'sixteen characters' })
+  // @ts-expect-error an unknown option
+  await analyzeHeapSnapshot('a', { tops: 5 })
+  // @ts-expect-error id is for one snapshot
+  await compareHeapSnapshots('a', 'b', { id: 1 })
+  void [names, distance, holder, redactedCount]
+}

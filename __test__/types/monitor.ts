@@ -1,0 +1,46 @@
+// Compiled, never run: what index.d.ts allows and what it refuses.
+
+import { start, writeHeapSnapshot, type Monitor, type Reading } from '../../index.js'
+
+async function accepted (): Promise<void> {
+  const { path, byteLength, pauseMs, removed } = await writeHeapSnapshot({ directory: 'x', gzip: true, maxTotalBytes: '4GB', signal: AbortSignal.timeout(1) })
+  const texts: string[] = [path, ...removed]
+  const numbers: number[] = [byteLength, pauseMs]
+
+  const monitor: Monitor = start({
+    sampleIntervalMs: 1000,
+    thresholds: {
+      rss: '80%',
+      heapUsed: [900 * 2 ** 20, { above: '90%', forSamples: 3, rearmBelow: '70%' }],
+      external: { growth: '50MB', overMs: 60_000, cooldownMs: 0 }
+    },
+    snapshotAt: { cgroup: '85%' },
+    snapshot: { directory: 'x', maxPerDay: 1 },
+    signal: 'SIGUSR2'
+  })
+  monitor
+    .on('sample', ({ at, rss }) => { texts.push(at); numbers.push(rss ?? 0) })
+    .on('triggered', ({ metric, snapshot }) => { if (metric === 'rss' && snapshot === 'cooldown') monitor.stop() })
+    .once('snapshotWritten', ({ path, trigger }) => texts.push(path, trigger?.metric ?? 'a signal'))
+    .on('error', ({ code, cause }) => texts.push(code, String(cause)))
+  const readings: Reading[] = [...monitor.history(), monitor.sample()]
+  numbers.push(readings.length)
+  monitor[Symbol.dispose]()
+}
+
+async function refused (): Promise<void> {
+  // @ts-expect-error unknown option
+  await writeHeapSnapshot({ dir: 'x' })
+  // @ts-expect-error a limit is not a boolean
+  await writeHeapSnapshot({ maxFiles: true })
+  // @ts-expect-error unknown metric
+  start({ thresholds: { heap: '80%' } })
+  // @ts-expect-error growth needs a time
+  start({ thresholds: { rss: { growth: '1MB' } } })
+  // @ts-expect-error one file for many snapshots
+  start({ snapshot: { file: 'x' } })
+  // @ts-expect-error not a signal
+  start({ signal: 'USR2' })
+}
+
+export { accepted, refused }

@@ -1,0 +1,57 @@
+// Types of offheap/testing and offheap/jest: compiled, never run.
+
+import { expect } from '@jest/globals'
+import 'offheap/jest'
+import { matchers as sameMatchers } from 'offheap/jest'
+import { expectNoExternalGrowth, gcUntil, matchers } from 'offheap/testing'
+import type { ExternalGrowth, ExternalGrowthError, GrowthMetric } from 'offheap/testing'
+
+async function helpers (): Promise<number | null> {
+  await gcUntil(() => true)
+  await gcUntil(async () => true, { name: 'collected', maxRounds: 3, timeoutMs: 100 })
+  // @ts-expect-error the condition is a function
+  await gcUntil('collected', () => true)
+  // @ts-expect-error no such option
+  await gcUntil(() => true, { rounds: 3 })
+
+  const growth: ExternalGrowth = await expectNoExternalGrowth(async () => {}, {
+    iterations: 10,
+    warmup: 0,
+    label: 'uploads',
+    metrics: ['tracked', 'arrayBuffers'],
+    toleranceBytes: { arrayBuffers: 1_000 }
+  })
+  await expectNoExternalGrowth(() => {}, { toleranceBytes: 1_000 })
+  // @ts-expect-error no such figure
+  await expectNoExternalGrowth(() => {}, { metrics: ['rss'] })
+  // @ts-expect-error no such figure
+  await expectNoExternalGrowth(() => {}, { toleranceBytes: { rss: 1 } })
+
+  const [figure] = growth.figures
+  const metric: GrowthMetric | undefined = figure?.metric
+  const attempts: 1 | 2 = growth.attempts
+  // @ts-expect-error what cannot be measured is null
+  const bytes: number = figure?.bytesPerIteration
+  return metric === 'tracked' ? bytes + attempts : figure?.blockBytes?.[1] ?? null
+}
+
+function onFailure (error: ExternalGrowthError): string {
+  const code: 'ERR_OFFHEAP_EXTERNAL_GROWTH' = error.code
+  return `${code} ${error.growth.figures.length} ${error.message}`
+}
+
+async function matcher (): Promise<void> {
+  await expect(() => {}).toHaveNoExternalGrowth()
+  await expect(async () => {}).not.toHaveNoExternalGrowth({ iterations: 5, label: 'uploads' })
+  // @ts-expect-error no such option
+  await expect(() => {}).toHaveNoExternalGrowth({ iteration: 5 })
+}
+
+// What @types/jest makes of its global `expect`.
+declare const globalMatchers: jest.Matchers<void, () => void>
+const asGlobal: Promise<void> = globalMatchers.toHaveNoExternalGrowth({ warmup: 1 })
+
+expect.extend(matchers)
+expect.extend(sameMatchers)
+
+export { asGlobal, helpers, matcher, onFailure }
