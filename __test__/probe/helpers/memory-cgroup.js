@@ -7,6 +7,7 @@
 const { spawn } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
+const { untilDead } = require('./dead.js')
 const { ended, fixtures } = require('./node.js')
 
 /** How often the count of kills is looked at; the verdict does not depend on it, only how long the group outlives one. */
@@ -100,8 +101,8 @@ async function removeWhenEmpty (folder) {
 
 /**
  * Runs a fixture in it, which says first `{ port, beside }`: where it answers requests, and a process beside it in the
- * group. It is asked without pause until it answers 'settled', or is dead.
- * @returns {Promise<{ code: number | null, signal: string | null, stderr: string, said: any, groupDied: boolean, besideDied: boolean, answered: number, failed: string[] }>}
+ * group. It is asked without pause until it answers 'settled', or is dead. Where the group died, so must the one beside it.
+ * @returns {Promise<{ code: number | null, signal: string | null, stderr: string, said: any, groupDied: boolean, answered: number, failed: string[] }>}
  */
 async function runInCgroup (group, fixture, args, { timeoutMs }) {
   const join = `echo $$ > ${path.join(group.folder, 'cgroup.procs')} && exec "$0" "$@"`
@@ -117,9 +118,9 @@ async function runInCgroup (group, fixture, args, { timeoutMs }) {
   const asked = await askUntilSettled(first.port, () => isOver)
   const result = await end
   const groupDied = group.diedAsAWhole()
-  const besideDied = groupDied && await isDead(first.beside)
-  if (!groupDied) process.kill(first.beside, 'SIGKILL')
-  return { ...result, groupDied, besideDied, ...asked }
+  if (groupDied) await untilDead(first.beside)
+  else process.kill(first.beside, 'SIGKILL')
+  return { ...result, groupDied, ...asked }
 }
 
 function firstLine (stream) {
@@ -151,21 +152,6 @@ async function askUntilSettled (port, isOver) {
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
   return { answered, failed }
-}
-
-/** A process that was killed may take a moment to be gone; nobody reaps it here, so a zombie is dead. */
-async function isDead (pid) {
-  for (let round = 0; round < 400; round++) {
-    let stat
-    try {
-      stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8')
-    } catch {
-      return true
-    }
-    if (stat.includes(') Z ')) return true
-    await new Promise((resolve) => setTimeout(resolve, 25))
-  }
-  return false
 }
 
 module.exports = { memoryCgroup, runInCgroup }
