@@ -508,9 +508,13 @@ impl Environment {
         if self.pending_places() == 0 {
             return false;
         }
-        self.sweeping(env, |registry, is_dead, removed| {
+        let more = self.sweeping(env, |registry, is_dead, removed| {
             registry.sweep_on(places, is_dead, removed)
-        })
+        });
+        if self.registry.borrow().is_empty() {
+            self.drop_reserve(None);
+        }
+        more
     }
 
     /// Does what is left of a sweep, so that a reading counts nothing that the last noticed collection has freed.
