@@ -3,6 +3,7 @@
 // The public face: re-exports only.
 
 const { allocExternal } = require('./lib/alloc-external.js')
+const { census } = require('./lib/census.js')
 const { OffheapError } = require('./lib/errors.js')
 const { externalAllocations, ownReferences } = require('./lib/external-allocations.js')
 const { writeHeapSnapshot } = require('./lib/heap-snapshot/write.js')
@@ -20,6 +21,7 @@ module.exports = {
   OffheapError,
   allocExternal,
   analyzeHeapSnapshot,
+  census,
   compareHeapSnapshots,
   createRouteContext,
   externalAllocations,

@@ -64,6 +64,8 @@ codes! {
     SnapshotInProgress => "ERR_OFFHEAP_SNAPSHOT_IN_PROGRESS",
     /// The last snapshot is too recent.
     SnapshotCooldown => "ERR_OFFHEAP_SNAPSHOT_COOLDOWN",
+    /// Another census of this thread is being taken, with other options.
+    CensusInProgress => "ERR_OFFHEAP_CENSUS_IN_PROGRESS",
     /// A threshold needs a figure that cannot be measured here.
     MetricUnavailable => "ERR_OFFHEAP_METRIC_UNAVAILABLE",
     /// A listener of a Monitor threw; `cause` is what it threw.

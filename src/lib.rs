@@ -18,6 +18,7 @@
 //! | [`unfinished`] | files being written, and whose; pure |
 //! | [`bindings`] | the only `#[napi]`: convert, call the room, map the result |
 //! | [`heap_snapshot`] | `.heapsnapshot` files: classes, retained sizes, retaining paths, differences, redaction |
+//! | [`buffers`] | slabs, slices and backing stores: which bytes are reached, which are pinned; pure |
 //! | [`ledger`] | live / total / peak tallies by key |
 //! | [`external`] | tracked external allocations |
 //! | [`references`] | napi references: so far the package's own |
@@ -25,6 +26,7 @@
 //! Direction: `bindings` → rooms → `error`. Rooms do not import each other, except through `ledger`.
 
 pub mod bindings;
+pub mod buffers;
 pub mod error;
 pub mod external;
 pub mod heap_snapshot;
