@@ -3,6 +3,7 @@
 // The public face: re-exports only.
 
 const { allocExternal } = require('./lib/alloc-external.js')
+const { bufferPool } = require('./lib/buffer-pool.js')
 const { OffheapError } = require('./lib/errors.js')
 const { externalAllocations, ownReferences } = require('./lib/external-allocations.js')
 const { writeHeapSnapshot } = require('./lib/heap-snapshot/write.js')
@@ -15,11 +16,13 @@ const { analyzeHeapSnapshot, compareHeapSnapshots, redactHeapSnapshot } = requir
 const { support } = require('./lib/support.js')
 const { track, untrack } = require('./lib/track.js')
 const { trim } = require('./lib/trim.js')
+const { unslab } = require('./lib/unslab.js')
 
 module.exports = {
   OffheapError,
   allocExternal,
   analyzeHeapSnapshot,
+  bufferPool,
   compareHeapSnapshots,
   createRouteContext,
   externalAllocations,
@@ -32,6 +35,7 @@ module.exports = {
   support,
   track,
   trim,
+  unslab,
   untrack,
   writeHeapSnapshot
 }
