@@ -4,6 +4,7 @@
 
 const { allocExternal } = require('./lib/alloc-external.js')
 const { bufferPool } = require('./lib/buffer-pool.js')
+const { bufferProfile, trackBuffers } = require('./lib/buffer-profile.js')
 const { OffheapError } = require('./lib/errors.js')
 const { externalAllocations, ownReferences } = require('./lib/external-allocations.js')
 const { writeHeapSnapshot } = require('./lib/heap-snapshot/write.js')
@@ -23,6 +24,7 @@ module.exports = {
   allocExternal,
   analyzeHeapSnapshot,
   bufferPool,
+  bufferProfile,
   compareHeapSnapshots,
   createRouteContext,
   externalAllocations,
@@ -34,6 +36,7 @@ module.exports = {
   start,
   support,
   track,
+  trackBuffers,
   trim,
   unslab,
   untrack,

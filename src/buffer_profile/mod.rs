@@ -9,4 +9,5 @@
 
 pub mod estimate;
 pub mod gap;
+pub mod pprof;
 pub mod profile;

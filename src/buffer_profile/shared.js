@@ -6,7 +6,7 @@
 // Must never know: what a route or a source map is. Tallies and estimates are native (src/buffer_profile/).
 // Cannot see: what is allocated by functions that were taken off Buffer before (`const { from } = Buffer`), by native code, or by
 // `new Uint8Array(n)`.
-(function create (Buffer, performance, native) {
+(() => function create (Buffer, performance, native) {
   'use strict'
 
   const { apply, defineProperty, getOwnPropertyDescriptor, ownKeys } = Reflect
@@ -158,7 +158,7 @@
     const { byteLength } = value
     const id = native.addSample(siteOf(wrapper), byteLength, byteLength + EXTRA, interval)
     for (const { route } of users.values()) {
-      if (route(id)) break
+      if (route(id)) break // The first who knows.
     }
     released.register(lifetimeOf(value, byteLength), id)
     govern(start)
@@ -299,6 +299,9 @@
   // What is in place of each function: { wrapper, original, descriptor }.
   const wrappers = new Map()
 
+  // Those that call another one, which sees what they allocate.
+  const nested = new Set()
+
   // All wrappers of all copies of offheap in this process, so that the last to go finds the way back past those that
   // were covered by another when they were to go.
   const WRAPPED = Symbol.for('offheap.wrapped')
@@ -323,8 +326,9 @@
     }
     const wrapper = MAKE[name](original)
     for (const key of ownKeys(original)) {
-      if (key === 'prototype' || key === 'arguments' || key === 'caller') continue
-      defineProperty(wrapper, key, getOwnPropertyDescriptor(original, key))
+      // Of a strict function everything can be redefined but its prototype, which can only be assigned.
+      if (key === 'prototype') wrapper.prototype = original.prototype
+      else defineProperty(wrapper, key, getOwnPropertyDescriptor(original, key))
     }
     const entry = { wrapper, original, descriptor, isAsleep: () => left[COUNT] === Infinity, isOurs: (state) => state === left }
     wrapped.set(wrapper, entry)
@@ -355,10 +359,19 @@
   }
 
   function wrapAll (names) {
+    nested.clear()
     for (const name of NAMES) {
-      if (names.includes(name) && !callsAnother(name)) wrap(name)
+      if (!names.includes(name)) continue
+      if (callsAnother(name)) nested.add(name)
+      else wrap(name)
     }
     left[COUNT] = Infinity
+  }
+
+  /** Whether everything that cuts slices of the pool is seen. */
+  function wrapsPool () {
+    return ['from', 'allocUnsafe'].every((name) => wrappers.has(name)) &&
+      ['concat', 'copyBytesFrom'].every((name) => wrappers.has(name) || nested.has(name))
   }
 
   function start (user, settings) {
@@ -375,7 +388,7 @@
     native.resetSamples(settings.seed)
     startedAt = Date.now()
     stackDepth = settings.stackDepth
-    maxShare = settings.maxShare
+    maxShare = settings.maxOverhead
     windowStart = performance.now()
     spentMs = 0
     probe()
@@ -392,8 +405,8 @@
   }
 
   function reading () {
-    return sites === undefined ? undefined : { startedAt, isActive: users.size > 0, sampleIntervalBytes: interval, functions: [...wrappers.keys()], stacks: stacks() }
+    return sites === undefined ? undefined : { startedAt, isActive: users.size > 0, sampleIntervalBytes: interval, functions: [...wrappers.keys(), ...nested], stacks: stacks() }
   }
 
   return { readPool, noticePool: probe, start, stop, reading }
-})
+})()
