@@ -84,6 +84,8 @@ codes! {
     SnapshotReadFailed => "ERR_OFFHEAP_SNAPSHOT_READ_FAILED",
     /// No object of the snapshot has the id that was asked for.
     SnapshotObjectNotFound => "ERR_OFFHEAP_SNAPSHOT_OBJECT_NOT_FOUND",
+    /// A profile of Buffers was asked for, and nobody has sampled any in this thread.
+    BuffersNotTracked => "ERR_OFFHEAP_BUFFERS_NOT_TRACKED",
     /// A bug in offheap; the message carries the panic.
     Internal => "ERR_OFFHEAP_INTERNAL",
 }

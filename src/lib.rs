@@ -16,6 +16,7 @@
 //! | [`resident`] | where the resident set is, the cgroup that binds, what malloc holds |
 //! | [`trigger`] | thresholds, limits on actions, retention; pure |
 //! | [`unfinished`] | files being written, and whose; pure |
+//! | [`buffer_profile`] | samples of Buffers by call site: estimates, pprof; pure |
 //! | [`bindings`] | the only `#[napi]`: convert, call the room, map the result |
 //! | [`heap_snapshot`] | `.heapsnapshot` files: classes, retained sizes, retaining paths, differences, redaction |
 //! | [`buffers`] | slabs, slices and backing stores: which bytes are reached, which are pinned; pure |
@@ -26,6 +27,7 @@
 //! Direction: `bindings` → rooms → `error`. Rooms do not import each other, except through `ledger`.
 
 pub mod bindings;
+pub mod buffer_profile;
 pub mod buffers;
 pub mod error;
 pub mod external;
