@@ -38,7 +38,7 @@ function takeCensus ({ top }, where) {
   return {
     realms,
     views: {
-      count: views.list.length + views.detachedCount,
+      count: views.list.length + views.detachedCount + views.poolCount,
       bufferCount: views.bufferCount,
       dataViewCount: views.dataViewCount,
       emptyCount: views.emptyCount,
