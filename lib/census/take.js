@@ -7,6 +7,7 @@ const { fromNative } = require('../errors.js')
 const { flush } = require('../nursery.js')
 const { className } = require('./class-name.js')
 const { EXTERNAL, RESIZABLE, SHARED, SLAB, WASM, sort } = require('./sort.js')
+const { addRetainers } = require('./retainers.js')
 const { readStreams } = require('./streams.js')
 
 /** Numbers per row; see src/bindings/buffers.rs. */
@@ -19,7 +20,14 @@ const NO_ROUTE = '(no route)'
  * @param {{ inChild: boolean }} where
  * @returns {object} plain data, as JSON can carry it
  */
-function takeCensus ({ top }, where) {
+function takeCensus ({ top, retainers }, where) {
+  // What was found is out of reach when this returns: a snapshot must not show it as held by the census.
+  const { result, offenders } = count(top, where)
+  if (retainers) addRetainers(offenders)
+  return result
+}
+
+function count (top, where) {
   flush()
   const sorted = sort(where)
   const { realms, stores, views, streams, slabBytes } = sorted
@@ -35,10 +43,10 @@ function takeCensus ({ top }, where) {
   const sum = (index) => ({ count: totals[2 * index], totalBytes: totals[2 * index + 1] })
   const [all, unviewed, small, shared, wasm, resizable, external, allSlabs, slabSlices, pinnedSlabs, sliced, partViews] =
     Array.from({ length: 12 }, (_, index) => sum(index))
-  return {
+  const result = {
     realms,
     views: {
-      count: views.list.length + views.detachedCount,
+      count: views.list.length + views.detachedCount + views.poolCount,
       bufferCount: views.bufferCount,
       dataViewCount: views.dataViewCount,
       emptyCount: views.emptyCount,
@@ -88,6 +96,9 @@ function takeCensus ({ top }, where) {
     external,
     streams: readStreams(streams, top)
   }
+  const offenders = [[slabs, result.slabs], [slices, result.slices], [large, result.large]]
+    .flatMap(([numbers, { top }]) => top.map((row, index) => ({ row, buffer: new WeakRef(stores.list[numbers[index * ROW]]) })))
+  return { result, offenders }
 }
 
 function rows (numbers, { stores, views }) {

@@ -1,5 +1,7 @@
 //! The census for JavaScript: addresses in batches, and flat arrays of numbers in and out.
 
+use std::io::Cursor;
+
 use napi::bindgen_prelude::{
     Array, ArrayBuffer, BufferSlice, Float64Array, Uint32Array, Uint8Array,
 };
@@ -9,6 +11,7 @@ use super::Result;
 use crate::buffers::census::{largest, totals, usages, Buffer, Sum, Usage, View};
 use crate::error::{Code, Failure};
 use crate::external::finalizer;
+use crate::heap_snapshot::{holders, Input};
 
 fn internal(error: napi::Error) -> Failure {
     Failure::new(Code::Internal, error.reason.clone())
@@ -174,4 +177,18 @@ fn rows(usages: Vec<Usage>) -> Float64Array {
             })
             .collect(),
     )
+}
+
+/// For each of `count` ArrayBuffers that were marked: who holds its views, as JSON (see `heap_snapshot::holders`).
+/// `pieces` are the pieces of a gzip'd snapshot, in order. Works on this thread, and on no other.
+#[napi(catch_unwind)]
+pub fn buffer_holders(pieces: Array, count: u32, limit: u32) -> Result<String> {
+    let mut bytes = Vec::new();
+    for index in 0..pieces.len() {
+        if let Some(piece) = pieces.get::<BufferSlice>(index).map_err(internal)? {
+            bytes.extend_from_slice(&piece);
+        }
+    }
+    let input = Input::stream(Box::new(Cursor::new(bytes)), "the census's snapshot")?;
+    Ok(holders(input, count as usize, limit as usize)?)
 }

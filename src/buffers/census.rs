@@ -67,6 +67,8 @@ pub struct Usage {
     pub bytes: u64,
     /// What it is.
     pub kind: u8,
+    /// Where its bytes are.
+    pub address: u64,
     /// Bytes that at least one view reaches.
     pub used_bytes: u64,
     /// Views of it.
@@ -176,6 +178,7 @@ fn stores(buffers: &[Buffer]) -> (Vec<Usage>, Vec<u32>) {
                 buffer: index as u32,
                 bytes: buffers[index].bytes,
                 kind: kinds[index],
+                address: buffers[index].address,
                 used_bytes: 0,
                 view_count: 0,
                 longest_view: None,
@@ -285,7 +288,8 @@ pub fn largest(usages: &[Usage], limit: usize, size: impl Fn(&Usage) -> u64) -> 
         .map(|usage| (size(usage), *usage))
         .filter(|(size, _)| *size > 0)
         .collect();
-    let key = |(size, usage): &(u64, Usage)| (Reverse(*size), usage.buffer);
+    // Of equals the lower address: a forked child has the same addresses, and not the same order of objects.
+    let key = |(size, usage): &(u64, Usage)| (Reverse(*size), usage.address, usage.buffer);
     if wanted.len() > limit && limit > 0 {
         wanted.select_nth_unstable_by_key(limit - 1, key);
     }
