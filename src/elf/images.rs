@@ -7,7 +7,7 @@
 
 use std::ffi::{c_int, c_void, CStr};
 
-use super::elf::{self, Image, Refusal, Slot};
+use super::reader::{self, Image, Refusal, Slot};
 
 struct Found {
     name: Vec<u8>,
@@ -46,8 +46,8 @@ pub fn executable_is_node(executable: &Image) -> bool {
 
 /// The slots of `image` for the functions in `wanted`.
 pub fn slots(image: &Image, wanted: &[&str]) -> Result<Vec<Slot>, Refusal> {
-    elf::slots(image, wanted, |addr, buffer| {
-        // SAFETY: `elf::slots` asks only for ranges inside one loaded segment (`Image::contains`), which the loader
+    reader::slots(image, wanted, |addr, buffer| {
+        // SAFETY: `reader::slots` asks only for ranges inside one loaded segment (`Image::contains`), which the loader
         // keeps mapped and readable: neither the executable nor libstdc++, which it needs, is ever unmapped. Nothing
         // writes to the tables of an image after it was relocated — System V gABI, chapter 5. The buffer is ours.
         unsafe {
