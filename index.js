@@ -2,6 +2,7 @@
 
 // The public face: re-exports only.
 
+const { AddonWatch, addonChecks, addons, watchAddons } = require('./lib/addons.js')
 const { allocExternal } = require('./lib/alloc-external.js')
 const { bufferPool } = require('./lib/buffer-pool.js')
 const { bufferProfile, trackBuffers } = require('./lib/buffer-profile.js')
@@ -21,7 +22,10 @@ const { trim } = require('./lib/trim.js')
 const { unslab } = require('./lib/unslab.js')
 
 module.exports = {
+  AddonWatch,
   OffheapError,
+  addonChecks,
+  addons,
   allocExternal,
   analyzeHeapSnapshot,
   bufferPool,
@@ -42,5 +46,6 @@ module.exports = {
   trim,
   unslab,
   untrack,
+  watchAddons,
   writeHeapSnapshot
 }

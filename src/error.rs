@@ -86,6 +86,8 @@ codes! {
     SnapshotObjectNotFound => "ERR_OFFHEAP_SNAPSHOT_OBJECT_NOT_FOUND",
     /// A profile of Buffers was asked for, and nobody has sampled any in this thread.
     BuffersNotTracked => "ERR_OFFHEAP_BUFFERS_NOT_TRACKED",
+    /// Addons cannot be watched in this process: the node image could not be patched, or somebody else has patched it.
+    WatchRefused => "ERR_OFFHEAP_WATCH_REFUSED",
     /// A bug in offheap; the message carries the panic.
     Internal => "ERR_OFFHEAP_INTERNAL",
 }
