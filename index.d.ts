@@ -622,7 +622,7 @@ export interface SnapshotFileOptions {
   timeoutMs?: number
   /**
    * While the child writes, an abort of this process (a full heap, an assertion) waits so long for it, in ms, and gives the file
-   * its name before the process dies as it would have (default: `0`; a Monitor's snapshots: `30000`). For that time a handler for
+   * its name before the process dies as it would have (default: `0`; a Monitor's for `heapUsed`: `30000`). For that time a handler for
    * SIGABRT is there, unless somebody else has one; SIGABRT sent from outside, SIGKILL and SIGTERM end the process at once. Main
    * thread only; not with `report: 'only'`.
    */
