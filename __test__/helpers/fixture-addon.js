@@ -44,4 +44,28 @@ function fixtureAddon (name, kind = 'plt') {
   return { file }
 }
 
-module.exports = { KINDS: Object.keys(KINDS), fixtureAddon }
+/**
+ * The addon in __test__/fixtures/addons/rust, made with napi-rs: `{ file }` or `{ skip }`. Shares its dependencies with the package's
+ * own build, so that it takes a second after that.
+ * @returns {{ file?: string, skip?: string }}
+ */
+function rustAddon () {
+  if (process.platform !== 'linux') return { skip: `the fixture addons are compiled on Linux only; this is ${process.platform}` }
+  const crate = path.join(root, '__test__', 'fixtures', 'addons', 'rust')
+  const hash = createHash('sha256')
+  for (const name of ['Cargo.toml', 'Cargo.lock', path.join('src', 'lib.rs')]) hash.update(fs.readFileSync(path.join(crate, name)))
+  const directory = path.join(root, '.cache', 'addons')
+  const file = path.join(directory, `rust-${process.arch}-${hash.digest('hex').slice(0, 16)}.node`)
+  if (fs.existsSync(file)) return { file }
+  const target = process.env.CARGO_TARGET_DIR ?? path.join(root, 'target')
+  const built = spawnSync('cargo', ['build', '--release', '--locked'], { cwd: crate, env: { ...process.env, CARGO_TARGET_DIR: target }, encoding: 'utf8' })
+  if (built.error) return { skip: `needs cargo (${built.error.code})` }
+  if (built.status !== 0) throw new Error(`the fixture addon in Rust does not compile:\n${built.stderr}`)
+  fs.mkdirSync(directory, { recursive: true })
+  const temporary = `${file}.${process.pid}.partial`
+  fs.copyFileSync(path.join(target, 'release', 'liboffheap_fixture_addon.so'), temporary)
+  fs.renameSync(temporary, file)
+  return { file }
+}
+
+module.exports = { KINDS: Object.keys(KINDS), fixtureAddon, rustAddon }
