@@ -9,13 +9,14 @@ const path = require('node:path')
 
 const root = path.join(__dirname, '..', '..')
 
-/** How the same source finds the functions of Node-API; see everything.c. */
+/** How the same source is compiled: the first ones differ in how it finds the functions of Node-API, see everything.c. */
 const KINDS = {
   plt: [],
   relro: ['-Wl,-z,relro,-z,now'],
   'no-plt': ['-fno-plt'],
   dlsym: ['-DBY_DLSYM'],
-  constructor: ['-DBY_CONSTRUCTOR']
+  constructor: ['-DBY_CONSTRUCTOR'],
+  experimental: ['-DEXPERIMENTAL']
 }
 
 /**
@@ -68,4 +69,4 @@ function rustAddon () {
   return { file }
 }
 
-module.exports = { KINDS: Object.keys(KINDS), fixtureAddon, rustAddon }
+module.exports = { fixtureAddon, rustAddon }
