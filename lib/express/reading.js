@@ -6,6 +6,7 @@
 const { threadId } = require('node:worker_threads')
 
 const { externalAllocations, memory, ownReferences } = require('../../index.js')
+const { watchedAddons } = require('../addons.js')
 
 /**
  * @param {Map<string, number> | undefined} requestCounts by route
@@ -19,8 +20,14 @@ function reading (requestCounts) {
     memory: memory(),
     externalAllocations: externalAllocations(),
     ownReferences: ownReferences(),
+    addons: servedAddons(),
     requestCounts: requestCounts === undefined ? null : Object.fromEntries(requestCounts)
   }
+}
+
+/** What each addon holds, without the paths of files and whatever may have one in it; `null` while nobody watches. */
+function servedAddons () {
+  return watchedAddons()?.map(({ id, file, osThreadId, coverageReason, stacks, growth, ...row }) => row) ?? null
 }
 
 /** JSON has no BigInt, and a figure that becomes one some day is not to break the page. */
