@@ -5,8 +5,7 @@
 
 const { threadId } = require('node:worker_threads')
 
-const { externalAllocations, memory, ownReferences } = require('../../index.js')
-const { watchedAddons } = require('../addons.js')
+const { addons, externalAllocations, memory, ownReferences } = require('../../index.js')
 
 /**
  * @param {Map<string, number> | undefined} requestCounts by route
@@ -25,9 +24,20 @@ function reading (requestCounts) {
   }
 }
 
-/** What each addon holds, without the paths of files and whatever may have one in it; `null` while nobody watches. */
+/** What each addon holds, without the paths of files and whatever may have one in it; `null` while none is counted. */
 function servedAddons () {
-  return watchedAddons()?.map(({ id, file, osThreadId, coverageReason, stacks, growth, ...row }) => row) ?? null
+  const rows = readAddons()
+  if (!rows.some(({ coverage }) => coverage !== 'none')) return null
+  return rows.map(({ id, file, osThreadId, coverageReason, stacks, growth, ...row }) => row)
+}
+
+function readAddons () {
+  try {
+    return addons()
+  } catch {
+    // Not to be had on this platform.
+    return []
+  }
 }
 
 /** JSON has no BigInt, and a figure that becomes one some day is not to break the page. */
