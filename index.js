@@ -2,6 +2,7 @@
 
 // The public face: re-exports only.
 
+const { AddonWatch, addonChecks, addons, watchAddons } = require('./lib/addons.js')
 const { allocExternal } = require('./lib/alloc-external.js')
 const { OffheapError } = require('./lib/errors.js')
 const { externalAllocations, ownReferences } = require('./lib/external-allocations.js')
@@ -17,7 +18,10 @@ const { track, untrack } = require('./lib/track.js')
 const { trim } = require('./lib/trim.js')
 
 module.exports = {
+  AddonWatch,
   OffheapError,
+  addonChecks,
+  addons,
   allocExternal,
   analyzeHeapSnapshot,
   compareHeapSnapshots,
@@ -33,5 +37,6 @@ module.exports = {
   track,
   trim,
   untrack,
+  watchAddons,
   writeHeapSnapshot
 }

@@ -84,6 +84,8 @@ codes! {
     SnapshotReadFailed => "ERR_OFFHEAP_SNAPSHOT_READ_FAILED",
     /// No object of the snapshot has the id that was asked for.
     SnapshotObjectNotFound => "ERR_OFFHEAP_SNAPSHOT_OBJECT_NOT_FOUND",
+    /// Addons cannot be watched in this process: the node image could not be patched, or somebody else has patched it.
+    WatchRefused => "ERR_OFFHEAP_WATCH_REFUSED",
     /// A bug in offheap; the message carries the panic.
     Internal => "ERR_OFFHEAP_INTERNAL",
 }
