@@ -117,6 +117,13 @@ function time (ms) {
   return typeof ms === 'number' ? new Date(ms).toISOString() : null
 }
 
+/** The rows while addons are watched; `null` while they are not, or cannot be. For what is read often. */
+function watchedAddons () {
+  if (unsupportedReason() !== null) return null
+  const { on, rows } = read()
+  return on ? rows : null
+}
+
 /** @returns {import('../index.js').AddonChecks} */
 function addonChecks () {
   checkSupport()
@@ -144,4 +151,4 @@ function addonChecks () {
   }
 }
 
-module.exports = { AddonWatch, addonChecks, addons, watchAddons }
+module.exports = { AddonWatch, addonChecks, addons, watchAddons, watchedAddons }

@@ -11,33 +11,61 @@ const { runChild } = require('../helpers/child.js')
 const root = path.join(__dirname, '..', '..')
 const script = path.join(__dirname, 'fixtures', 'real-addons.js')
 
-// What the work must return; why the addon is here.
+// Why the addon is here; what its work must return; and some of what one work makes, as its JavaScript has it: so many promises, so many
+// pieces of work for other threads, so many Buffers.
 const ADDONS = {
-  // C++, with a second library behind it that has no Node-API
-  sharp: [64, 48, 'png', 24, 24, 1728, [200, 100, 50], 'Input buffer contains unsupported image format'],
-  // Rust, undefined symbols in the GOT, bound when it is loaded
-  '@napi-rs/canvas': [true, 40, 30, [10, 20, 30, 255], [0, 0, 0, 0]],
-  // Rust, every function by dlsym()
-  snappy: [true, true, true, 100_003, true],
-  // C++, registered by a constructor
-  bcrypt: [60, 4, true, false, true, false],
-  // C, async works and references
-  'classic-level': [['b', 'key'], true, true, [100_003, 1]],
-  // C++, libuv's handles beside Node-API
-  zeromq: ['question 0: true', 'question 1: true', 'question 2: true'],
-  // Rust, a stub that unpacks the real addon and opens it by itself
-  '@swc/core': [true, false, true, 'function add(n,d){return n+d}', 'refused'],
-  // C, five functions, registered by a constructor
-  bufferutil: ['lcpo', true],
-  // C++, threads of its own and thread-safe functions, registered by a constructor
-  '@parcel/watcher': [[['create', 'a.txt']], [['create', 'a.txt']]]
+  sharp: {
+    why: 'C++, with a second library behind it that has no Node-API',
+    returns: [64, 48, 'png', 24, 24, 1728, [200, 100, 50], 'Input buffer contains unsupported image format'],
+    makes: { 'asyncWorks.totalCount': 4, 'externalBuffers.totalCount': 2 }
+  },
+  '@napi-rs/canvas': {
+    why: 'Rust, undefined symbols in the GOT, bound when it is loaded',
+    returns: [true, 40, 30, [10, 20, 30, 255], [0, 0, 0, 0]],
+    makes: { 'deferreds.totalCount': 3, 'externalBuffers.totalCount': 2, 'wraps.totalCount': 8 }
+  },
+  snappy: {
+    why: 'Rust, every function by dlsym()',
+    returns: [true, true, true, 100_003, true],
+    makes: { 'deferreds.totalCount': 2, 'asyncWorks.totalCount': 2, 'externalBuffers.totalCount': 3 }
+  },
+  bcrypt: {
+    why: 'C++, registered by a constructor',
+    returns: [60, 4, true, false, true, false],
+    makes: { 'asyncWorks.totalCount': 4 }
+  },
+  'classic-level': {
+    why: 'C, async works and references',
+    returns: [['b', 'key'], true, true, [100_003, 1]],
+    makes: { 'references.totalCount': 2, 'externals.totalCount': 2, 'asyncWorks.totalCount': 10 }
+  },
+  zeromq: {
+    why: 'C++, libuv\'s handles beside Node-API',
+    returns: ['question 0: true', 'question 1: true', 'question 2: true'],
+    makes: { 'externalBuffers.totalCount': 3, 'deferreds.totalCount': 13 }
+  },
+  '@swc/core': {
+    why: 'Rust, a stub that unpacks the real addon and opens it by itself',
+    returns: [true, false, true, 'function add(n,d){return n+d}', 'refused'],
+    makes: { 'deferreds.totalCount': 3, 'asyncWorks.totalCount': 3 }
+  },
+  bufferutil: {
+    why: 'C, registered by a constructor; it makes nothing that counts',
+    returns: ['lcpo', true],
+    makes: {}
+  },
+  '@parcel/watcher': {
+    why: 'C++, threads of its own and thread-safe functions, registered by a constructor',
+    returns: [[['create', 'a.txt']], [['create', 'a.txt']]],
+    makes: { 'threadsafeFunctions.totalCount': 1, 'deferreds.totalCount': 4, 'asyncWorks.totalCount': 4 }
+  }
 }
 
 // Where @swc/core unpacks: not the home of whoever runs the tests.
 const unpacked = path.join(root, '.cache', 'swc')
 
-for (const [name, expected] of Object.entries(ADDONS)) {
-  test(`${name} works as ever while it is watched, and its counts go back to where they were`, async () => {
+for (const [name, { why, returns, makes }] of Object.entries(ADDONS)) {
+  test(`${name} (${why}) works as ever while it is watched, and its counts go back to where they were`, async () => {
     fs.mkdirSync(unpacked, { recursive: true })
 
     // WHEN it works five times, ten times more, and once more after watching has ended
@@ -52,12 +80,15 @@ for (const [name, expected] of Object.entries(ADDONS)) {
 
     // THEN the results are right
     assert.strictEqual(results.length, 15)
-    for (const result of [...results, unwatched]) assert.deepStrictEqual(result, expected)
+    for (const result of [...results, unwatched]) assert.deepStrictEqual(result, returns)
 
     // THEN it was seen from its first call on
     const own = rows.filter(({ file }) => file.includes(`${path.sep}node_modules${path.sep}`))
     assert.ok(own.length > 0, JSON.stringify(rows))
     for (const { api, coverage, coverageReason } of own) assert.deepStrictEqual([api, coverage, coverageReason], ['node-api', 'full', null])
+
+    const seen = Object.fromEntries(Object.keys(makes).map((figure) => [figure, own.reduce((sum, { totals }) => sum + (totals[figure] ?? 0), 0)]))
+    assert.deepStrictEqual(seen, Object.fromEntries(Object.entries(makes).map(([figure, count]) => [figure, 15 * count])))
 
     // THEN what it held after five times it holds after fifteen
     for (const { before, after } of own) assert.deepStrictEqual(after, before)
