@@ -2,14 +2,13 @@
 
 // What an addon holds in a few numbers, over all its environments: for samples, thresholds and pages.
 
-const { watchedAddons } = require('./addons.js')
+const { addons, isWatching } = require('./addons.js')
 
 /** @returns {import('../index.js').AddonSummary[] | null} null while nobody watches */
 function addonSummary () {
-  const rows = watchedAddons()
-  if (rows === null) return null
+  if (!isWatching()) return null
   const byName = new Map()
-  for (const row of rows) {
+  for (const row of addons()) {
     const known = byName.get(row.name)
     if (known === undefined) byName.set(row.name, summary(row))
     else byName.set(row.name, sum(known, summary(row)))

@@ -92,7 +92,7 @@ function identity (file, environment, reading) {
 }
 
 const ALSO_V8 = 'it uses V8\'s C++ API besides Node-API, and what it holds that way is not seen'
-const LATE = 'watching began after it was loaded'
+const LATE = 'it was loaded before watching began'
 
 function coverageOf (environment, image) {
   if (!environment.full) return { coverage: 'partial', coverageReason: LATE }
@@ -115,13 +115,6 @@ function idle (image, on) {
 
 function time (ms) {
   return typeof ms === 'number' ? new Date(ms).toISOString() : null
-}
-
-/** The rows while addons are watched; `null` while they are not, or cannot be. For what is read often. */
-function watchedAddons () {
-  if (unsupportedReason() !== null) return null
-  const { on, rows } = read()
-  return on ? rows : null
 }
 
 /** @returns {import('../index.js').AddonChecks} */
@@ -151,4 +144,10 @@ function addonChecks () {
   }
 }
 
-module.exports = { AddonWatch, addonChecks, addons, watchAddons, watchedAddons }
+/** Whether anybody watches; cheap, for readings that carry addons only then. */
+function isWatching () {
+  // Not there on other platforms.
+  return binding.watchIsOn?.() ?? false
+}
+
+module.exports = { AddonWatch, addonChecks, addons, isWatching, watchAddons }

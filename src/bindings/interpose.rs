@@ -76,6 +76,12 @@ pub fn watch_stop() {
     }
 }
 
+/// Whether a watch is on.
+#[napi(catch_unwind)]
+pub fn watch_is_on() -> bool {
+    environments::is_on()
+}
+
 /// An image that is an addon, or part of one.
 #[napi(object, object_from_js = false)]
 pub struct AddonImageReading {

@@ -62,10 +62,32 @@ impl Environment {
         work(books, &self.tallies)
     }
 
+    /// The watch that it was last counted under.
+    pub fn epoch(&self) -> u32 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Whether what was counted under this watch still counts. From any thread.
+    pub fn counts_under(&self, epoch: u32) -> bool {
+        epoch == self.epoch()
+            && epoch == EPOCH.load(Ordering::Relaxed)
+            && !self.ended.load(Ordering::Relaxed)
+    }
+
     /// Its number, for things that know their environment from any thread.
     pub fn id(&self) -> u32 {
         self.id
     }
+}
+
+/// A share of an environment, for what may live longer than it.
+pub fn share(environment: &'static Environment) -> Arc<Environment> {
+    let address = ptr::from_ref(environment);
+    // SAFETY: every environment is in an Arc (`add`), and this one is in `ALL`: it has not ended, and can only end on this
+    // thread — `Arc::increment_strong_count`.
+    unsafe { Arc::increment_strong_count(address) };
+    // SAFETY: the share that was added in the line above — `Arc::from_raw`.
+    unsafe { Arc::from_raw(address) }
 }
 
 // ── from a napi_env to its environment: read by every hook ──────────────────────────────────────────────────────────────

@@ -22,7 +22,7 @@ use napi::sys;
 
 use super::environments::{self, Environment};
 use super::functions::Function;
-use super::{loader, originals, shared};
+use super::{loader, originals, shared, strings};
 use crate::references::books::{Finalizer, RecordId};
 use crate::references::tallies::Kind;
 
@@ -106,6 +106,41 @@ unsafe extern "C" fn finalize(env: Env, data: Data, hint: *mut c_void) {
     }
 }
 
+/// The stand-in for finalizers of strings, on any thread.
+///
+/// # Safety
+///
+/// Called by Node, once, with a hint that [`begin_string`] made.
+unsafe extern "C" fn finalize_string(env: Env, data: Data, hint: *mut c_void) {
+    // SAFETY: our caller's promise.
+    let finalizer = unsafe { strings::finalize(hint) };
+    // SAFETY: as in `finalize`.
+    let callback = unsafe { std::mem::transmute::<usize, Finalize>(finalizer.callback) };
+    if let Some(callback) = callback {
+        // SAFETY: as in `finalize`.
+        unsafe { callback(env, data, finalizer.hint as *mut c_void) };
+    }
+}
+
+#[inline]
+fn begin_string(env: Env, callback: Finalize, hint: Data, bytes: u64) -> Option<strings::Begun> {
+    let finalizer = Finalizer {
+        callback: callback.map_or(0, |callback| callback as usize),
+        hint: hint as usize,
+    };
+    Some(strings::begin(calling(env)?, finalizer, bytes))
+}
+
+/// Whether Node refused before anything was made; after other failures it may still call the finalizer.
+fn refused(status: Status) -> bool {
+    matches!(
+        status,
+        sys::Status::napi_invalid_arg
+            | sys::Status::napi_object_expected
+            | sys::Status::napi_no_external_buffers_allowed
+    )
+}
+
 /// A call that gives Node a finalizer, from before the original to after it.
 struct Begun {
     environment: &'static Environment,
@@ -145,14 +180,7 @@ impl Begun {
             if status == OK {
                 books.commit(tallies, self.record, reference);
             } else {
-                // Refused before anything was made; after other failures Node may still call the finalizer.
-                let certain = matches!(
-                    status,
-                    sys::Status::napi_invalid_arg
-                        | sys::Status::napi_object_expected
-                        | sys::Status::napi_no_external_buffers_allowed
-                );
-                books.abandon(self.record, certain);
+                books.abandon(self.record, refused(status));
             }
         });
     }
@@ -396,13 +424,13 @@ unsafe extern "C" fn create_external_string_latin1(
 ) -> Status {
     // SAFETY: what Node demands of its caller — "node_api_create_external_string_latin1".
     let bytes = unsafe { unit_count(text, length) } as u64;
-    let Some(begun) = begin(env, Kind::ExternalString, callback, hint, 0, bytes) else {
+    let Some(begun) = begin_string(env, callback, hint, bytes) else {
         return call!(CreateExternalStringLatin1 as fn(Env, *mut c_char, usize, Finalize, Data, *mut Value, *mut bool);
             env, text, length, callback, hint, result, copied);
     };
     let status = call!(CreateExternalStringLatin1 as fn(Env, *mut c_char, usize, Finalize, Data, *mut Value, *mut bool);
-        env, text, length, Some(finalize), begun.hint(), result, copied);
-    begun.end(status, 0);
+        env, text, length, Some(finalize_string), begun.hint(), result, copied);
+    begun.end(status == OK, refused(status));
     status
 }
 
@@ -417,13 +445,13 @@ unsafe extern "C" fn create_external_string_utf16(
 ) -> Status {
     // SAFETY: what Node demands of its caller — "node_api_create_external_string_utf16".
     let bytes = (unsafe { unit_count(text, length) } as u64).saturating_mul(2);
-    let Some(begun) = begin(env, Kind::ExternalString, callback, hint, 0, bytes) else {
+    let Some(begun) = begin_string(env, callback, hint, bytes) else {
         return call!(CreateExternalStringUtf16 as fn(Env, *mut u16, usize, Finalize, Data, *mut Value, *mut bool);
             env, text, length, callback, hint, result, copied);
     };
     let status = call!(CreateExternalStringUtf16 as fn(Env, *mut u16, usize, Finalize, Data, *mut Value, *mut bool);
-        env, text, length, Some(finalize), begun.hint(), result, copied);
-    begun.end(status, 0);
+        env, text, length, Some(finalize_string), begun.hint(), result, copied);
+    begun.end(status == OK, refused(status));
     status
 }
 

@@ -17,6 +17,7 @@
 //! | [`slots`] | yes | stores into slots |
 //! | [`loader`] | yes | stands in for `dlopen` and `dlsym` |
 //! | [`environments`] | yes | which addon is calling |
+//! | [`strings`] | yes | external strings, whose end comes on any thread |
 //! | [`hooks`] | yes | stands in for Node's functions |
 
 pub mod environments;
@@ -27,4 +28,5 @@ pub mod originals;
 pub mod plan;
 pub mod shared;
 pub mod slots;
+pub mod strings;
 pub mod watch;

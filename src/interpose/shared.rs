@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::environments::with_tallies;
 use crate::references::pointer_table::PointerTable;
-use crate::references::tallies::{Tallies, Things};
+use crate::references::tallies::Tallies;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Held {
@@ -22,11 +22,6 @@ struct Held {
 static FUNCTIONS: Mutex<PointerTable<Held>> = Mutex::new(PointerTable::new());
 static CLEANUP_HOOKS: Mutex<PointerTable<Held>> = Mutex::new(PointerTable::new());
 
-fn begin(things: &Things) {
-    things.live.add_shared(1);
-    things.total.add_shared(1);
-}
-
 /// A thread-safe function was created, for this many threads.
 pub fn function_created(environment: u32, tallies: &Tallies, address: usize, threads: usize) {
     let held = Held {
@@ -34,7 +29,7 @@ pub fn function_created(environment: u32, tallies: &Tallies, address: usize, thr
         threads: threads as u64,
     };
     if FUNCTIONS.lock().insert(address, held).is_ok() {
-        begin(&tallies.threadsafe_functions);
+        tallies.threadsafe_functions.begin_shared(0);
     }
 }
 
@@ -60,7 +55,7 @@ pub fn function_released(address: usize, abort: bool) {
     functions.remove(address);
     drop(functions);
     with_tallies(environment, |tallies| {
-        tallies.threadsafe_functions.live.take_shared(1);
+        tallies.threadsafe_functions.end_shared(0);
     });
 }
 
@@ -71,7 +66,7 @@ pub fn cleanup_hook_added(environment: u32, tallies: &Tallies, address: usize) {
         threads: 0,
     };
     if CLEANUP_HOOKS.lock().insert(address, held).is_ok() {
-        begin(&tallies.async_cleanup_hooks);
+        tallies.async_cleanup_hooks.begin_shared(0);
     }
 }
 
@@ -80,7 +75,7 @@ pub fn cleanup_hook_removed(address: usize) {
     let removed = CLEANUP_HOOKS.lock().remove(address);
     if let Some(held) = removed {
         with_tallies(held.environment, |tallies| {
-            tallies.async_cleanup_hooks.live.take_shared(1);
+            tallies.async_cleanup_hooks.end_shared(0);
         });
     }
 }

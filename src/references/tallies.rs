@@ -47,9 +47,13 @@ impl Count {
         self.0.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// Takes away, on any thread.
+    /// Takes away, never below 0, on any thread.
     pub fn take_shared(&self, less: u64) {
-        self.0.fetch_sub(less, Ordering::Relaxed);
+        let _ = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |value| {
+                Some(value.saturating_sub(less))
+            });
     }
 
     fn clear(&self) {
@@ -93,6 +97,25 @@ impl Things {
         self.live_bytes.take(bytes);
     }
 
+    /// One more, on any thread.
+    pub fn begin_shared(&self, bytes: u64) {
+        self.live.add_shared(1);
+        self.live_bytes.add_shared(bytes);
+        self.pass_shared(bytes);
+    }
+
+    /// One that is gone already, on any thread.
+    pub fn pass_shared(&self, bytes: u64) {
+        self.total.add_shared(1);
+        self.total_bytes.add_shared(bytes);
+    }
+
+    /// One less, on any thread.
+    pub fn end_shared(&self, bytes: u64) {
+        self.live.take_shared(1);
+        self.live_bytes.take_shared(bytes);
+    }
+
     fn clear(&self) {
         self.live.clear();
         self.total.clear();
@@ -130,7 +153,6 @@ kinds! {
     External => externals,
     ExternalArrayBuffer => external_array_buffers,
     ExternalBuffer => external_buffers,
-    ExternalString => external_strings,
 }
 
 /// All figures.
@@ -158,7 +180,7 @@ pub struct Tallies {
     pub external_array_buffers: Things,
     /// `napi_create_external_buffer`.
     pub external_buffers: Things,
-    /// `node_api_create_external_string_*`.
+    /// `node_api_create_external_string_*`; written by any thread: Node 26 frees strings on another one.
     pub external_strings: Things,
     /// `napi_add_finalizer`.
     pub finalizers: Things,
@@ -168,6 +190,8 @@ pub struct Tallies {
     pub array_buffers: Things,
     /// The addon's own finalizers that have yet to run.
     pub finalizers_pending: Count,
+    /// Those of external strings; written by any thread.
+    pub string_finalizers_pending: Count,
     /// `napi_create_promise`; settled ones have ended.
     pub deferreds: Things,
     /// `napi_create_async_work`.
@@ -205,6 +229,7 @@ impl Tallies {
             &self.count_sum,
             &self.highest,
             &self.finalizers_pending,
+            &self.string_finalizers_pending,
         ] {
             count.clear();
         }
@@ -263,7 +288,7 @@ impl Tallies {
             self.array_buffers.total.get(),
             self.array_buffers.total_bytes.get(),
         ])
-        .chain([self.finalizers_pending.get()])
+        .chain([self.finalizers_pending.get() + self.string_finalizers_pending.get()])
         .chain(two(&self.threadsafe_functions))
         .chain(two(&self.deferreds))
         .chain(two(&self.async_works))
