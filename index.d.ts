@@ -759,7 +759,7 @@ export type Threshold = Limit | AbsoluteThreshold | GrowthThreshold
 
 /** Which addon a threshold is about. */
 export interface OfAddon {
-  /** Its name as in `addons()`, `'@img/sharp'`; the last part of it will do, `'sharp'`, and so will its file's name (default: all addons together). */
+  /** Its name as in `addons()`, `'@img/sharp'`; the last part of it will do, `'sharp'` (default: all addons together). */
   addon?: string
 }
 

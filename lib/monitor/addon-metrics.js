@@ -20,7 +20,8 @@ function total (addons, addon, read) {
   if (addons === null) return null
   let sum = 0
   for (const each of addons) {
-    if (addon !== null && !isAddon(each, addon)) continue
+    // A summary goes by names: of an addon in no package that is its file's.
+    if (addon !== null && !isAddon({ name: each.name, file: each.name }, addon)) continue
     const value = read(each)
     if (value === null && addon !== null) return null
     sum += value ?? 0

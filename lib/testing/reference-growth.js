@@ -66,9 +66,9 @@ async function measure (fn, { addon, iterations, warmup, tolerance }) {
   }
 }
 
-/** The rows of this thread: those of others come and go with what others do. */
+/** The rows of this thread: those of others come and go with what others do. One without id has not called anything yet. */
 function ownRows (addon) {
-  return addons().filter((row) => (row.threadId === threadId || row.threadId === null) && (addon === undefined || isAddon(row, addon)))
+  return addons().filter((row) => (row.threadId === threadId || row.id === null) && (addon === undefined || isAddon(row, addon)))
 }
 
 /** @returns {Map<string, { addon: string, metric: string, count: number }>} by key */
