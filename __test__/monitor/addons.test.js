@@ -28,7 +28,7 @@ test('a threshold on the references of an addon fires when there are so many, an
     const step = () => { monitor.sample(); counts.push(events.length) }
     const first = addon.references(99, 1)
     step(); step()
-    addon.references(1, 0)
+    addon.reference(addon, 0)
     step(); step(); step()
     for (let i = 0; i < 60; i++) addon.deleteReference(first + i)
     step()
@@ -45,7 +45,7 @@ test('a threshold on the references of an addon fires when there are so many, an
     { metric: 'references', addon: null, kind: 'absolute', threshold: { live: 101, forSamples: 1 }, thresholdCount: 101, valueCount: 101, metricCount: 101, snapshot: 'off' },
     { metric: 'references', addon: name, kind: 'absolute', threshold: { addon: name, live: 100, cooldownMs: 0 }, thresholdCount: 100, valueCount: 101, metricCount: 101, snapshot: 'off' }
   ])
-  assert.deepStrictEqual(during, [{ name, liveReferenceCount: 101, outlivedReferenceCount: 1, liveExternalBytes: 0, adjustedExternalBytes: 0 }])
+  assert.deepStrictEqual(during, [{ name, liveReferenceCount: 101, outlivedReferenceCount: 0, liveExternalBytes: 0, adjustedExternalBytes: 0 }])
   // Watched from the Monitor's start to its stop.
   assert.deepStrictEqual([before, after], [[], ['none']])
 })

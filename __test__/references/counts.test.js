@@ -26,7 +26,7 @@ const STEPS = [
   ['down to eight', { references: { countSum: -1 } }],
   ['all deleted', { references: { liveCount: -7, strongCount: -4, weakCount: -3, deletedCount: 7, countSum: -11 } }],
 
-  ['101 weak and 53 strong, of objects that nothing else holds', { references: { liveCount: 154, strongCount: 53, weakCount: 101, totalCount: 154, countSum: 53 } }],
+  ['101 weak and 53 strong', { references: { liveCount: 154, strongCount: 53, weakCount: 101, totalCount: 154, countSum: 53 } }],
   ['the weak ones\' objects are collected', { references: { outlivedCount: 101 } }],
   ['the weak ones are deleted', { references: { liveCount: -101, weakCount: -101, outlivedCount: -101, deletedCount: 101 } }],
   ['the strong ones become weak', { references: { strongCount: -53, weakCount: 53, countSum: -53 } }],

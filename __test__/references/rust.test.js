@@ -15,7 +15,7 @@ const STEPS = [
   ['references of count 0, 1 and 2', { 'references.liveCount': 3, 'references.strongCount': 2, 'references.weakCount': 1, 'references.totalCount': 3, 'references.countSum': 3 }],
   ['the first becomes strong, the second weak, the third 3', { 'references.countSum': 1 }],
   ['all deleted', { 'references.liveCount': -3, 'references.strongCount': -2, 'references.weakCount': -1, 'references.deletedCount': 3, 'references.countSum': -4 }],
-  ['29 weak ones, of objects that nothing holds', { 'references.liveCount': 29, 'references.weakCount': 29, 'references.totalCount': 29 }],
+  ['29 weak ones', { 'references.liveCount': 29, 'references.weakCount': 29, 'references.totalCount': 29 }],
   ['their objects are collected', { 'references.outlivedCount': 29 }],
   ['they are deleted', { 'references.liveCount': -29, 'references.weakCount': -29, 'references.outlivedCount': -29, 'references.deletedCount': 29 }],
   ['five wrapped', { 'wraps.liveCount': 5, 'wraps.totalCount': 5, finalizersPending: 5 }],

@@ -106,7 +106,8 @@ function compare ([before, between, after], iterations, tolerance) {
 // A misspelt name would be flat for ever, and so would an addon that cannot be counted.
 function checkAddon (addon) {
   if (addon === undefined) return
-  const rows = ownRows(addon)
+  // In any thread: one that is watched again has no row in this one until it calls something.
+  const rows = addons().filter((row) => isAddon(row, addon))
   if (rows.length === 0) throw invalidValue('options.addon', 'the name of an addon that is loaded; the function loaded none of this name', addon)
   const uncounted = rows.find(({ coverage }) => coverage === 'none')
   if (uncounted !== undefined) throw new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE', `What ${uncounted.name} holds cannot be counted: ${uncounted.coverageReason}`)
