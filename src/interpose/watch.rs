@@ -223,7 +223,7 @@ pub fn stop() {
                 value: write.before,
             })
             .collect();
-        if known.uses.looks_up() {
+        if known.uses.is_node_api() {
             stores.extend(
                 find_pointers(mapped, |function| originals::known(function).hook)
                     .into_iter()
@@ -462,7 +462,7 @@ fn judge(mapped: &Mapped, protections: &mut Option<Protections>, late: bool) -> 
         Err(reason) => return (uses, State::Refused(reason)),
     };
     let mut pointers = Vec::new();
-    if late && uses.looks_up() {
+    if late {
         let stores: Vec<Store> = find_pointers(mapped, originals::address)
             .into_iter()
             .filter(|(addr, _)| writes.iter().all(|write| write.addr != *addr))
