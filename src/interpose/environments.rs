@@ -318,8 +318,8 @@ fn add(raw: sys::napi_env, told: String) -> Option<&'static Environment> {
     let opened = super::loader::just_opened(thread, &told);
     let full = opened.is_some();
     let file = match opened {
-        Some(path) if told.is_empty() => String::from_utf8_lossy(&path).into_owned(),
-        _ => told.clone(),
+        Some(path) => String::from_utf8_lossy(&path).into_owned(),
+        None => told.clone(),
     };
     let mut all = ALL.lock();
     let id = all.last_id.checked_add(1).filter(|id| *id < MAX_ID)?;

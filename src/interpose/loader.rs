@@ -225,19 +225,18 @@ pub fn note_opened(path: &[u8]) {
     }
 }
 
-/// The file of an environment that is seen for the first time, if Node has made it since the watch began. `told` is what
-/// Node calls the file: a URL; or nothing, when `process.dlopen` was called with a module that has no file name. Then it is
-/// the one that was opened last.
+/// The file of an environment that is seen for the first time, if Node has made it since the watch began.
+///
+/// `told` is what Node calls the file: a URL. `process.dlopen` takes it from the module that it is given, so it may be nothing,
+/// or the script that called: then the file is the one that was opened last.
 pub fn just_opened(thread: i32, told: &str) -> Option<Vec<u8>> {
     let path = path_of_url(told);
+    let is_image = path.as_ref().is_some_and(|path| watch::is_image(path));
     let mut opened = OPENED.lock();
     let entry = opened
         .iter_mut()
         .filter(|opened| opened.thread == thread && opened.waiting > 0)
-        .filter(|opened| {
-            path.as_ref()
-                .map_or(told.is_empty(), |path| opened.path == *path)
-        })
+        .filter(|opened| !is_image || path.as_ref() == Some(&opened.path))
         .max_by_key(|opened| opened.turn)?;
     entry.waiting -= 1;
     Some(entry.path.clone())
