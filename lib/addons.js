@@ -13,6 +13,9 @@ const { memory } = require('./memory.js')
 const { invalidType, options: checkOptions } = require('./validate.js')
 const { threadId } = require('node:worker_threads')
 
+// The native side knows threads by the system's number only. Not there on other platforms.
+binding.noteThread?.(threadId)
+
 // V8 keeps this much of its global handles for a reference whose object is still there.
 const REFERENCE_BYTES = 32
 
@@ -39,7 +42,6 @@ class AddonWatch {
 function watchAddons (options) {
   checkOptions('options', options, [])
   checkSupport()
-  fromNative(() => binding.noteThread(threadId))
   fromNative(() => binding.watchStart())
   return new AddonWatch()
 }

@@ -4,12 +4,13 @@ const EventEmitter = require('node:events')
 const timers = require('node:timers')
 const { performance } = require('node:perf_hooks')
 const binding = require('../load.js')
+const { addonSummary } = require('../addon-summary.js')
 const { OffheapError, fromNative } = require('../errors.js')
 const { pastSnapshots } = require('../heap-snapshot/folder.js')
 const { requestSnapshot } = require('../heap-snapshot/write.js')
 const { memory } = require('../memory.js')
 const { afterMajorCollections } = require('./collections.js')
-const { METRICS, columns } = require('./thresholds.js')
+const { METRICS, columns, valueOf } = require('./thresholds.js')
 
 // How long a service whose heap is full waits for the snapshot of that heap: about what V8 spends on its last collections. With
 // any other snapshot on its way it dies at once.
@@ -28,14 +29,17 @@ class Monitor extends EventEmitter {
   #signal
   #onSignal
   #writing
+  // Of addons, when a threshold is about them.
+  #watchedAddons
   #warned = new Set()
 
   /** @param {object} settings checked, from start.js */
-  constructor ({ sampleIntervalMs, thresholds, snapshot, signal, historyLength }) {
+  constructor ({ sampleIntervalMs, thresholds, snapshot, signal, historyLength, watch }) {
     super()
     this.#thresholds = thresholds
     this.#snapshot = snapshot
     this.#historyLength = historyLength
+    this.#watchedAddons = watch
     this.#watch = fromNative(() => binding.openWatch(
       thresholds.map(({ rule }) => rule),
       snapshot.cooldownMs,
@@ -56,7 +60,7 @@ class Monitor extends EventEmitter {
 
   /** Takes one reading now, with all that follows from it. */
   sample () {
-    const reading = { at: new Date().toISOString(), ...memory() }
+    const reading = { at: new Date().toISOString(), ...memory(), addons: addonSummary() }
     if (this.#watch === undefined) return reading
     if (this.#history.length >= this.#historyLength) this.#history.shift()
     this.#history.push(reading)
@@ -79,6 +83,7 @@ class Monitor extends EventEmitter {
     this.#ignoreCollections()
     if (this.#onSignal !== undefined) process.removeListener(this.#signal, this.#onSignal)
     this.#writing?.abort()
+    this.#watchedAddons?.stop()
   }
 
   #tick () {
@@ -92,20 +97,24 @@ class Monitor extends EventEmitter {
   #observe (reading) {
     // A listener of 'sample' may have stopped us.
     if (this.#watch === undefined || this.#thresholds.length === 0) return []
-    const { values, bases } = columns(reading)
+    const { values, bases } = columns(reading, this.#thresholds)
     return fromNative(() => binding.observeWatch(this.#watch, performance.now(), values, bases))
   }
 
-  #trigger ({ metric, kind, threshold, writes }, valueBytes, thresholdBytes, reading) {
+  #trigger (breached, value, limit, reading) {
     // A listener of an earlier event of the same sample may have stopped us.
     if (this.#watch === undefined) return
+    const { metric, kind, threshold, writes } = breached
+    const { ofAddon, counts } = METRICS[metric]
+    const unit = counts ? 'Count' : 'Bytes'
     const event = {
       metric,
+      ...(ofAddon ? { addon: breached.addon } : undefined),
       kind,
       threshold,
-      thresholdBytes,
-      valueBytes,
-      metricBytes: METRICS[metric].read(reading),
+      [`threshold${unit}`]: limit,
+      [`value${unit}`]: value,
+      [`metric${unit}`]: valueOf(breached, reading),
       at: reading.at,
       snapshot: writes ? this.#mayWrite() : 'off',
       reading

@@ -106,7 +106,7 @@ pub struct AddonImageReading {
 pub struct EnvironmentReading {
     /// Its number; 0 for ended ones.
     pub id: u32,
-    /// A URL, or empty.
+    /// A URL, a path, or empty.
     pub file: String,
     /// What `worker_threads` calls the thread, if that is known.
     pub thread_id: Option<f64>,

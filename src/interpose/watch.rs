@@ -64,13 +64,14 @@ struct Known {
 struct Watch {
     users: u32,
     images: Vec<Known>,
-    refused: Option<String>,
+    /// When the images were last looked at.
+    generation: (u64, u64),
 }
 
 static WATCH: Mutex<Watch> = Mutex::new(Watch {
     users: 0,
     images: Vec::new(),
-    refused: None,
+    generation: (0, 0),
 });
 
 /// An image that is an addon, or part of one.
@@ -181,7 +182,6 @@ pub fn start() -> Result<(), Failure> {
             return Ok(());
         }
         watch.images.clear();
-        watch.refused = None;
         patch_executable(&mut watch).map_err(refused)?;
         watch.users = 1;
         loader::forget_all_opened();
@@ -223,7 +223,7 @@ pub fn stop() {
                 value: write.before,
             })
             .collect();
-        if known.uses.looks_up() {
+        if known.uses.is_node_api() {
             stores.extend(
                 find_pointers(mapped, |function| originals::known(function).hook)
                     .into_iter()
@@ -253,9 +253,11 @@ pub fn opened(path: &[u8]) {
     scan(Some(path));
 }
 
-/// Looks at images that came without our seeing it.
-pub fn refresh() {
-    scan(None);
+/// Whether a file of this name is loaded.
+pub fn is_image(path: &[u8]) -> bool {
+    let mut found = false;
+    images::each_mapped(|mapped| found |= mapped.name == path);
+    found
 }
 
 /// All addons among the images of this process.
@@ -268,6 +270,10 @@ pub fn addons() -> Vec<AddonImage> {
             addons.extend(describe(&mapped.name, uses, None));
         });
         return addons;
+    }
+    // Images that came through something else than our hook: a name without `/`, `dlmopen`.
+    if WATCH.lock().generation.0 != images::generation().0 {
+        scan(None);
     }
     // One that was unloaded is no longer there.
     let mut mapped_now = Vec::new();
@@ -355,6 +361,7 @@ fn patch_executable(watch: &mut Watch) -> Result<(), String> {
 fn scan(opened: Option<&[u8]>) {
     // Only images that were listed before the wait: others may be half relocated, by a thread whose own `dlopen` will
     // look at them.
+    let generation = images::generation();
     let mut listed = Vec::new();
     images::each_mapped(|mapped| listed.push((mapped.image.load_bias, mapped.name.clone())));
     loader::wait_for_others();
@@ -366,6 +373,7 @@ fn scan(opened: Option<&[u8]>) {
     if watch.users == 0 {
         return;
     }
+    watch.generation = generation;
     let mut protections = None;
     let late = opened.is_none();
     images::each_mapped(|mapped| {
@@ -462,7 +470,7 @@ fn judge(mapped: &Mapped, protections: &mut Option<Protections>, late: bool) -> 
         Err(reason) => return (uses, State::Refused(reason)),
     };
     let mut pointers = Vec::new();
-    if late && uses.looks_up() {
+    if late {
         let stores: Vec<Store> = find_pointers(mapped, originals::address)
             .into_iter()
             .filter(|(addr, _)| writes.iter().all(|write| write.addr != *addr))
