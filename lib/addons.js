@@ -8,7 +8,7 @@ const { addonName } = require('./addons/name.js')
 const { figures, noFigures } = require('./addons/figures.js')
 const { growth, isTally } = require('./addons/growth.js')
 const { sameFile, toPath } = require('./addons/files.js')
-const { unsupportedReason } = require('./addons/supported.js')
+const { refusedReason, unsupportedReason } = require('./addons/supported.js')
 const { memory } = require('./memory.js')
 const { invalidType, options: checkOptions } = require('./validate.js')
 const { threadId } = require('node:worker_threads')
@@ -81,8 +81,9 @@ function read () {
       ...figures(reading.numbers, index)
     })
   }
+  const off = reading.on ? null : refusedReason() ?? 'addons are not watched; watchAddons() begins that'
   for (const image of images) {
-    if (!met.has(image)) rows.push(idle(image, reading.on))
+    if (!met.has(image)) rows.push(idle(image, off))
   }
   rows.sort((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : (a.id ?? 0) - (b.id ?? 0))
   return { on: reading.on, rows, numbers: reading.numbers, environments: reading.environments, osThreadId: reading.osThreadId }
@@ -103,11 +104,11 @@ function coverageOf (environment, image) {
 }
 
 /** An addon that has not called anything since watching began; or one that is not watched. */
-function idle (image, on) {
+function idle (image, off) {
   const row = { id: null, file: image.path, name: addonName(image.path), threadId: null, osThreadId: null, loadedAt: time(image.loadedAtMs), api: image.v8 ? 'v8' : 'node-api' }
   const none = (coverageReason) => ({ ...row, coverage: 'none', coverageReason, ...noFigures() })
   if (image.v8) return none('it uses V8\'s C++ API, which does not go through Node-API')
-  if (!on) return none('addons are not watched; watchAddons() begins that')
+  if (off !== null) return none(off)
   if (image.refused) return none(image.refused)
   if (image.pointersMissing) return none('it had looked its Node-API functions up before watching began, and where it keeps them was not found')
   if (image.late) return { ...row, coverage: 'partial', coverageReason: LATE, ...figures() }

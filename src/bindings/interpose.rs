@@ -23,10 +23,16 @@ thread_local! {
 /// The numbers that `worker_threads` gives to threads that offheap is loaded on, by the system's.
 static THREADS: Lazy<Mutex<FxHashMap<i32, f64>>> = Lazy::new(Mutex::default);
 
-/// Why addons cannot be watched in this process, or nothing.
+/// Why addons cannot be watched in such a process, or nothing.
 #[napi(catch_unwind)]
 pub fn watch_unsupported_reason() -> Option<String> {
     watch::unsupported_reason()
+}
+
+/// Who is in the way of a watch, or nothing.
+#[napi(catch_unwind)]
+pub fn watch_refused_reason() -> Option<String> {
+    watch::refused_reason()
 }
 
 /// Tells which thread this is, in the words of `worker_threads`.
