@@ -483,8 +483,8 @@ export class AddonWatch {
  *
  * Costs some milliseconds once, about as much for each addon that is loaded, and some nanoseconds for each call that is counted.
  * No pause, no garbage collection.
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} where `support().interposition` is not available, or another copy of offheap is watching
- * @throws {ERR_OFFHEAP_WATCH_REFUSED} when the node image cannot be patched; nothing is patched then
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
+ * @throws {ERR_OFFHEAP_WATCH_REFUSED} when the node image cannot be patched, or another tool or copy of offheap has patched it; nothing is patched then
  * @throws {ERR_INVALID_ARG_VALUE} if an option is unknown
  * @example
  * const { addons, watchAddons } = require('offheap')
@@ -498,7 +498,7 @@ export function watchAddons (options?: { stacks?: false }): AddonWatch
  * Reads what every addon of the process holds: one row for each addon and thread, and one for each addon that has called
  * nothing yet. Costs some tens of microseconds; no pause, no garbage collection. The rows of a worker go with it.
  * @param options.since an earlier reading: rows then have `growth`
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} where `support().interposition` is not available
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
  * @throws {ERR_INVALID_ARG_TYPE} if `since` is not what `addons()` returned
  * @throws {ERR_INVALID_ARG_VALUE} if an option is unknown
  * @example
@@ -545,7 +545,7 @@ export interface AddonWarning {
 
 /**
  * Checks from outside of the hooks what the addons of this thread hold. Costs about as much as `addons()` and `memory()` together.
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} where `support().interposition` is not available
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
  * @example
  * const { addonChecks, watchAddons } = require('offheap')
  * const watch = watchAddons()
