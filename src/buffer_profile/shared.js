@@ -106,8 +106,8 @@
   const STRETCH = 1
   // Bytes until the next sample.
   const UNTIL_SAMPLE = 2
-  // Where in its slab the last slice was that was looked at.
-  const OFFSET = 3
+  // Where in its slab the slice ended that was looked at last.
+  const END = 3
   left.fill(Infinity)
 
   // After so many samples their share of the thread's time is looked at. Above the limit the interval is made longer, below a
@@ -159,11 +159,11 @@
   function lookForSlab (view) {
     const { byteLength, byteOffset } = view
     if (byteLength >= Buffer.poolSize >>> 1) return
-    // As long as slices lie one behind the other it is the same slab: what was looked at last in the one before lies in its second half,
-    // and less than half a slab of this one is used. Asking for the ArrayBuffer costs as much as a small allocation.
-    const before = left[OFFSET]
-    left[OFFSET] = byteOffset
-    if (byteOffset > before) return
+    // As long as slices lie one behind the other it is the same slab: of the next one less is used by now than of the one before after
+    // the last look, since both together are less than half a slab. Asking for the ArrayBuffer costs as much as a small allocation.
+    const before = left[END]
+    left[END] = byteOffset + byteLength
+    if (byteOffset >= before) return
     // A view of up to 64 bytes may live in V8's heap; asking for its ArrayBuffer would move it out. In the pool it has an offset, or
     // is the first slice.
     if (byteLength <= 64 && byteOffset === 0) {
