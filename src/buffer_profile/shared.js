@@ -9,7 +9,7 @@
 (() => function create (Buffer, performance, native) {
   'use strict'
 
-  const { apply, defineProperty, getOwnPropertyDescriptor, ownKeys } = Reflect
+  const { apply, defineProperty, deleteProperty, getOwnPropertyDescriptor, ownKeys, set } = Reflect
   const allocUnsafe = Buffer.allocUnsafe
 
   // ---- The pool ------------------------------------------------------------------------------------------------
@@ -272,20 +272,21 @@
     return next
   }
 
+  /** Structured, which costs less than text. Where Error is frozen there are none, and all is one site. */
   function callSites (wrapper) {
     const holder = {}
-    const { prepareStackTrace, stackTraceLimit } = Error
-    const hadPrepare = Object.hasOwn(Error, 'prepareStackTrace')
+    const prepare = getOwnPropertyDescriptor(Error, 'prepareStackTrace')
+    const { stackTraceLimit } = Error
     try {
-      Error.stackTraceLimit = stackDepth
-      Error.prepareStackTrace = (_, calls) => calls
+      set(Error, 'stackTraceLimit', stackDepth)
+      set(Error, 'prepareStackTrace', (_, calls) => calls)
       Error.captureStackTrace(holder, wrapper)
       const calls = holder.stack
       return Array.isArray(calls) ? calls : []
     } finally {
-      if (hadPrepare) Error.prepareStackTrace = prepareStackTrace
-      else delete Error.prepareStackTrace
-      Error.stackTraceLimit = stackTraceLimit
+      if (prepare === undefined) deleteProperty(Error, 'prepareStackTrace')
+      else defineProperty(Error, 'prepareStackTrace', prepare)
+      set(Error, 'stackTraceLimit', stackTraceLimit)
     }
   }
 
@@ -366,7 +367,7 @@
   }
   const NAMES = Object.keys(TRIES)
 
-  // What is in place of each function: { wrapper, original, descriptor }.
+  // What is in place of each function.
   const wrappers = new Map()
 
   // Those that call another one, which sees what they allocate.
@@ -385,11 +386,15 @@
     return store !== value && store !== value.valueOf?.()
   }
 
+  function isOurs (wrapper) {
+    return typeof wrapper === 'function' && wrapped.get(wrapper)?.state === left
+  }
+
   function wrap (name) {
     const descriptor = getOwnPropertyDescriptor(Buffer, name)
     const original = descriptor?.value
-    if (typeof original !== 'function' || !(descriptor.configurable || descriptor.writable)) return
-    if (wrapped.get(original)?.isOurs(left)) {
+    if (typeof original !== 'function' || !descriptor.writable) return
+    if (isOurs(original)) {
       // Ours is there already, asleep: covered by somebody else when we stopped, and uncovered since.
       wrappers.set(name, wrapped.get(original))
       return
@@ -400,27 +405,21 @@
       if (key === 'prototype') wrapper.prototype = original.prototype
       else defineProperty(wrapper, key, getOwnPropertyDescriptor(original, key))
     }
-    const entry = { wrapper, original, descriptor, isAsleep: () => left[COUNT] === Infinity, isOurs: (state) => state === left }
+    const entry = { wrapper, original, state: left, isAsleep: () => left[COUNT] === Infinity }
     wrapped.set(wrapper, entry)
-    put(name, wrapper, descriptor)
+    // Not defined anew: V8 would look Buffer's properties up in a dictionary from then on.
+    Buffer[name] = wrapper
     wrappers.set(name, entry)
   }
 
-  // Assigned where that can be: defining it anew makes V8 look Buffer's properties up in a dictionary from then on.
-  function put (name, value, descriptor) {
-    if (descriptor.writable) Buffer[name] = value
-    else defineProperty(Buffer, name, { ...descriptor, value })
-  }
-
   function unwrap (name) {
-    const { wrapper, descriptor } = wrappers.get(name)
+    const { wrapper } = wrappers.get(name)
     wrappers.delete(name)
-    const now = getOwnPropertyDescriptor(Buffer, name)
     // Somebody has put a function of theirs over ours, which calls ours: it stays, asleep.
-    if (now?.value !== wrapper) return
+    if (getOwnPropertyDescriptor(Buffer, name)?.value !== wrapper) return
     let { original } = wrapped.get(wrapper)
     while (wrapped.get(original)?.isAsleep()) original = wrapped.get(original).original
-    put(name, original, descriptor)
+    set(Buffer, name, original)
   }
 
   function callsAnother (name) {
@@ -438,7 +437,7 @@
     nested.clear()
     for (const name of NAMES) {
       if (!names.includes(name)) continue
-      if (callsAnother(name)) nested.add(name)
+      if (!isOurs(Buffer[name]) && callsAnother(name)) nested.add(name)
       else wrap(name)
     }
     left[COUNT] = Infinity
