@@ -195,7 +195,7 @@ test('Buffers over an ArrayBuffer that was there before are not allocations', (t
 
 test('samples are counted under the route that is served, also when it becomes known later', (t) => {
   trackSeeded(t, 5)
-  let route
+  let route = ''
   const late = createRouteContext(() => route)
   const kept = [
     createRouteContext('GET /known').run(() => Buffer.alloc(40_000_000)),
