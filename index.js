@@ -2,9 +2,11 @@
 
 // The public face: re-exports only.
 
+const { AddonWatch, addonChecks, addons, watchAddons } = require('./lib/addons.js')
 const { allocExternal } = require('./lib/alloc-external.js')
 const { bufferPool } = require('./lib/buffer-pool.js')
 const { bufferProfile, trackBuffers } = require('./lib/buffer-profile.js')
+const { census } = require('./lib/census.js')
 const { OffheapError } = require('./lib/errors.js')
 const { externalAllocations, ownReferences } = require('./lib/external-allocations.js')
 const { writeHeapSnapshot } = require('./lib/heap-snapshot/write.js')
@@ -20,11 +22,15 @@ const { trim } = require('./lib/trim.js')
 const { unslab } = require('./lib/unslab.js')
 
 module.exports = {
+  AddonWatch,
   OffheapError,
+  addonChecks,
+  addons,
   allocExternal,
   analyzeHeapSnapshot,
   bufferPool,
   bufferProfile,
+  census,
   compareHeapSnapshots,
   createRouteContext,
   externalAllocations,
@@ -40,5 +46,6 @@ module.exports = {
   trim,
   unslab,
   untrack,
+  watchAddons,
   writeHeapSnapshot
 }

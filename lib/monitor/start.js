@@ -9,7 +9,8 @@ const { checkSignal } = require('./signals.js')
 const { parseThresholds, refuseUnmeasurable } = require('./thresholds.js')
 
 // What a service can bear while nobody watches it: a snapshot in this process stops its thread for seconds.
-const DEFAULTS = { cooldownMs: 30 * 60_000, maxFiles: 5, maxTotalBytes: 4 * 2 ** 30 }
+// A process that aborts is lost, and half a minute is what V8 itself spends on its last collections before.
+const DEFAULTS = { cooldownMs: 30 * 60_000, maxFiles: 5, maxTotalBytes: 4 * 2 ** 30, holdAbortMs: 30_000 }
 const MAX_PER_DAY = 6
 
 /** Starts a Monitor; see index.d.ts. */
