@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ExternalAllocations, Memory, OwnReferences } from './index.js'
+import type { BufferFigures, BufferPool, ExternalAllocations, Memory, OwnReferences } from './index.js'
 
 declare namespace offheapExpress {
   interface ExpressOptions {
@@ -33,6 +33,15 @@ declare namespace offheapExpress {
     externalAllocations: ExternalAllocations
     /** napi references that offheap itself holds in this thread. */
     ownReferences: OwnReferences
+    /** Node's pool in this thread. */
+    bufferPool: Pick<BufferPool, 'createdCount' | 'liveCount' | 'liveBytes' | 'liveCountStandardError' | 'currentSlab' | 'coverage'>
+    /** What `bufferProfile()` says by route, without call sites; `null` where nobody has called `trackBuffers()`. */
+    sampledBuffers: {
+      sampleIntervalBytes: number
+      liveBytes: number
+      liveBytesStandardError: number
+      routes: Record<string, BufferFigures>
+    } | null
     /** Requests that are over, by route; `null` with `routes: false`. */
     requestCounts: Record<string, number> | null
   }

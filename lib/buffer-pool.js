@@ -25,11 +25,12 @@ function bufferState () {
 
 /** @returns {import('../index.js').BufferPool} */
 function bufferPool () {
-  const { slabBytes, usedBytes, createdCount, liveCount, liveBytes, isTracked, fullSince } = bufferState().readPool()
+  const { slabBytes, usedBytes, createdCount, liveCount, liveBytes, liveStandardError, isTracked, fullSince } = bufferState().readPool()
   return {
     createdCount,
     liveCount,
     liveBytes,
+    liveCountStandardError: Math.round(liveStandardError),
     currentSlab: slabBytes === undefined ? null : { byteLength: slabBytes, usedBytes, freeBytes: slabBytes - usedBytes },
     coverage: fullSince === undefined ? 'partial' : 'full',
     coverageReason: fullSince !== undefined ? null : isTracked ? NOT_WRAPPED : NOT_TRACKED,

@@ -3,6 +3,8 @@
 const EventEmitter = require('node:events')
 const timers = require('node:timers')
 const { performance } = require('node:perf_hooks')
+const { noticePool } = require('../buffer-pool.js')
+const { startTracking } = require('../buffer-profile/tracking.js')
 const binding = require('../load.js')
 const { OffheapError, fromNative } = require('../errors.js')
 const { pastSnapshots } = require('../heap-snapshot/folder.js')
@@ -25,9 +27,10 @@ class Monitor extends EventEmitter {
   #onSignal
   #writing
   #warned = new Set()
+  #buffers
 
   /** @param {object} settings checked, from start.js */
-  constructor ({ sampleIntervalMs, thresholds, snapshot, signal, historyLength }) {
+  constructor ({ sampleIntervalMs, thresholds, snapshot, signal, historyLength, buffers }) {
     super()
     this.#thresholds = thresholds
     this.#snapshot = snapshot
@@ -48,11 +51,13 @@ class Monitor extends EventEmitter {
       this.#onSignal = () => { this.#write(signal, null) }
       process.on(signal, this.#onSignal)
     }
+    if (buffers !== undefined) this.#buffers = startTracking(buffers)
   }
 
   /** Takes one reading now, with all that follows from it. */
   sample () {
     const reading = { at: new Date().toISOString(), ...memory() }
+    noticePool()
     if (this.#watch === undefined) return reading
     if (this.#history.length >= this.#historyLength) this.#history.shift()
     this.#history.push(reading)
@@ -73,6 +78,7 @@ class Monitor extends EventEmitter {
     this.#watch = undefined
     timers.clearInterval(this.#timer)
     this.#ignoreCollections()
+    this.#buffers?.stop()
     if (this.#onSignal !== undefined) process.removeListener(this.#signal, this.#onSignal)
     this.#writing?.abort()
   }

@@ -1,5 +1,6 @@
 'use strict'
 
+const { trackingSettings } = require('../buffer-profile.js')
 const { giveIds } = require('../heap-snapshot/ids.js')
 const { WHERE_AND_HOW, LONGEST_MS, whereAndHow } = require('../heap-snapshot/settings.js')
 const { memory } = require('../memory.js')
@@ -15,12 +16,13 @@ const MAX_PER_DAY = 6
 
 /** Starts a Monitor; see index.d.ts. */
 function start (options) {
-  const given = known('options', options, ['sampleIntervalMs', 'thresholds', 'snapshot', 'snapshotAt', 'signal', 'historyLength', 'baseline'])
-  const { sampleIntervalMs = 5000, thresholds, snapshot, snapshotAt, signal, historyLength = 720, baseline = false } = given
+  const given = known('options', options, ['sampleIntervalMs', 'thresholds', 'snapshot', 'snapshotAt', 'signal', 'historyLength', 'baseline', 'trackBuffers'])
+  const { sampleIntervalMs = 5000, thresholds, snapshot, snapshotAt, signal, historyLength = 720, baseline = false, trackBuffers = false } = given
 
   integer('options.sampleIntervalMs', sampleIntervalMs, { min: 10, max: LONGEST_MS })
   integer('options.historyLength', historyLength, { min: 1, max: 100_000 })
   boolean('options.baseline', baseline)
+  const buffers = buffersOptions(trackBuffers)
   if (signal !== undefined) checkSignal('options.signal', signal)
   if (snapshot === false && snapshotAt !== undefined) throw invalidValue('options.snapshot', 'left out or an object when *snapshotAt* is given', snapshot)
   if (snapshot === false && signal !== undefined) throw invalidValue('options.snapshot', 'left out or an object when *signal* is given', snapshot)
@@ -33,7 +35,13 @@ function start (options) {
   refuseUnmeasurable(parsed, memory())
   if (baseline) giveIds()
 
-  return new Monitor({ sampleIntervalMs, thresholds: parsed, snapshot: settings, signal, historyLength })
+  return new Monitor({ sampleIntervalMs, thresholds: parsed, snapshot: settings, signal, historyLength, buffers })
+}
+
+function buffersOptions (value) {
+  if (typeof value === 'boolean') return value ? trackingSettings('options.trackBuffers', undefined) : undefined
+  if (typeof value !== 'object' || value === null) throw invalidType('options.trackBuffers', 'an object or a boolean', value)
+  return trackingSettings('options.trackBuffers', value)
 }
 
 function snapshotOptions (value) {

@@ -483,8 +483,15 @@
     for (const name of [...wrappers.keys()]) unwrap(name)
   }
 
-  function reading () {
-    return sites === undefined ? undefined : { startedAt, isActive: users.size > 0, sampleIntervalBytes: interval, functions: [...wrappers.keys(), ...nested], stacks: stacks() }
+  function reading (withStacks) {
+    if (sites === undefined) return undefined
+    return {
+      startedAt,
+      isActive: users.size > 0,
+      sampleIntervalBytes: interval,
+      functions: [...wrappers.keys(), ...nested],
+      stacks: withStacks ? stacks() : []
+    }
   }
 
   return { readPool, noticePool: probe, start, stop, reading }
