@@ -14,12 +14,8 @@ const NOT_TRACKED = 'no trackBuffers() is running: only slabs that were current 
 const NOT_WRAPPED = 'Buffer.from or Buffer.allocUnsafe is not watched: a slab that came and went between two others may be missed'
 
 function bufferState () {
-  shared.buffers ??= binding.bufferScript()(Buffer, performance, {
-    addSample: binding.addSample,
-    nextSampleGap: binding.nextSampleGap,
-    releaseSample: binding.releaseSample,
-    resetSamples: binding.resetSamples
-  })
+  // Nothing of this file is passed in: it would keep jest's realm alive.
+  shared.buffers ??= binding.bufferScript()(Buffer, performance, binding)
   return shared.buffers
 }
 
