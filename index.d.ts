@@ -483,8 +483,8 @@ export class AddonWatch {
  *
  * Costs some milliseconds once, about as much for each addon that is loaded, and some nanoseconds for each call that is counted.
  * No pause, no garbage collection.
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} where `support().interposition` is not available, or another copy of offheap is watching
- * @throws {ERR_OFFHEAP_WATCH_REFUSED} when the node image cannot be patched; nothing is patched then
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
+ * @throws {ERR_OFFHEAP_WATCH_REFUSED} when the node image cannot be patched, or another tool or copy of offheap has patched it; nothing is patched then
  * @throws {ERR_INVALID_ARG_VALUE} if an option is unknown
  * @example
  * const { addons, watchAddons } = require('offheap')
@@ -498,7 +498,7 @@ export function watchAddons (options?: { stacks?: false }): AddonWatch
  * Reads what every addon of the process holds: one row for each addon and thread, and one for each addon that has called
  * nothing yet. Costs some tens of microseconds; no pause, no garbage collection. The rows of a worker go with it.
  * @param options.since an earlier reading: rows then have `growth`
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} where `support().interposition` is not available
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
  * @throws {ERR_INVALID_ARG_TYPE} if `since` is not what `addons()` returned
  * @throws {ERR_INVALID_ARG_VALUE} if an option is unknown
  * @example
@@ -545,7 +545,7 @@ export interface AddonWarning {
 
 /**
  * Checks from outside of the hooks what the addons of this thread hold. Costs about as much as `addons()` and `memory()` together.
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} where `support().interposition` is not available
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
  * @example
  * const { addonChecks, watchAddons } = require('offheap')
  * const watch = watchAddons()
@@ -622,7 +622,7 @@ export interface SnapshotFileOptions {
   timeoutMs?: number
   /**
    * While the child writes, an abort of this process (a full heap, an assertion) waits so long for it, in ms, and gives the file
-   * its name before the process dies as it would have (default: `0`; a Monitor's snapshots: `30000`). For that time a handler for
+   * its name before the process dies as it would have (default: `0`; a Monitor's for `heapUsed`: `30000`). For that time a handler for
    * SIGABRT is there, unless somebody else has one; SIGABRT sent from outside, SIGKILL and SIGTERM end the process at once. Main
    * thread only; not with `report: 'only'`.
    */
@@ -727,8 +727,11 @@ export function writeHeapSnapshot (options?: WriteHeapSnapshotOptions): Promise<
  * - `external`, `arrayBuffers`: Node's figures
  * - `trackedExternal`: live bytes of tracked external allocations
  * - `cgroup`: the working set of the cgroup, which is what Kubernetes goes by
+ * - `references`: live references of one addon or of all, in all threads; a count
+ * - `addonExternal`: bytes of their own that addons handed to JavaScript (external Buffers, ArrayBuffers, strings), and what
+ *   they declared with `napi_adjust_external_memory`
  */
-export type Metric = 'rss' | 'heapUsed' | 'external' | 'arrayBuffers' | 'trackedExternal' | 'cgroup'
+export type Metric = 'rss' | 'heapUsed' | 'external' | 'arrayBuffers' | 'trackedExternal' | 'cgroup' | 'references' | 'addonExternal'
 
 /**
  * A limit: bytes (`943718400`, `'900MB'`) or a percentage (`'80%'`).
@@ -761,8 +764,48 @@ export interface GrowthThreshold extends ThresholdOptions {
 
 export type Threshold = Limit | AbsoluteThreshold | GrowthThreshold
 
-/** Thresholds by metric, any number of each. */
-export type Thresholds = { [metric in Metric]?: Threshold | Threshold[] }
+/** Which addon a threshold is about. */
+export interface OfAddon {
+  /** Its name as in `addons()`, `'@img/sharp'`; the last part of it will do, `'sharp'` (default: all addons together). */
+  addon?: string
+}
+
+/** A number of live references. */
+export interface ReferenceThreshold extends OfAddon {
+  /** The limit, at least 1. */
+  live: number
+  /** As in {@link ThresholdOptions}. */
+  forSamples?: number
+  /** The count to fall below before it may fire again (default: 95 % of the limit). */
+  rearmBelow?: number
+  /** As in {@link ThresholdOptions}. */
+  cooldownMs?: number
+}
+
+/** So many references more. */
+export interface ReferenceGrowthThreshold extends OfAddon {
+  /** Growth of the floor, as in {@link GrowthThreshold}, in references. */
+  growth: number
+  /** Over this time, in ms; at least two sample intervals. */
+  overMs: number
+  forSamples?: number
+  rearmBelow?: number
+  cooldownMs?: number
+}
+
+export type AddonReferenceThreshold = number | ReferenceThreshold | ReferenceGrowthThreshold
+export type AddonExternalThreshold = Limit | (OfAddon & (AbsoluteThreshold | GrowthThreshold))
+
+/**
+ * Thresholds by metric, any number of each. Those of `references` and `addonExternal` have addons watched for as long as the Monitor
+ * runs ({@link watchAddons}); an addon that is not loaded (yet) counts as 0.
+ */
+export type Thresholds = {
+  [metric in Exclude<Metric, 'references' | 'addonExternal'>]?: Threshold | Threshold[]
+} & {
+  references?: AddonReferenceThreshold | AddonReferenceThreshold[]
+  addonExternal?: AddonExternalThreshold | AddonExternalThreshold[]
+}
 
 export interface MonitorSnapshotOptions extends SnapshotFileOptions {
   /** At most so many snapshots by threshold in any 24 hours (default: `6`). What lies in the directory at the start counts. */
@@ -792,24 +835,29 @@ export interface StartOptions {
   trackBuffers?: boolean | TrackBuffersOptions
 }
 
-/** One reading: all of `memory()`, and when. Bytes; `null` is "cannot be measured". */
+/** What one addon holds, all its environments in all threads together. `null` where it cannot be counted. */
+export interface AddonSummary {
+  /** As in {@link AddonTally}. */
+  readonly name: string
+  readonly liveReferenceCount: number | null
+  /** Live ones whose object was collected. */
+  readonly outlivedReferenceCount: number | null
+  /** Bytes of external Buffers, ArrayBuffers and strings that JavaScript still has. */
+  readonly liveExternalBytes: number | null
+  /** The net of `napi_adjust_external_memory`. */
+  readonly adjustedExternalBytes: number | null
+}
+
+/** One reading: all of `memory()`, what addons hold, and when. Bytes; `null` is "cannot be measured". */
 export interface Reading extends Memory {
   /** ISO 8601, UTC. */
   readonly at: string
+  /** While addons are watched ({@link watchAddons}); otherwise `null`. */
+  readonly addons: AddonSummary[] | null
 }
 
-/** A threshold fired. */
-export interface Triggered {
-  metric: Metric
+interface TriggeredBase {
   kind: 'absolute' | 'percentage' | 'growth'
-  /** As it was given: `'80%'`, `{ growth, overMs }`. */
-  threshold: Limit | { growth: Bytes, overMs: number }
-  /** In bytes, at this sample. */
-  thresholdBytes: number
-  /** What is over it: the metric, or what it grew by. */
-  valueBytes: number
-  /** The metric itself. */
-  metricBytes: number
   /** ISO 8601, UTC. */
   at: string
   /** What is done about it: a snapshot begins, or none is wanted (`'off'`), or a limit forbids it. */
@@ -817,6 +865,38 @@ export interface Triggered {
   /** The sample. */
   reading: Reading
 }
+
+/** A threshold in bytes fired. */
+export interface TriggeredBytes extends TriggeredBase {
+  metric: Exclude<Metric, 'references'>
+  /** The addon it names, `null` for all; `addonExternal` only. */
+  addon?: string | null
+  /** As it was given: `'80%'`, `{ growth, overMs }`. */
+  threshold: Limit | { growth: Bytes, overMs: number } | AddonExternalThreshold
+  /** In bytes, at this sample. */
+  thresholdBytes: number
+  /** What is over it: the metric, or what it grew by. */
+  valueBytes: number
+  /** The metric itself. */
+  metricBytes: number
+}
+
+/** A threshold in references fired. */
+export interface TriggeredCount extends TriggeredBase {
+  metric: 'references'
+  /** The addon it names; `null` for all. */
+  addon: string | null
+  /** As it was given. */
+  threshold: AddonReferenceThreshold
+  thresholdCount: number
+  /** What is over it: the count, or what it grew by. */
+  valueCount: number
+  /** The count itself. */
+  metricCount: number
+}
+
+/** A threshold fired. */
+export type Triggered = TriggeredBytes | TriggeredCount
 
 /** A snapshot that a Monitor wrote. */
 export interface SnapshotWritten extends HeapSnapshot {
@@ -863,7 +943,8 @@ export interface Monitor extends EventEmitter {
  *
  * @throws {ERR_OFFHEAP_METRIC_UNAVAILABLE} a threshold needs what cannot be measured here, such as a percentage of a
  *   cgroup limit where there is none
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} `signal` in a worker thread, which no signal reaches
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} `signal` in a worker thread, which no signal reaches; a threshold about addons
+ *   where they cannot be watched
  * @example
  * const { start } = require('offheap')
  * const monitor = start({ snapshotAt: { rss: '80%' }, signal: 'SIGUSR2' })

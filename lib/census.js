@@ -3,6 +3,7 @@
 // The public face of the census: checks, one at a time, in the probe's child or in the process.
 
 const v8 = require('node:v8')
+const { setImmediate: nextTurn, setTimeout: sleep } = require('node:timers/promises')
 const { OffheapError } = require('./errors.js')
 const { throwIfAborted } = require('./heap-snapshot/failure.js')
 const { inTurn } = require('./heap-snapshot/turn.js')
@@ -76,39 +77,58 @@ async function wait (run, signal) {
   }
 }
 
+/** Where realms are ending just now, Node takes them off the inspector's list in a later turn; see census/realms.js. */
+const MAX_VISITS = 5
+const NEXT_VISIT_MS = 10
+
 async function take (settings, signal) {
-  const { mode, fallback } = settings
-  if (mode === 'in-process') return takeHere(settings)
-  try {
-    return await takeInProbe(settings, signal)
-  } catch (error) {
-    if (mode !== 'auto' || !fallback || !worthAnotherWay.has(error.code)) throw error
-    return takeHere(settings)
+  const start = performance.now()
+  let attempts = 0
+  let pauseMs = 0
+  for (let visit = 1; ; visit++) {
+    await (visit === 1 ? nextTurn() : sleep(NEXT_VISIT_MS))
+    throwIfAborted(signal)
+    const left = { ...settings, timeoutMs: Math.max(1, Math.ceil(settings.timeoutMs - (performance.now() - start))) }
+    const taken = await takeAnyWay(left, signal, visit < MAX_VISITS)
+    attempts += taken.attempts
+    pauseMs = Math.max(pauseMs, taken.pauseMs)
+    if (taken.text !== undefined) return { mode: taken.mode, pauseMs, durationMs: performance.now() - start, attempts, text: taken.text }
   }
 }
 
-async function takeInProbe (settings, signal) {
+async function takeAnyWay (settings, signal, patient) {
+  const { mode, fallback } = settings
+  if (mode === 'in-process') return takeHere(settings, patient)
+  try {
+    return await takeInProbe(settings, signal, patient)
+  } catch (error) {
+    if (mode !== 'auto' || !fallback || !worthAnotherWay.has(error.code)) throw error
+    return takeHere(settings, patient)
+  }
+}
+
+async function takeInProbe (settings, signal, patient) {
   const reason = unsupportedReason()
   if (reason !== null) {
     throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM',
       `A census that does not stop the service is not possible here: ${reason}. Pass fallback: true, or mode: 'in-process', to take one that does`)
   }
-  const { thrown, value, pauseMs, durationMs, attempts } = await inTurn(signal, settings.timeoutMs, (timeLeftMs) => run({
-    work: () => JSON.stringify(takeCensus(settings, { inChild: true })),
+  const { thrown, value, pauseMs, attempts } = await inTurn(signal, settings.timeoutMs, (timeLeftMs) => run({
+    work: () => JSON.stringify(takeCensus(settings, { inChild: true, patient })),
     expectedBytes: expectedBytes(settings),
+    // Where Buffers lie is asked, never what they hold.
     leaveOut: true,
     timeoutMs: timeLeftMs,
     signal
   }))
   if (thrown !== undefined) throw asThrown(thrown)
-  return { mode: 'probe', pauseMs, durationMs, attempts, text: v8.deserialize(value) }
+  return { mode: 'probe', pauseMs, attempts, text: v8.deserialize(value) }
 }
 
-function takeHere (settings) {
+function takeHere (settings, patient) {
   const start = performance.now()
-  const text = JSON.stringify(takeCensus(settings, { inChild: false }))
-  const pauseMs = performance.now() - start
-  return { mode: 'in-process', pauseMs, durationMs: pauseMs, attempts: 1, text }
+  const text = JSON.stringify(takeCensus(settings, { inChild: false, patient }))
+  return { mode: 'in-process', pauseMs: performance.now() - start, attempts: 1, text }
 }
 
 module.exports = { census }

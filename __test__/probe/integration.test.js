@@ -93,3 +93,7 @@ test('a SIGABRT from outside is not held up', { skip }, async (t) => {
 test('SIGABRT has a handler only while a snapshot is written that is to be waited for', { skip }, async (t) => {
   assert.deepStrictEqual(await run(t, 'abortIsItselfAgain'), { during: [1, 'without: 0'], after: 0, afterFailure: 0 })
 })
+
+test('a Monitor holds an abort up for the snapshots that heapUsed asks for, and for no others', { skip }, async (t) => {
+  assert.deepStrictEqual(await run(t, 'abortUnderAMonitor'), { heapUsed: true, rss: false })
+})

@@ -13,6 +13,7 @@ const v8 = require('node:v8')
 const { OffheapError } = require('../errors.js')
 
 const TAKER = 'offheapTakesOver'
+const MARK = Symbol.for('offheap.realm')
 
 /**
  * In the realm of an object: makes an error that carries it and asks for the error's stack. Node then calls
@@ -37,15 +38,18 @@ const HAND_OVER = `function () {
 /**
  * Calls `visit(objects, realm)` for each list of objects there is; an object may be in two of them. A list holds every
  * object of a realm, so `visit` must not keep it.
- * @param {{ inChild: boolean }} where whether this process is a child of the probe, whose builtins may be spoilt
+ * @param {object} where
+ * @param {boolean} where.inChild whether this process is a child of the probe, whose builtins may be spoilt
+ * @param {boolean} where.patient whether it is worth coming again where realms are just ending
  * @param {(objects: object[], realm: { Memory?: Function }) => void} visit
- * @returns {{ count: number, unseenCount: number, method: 'inspector' | 'query-objects' }} realms
+ * @returns {{ count: number, unseenCount: number, method: 'inspector' | 'query-objects' } | undefined} realms; nothing
+ *   when it is better to come again in a later turn
  */
-function visitObjects ({ inChild }, visit) {
+function visitObjects ({ inChild, patient }, visit) {
   const session = connectedSession()
   if (session !== undefined) {
     try {
-      return visitWithInspector(session, visit)
+      return visitWithInspector(session, patient, visit)
     } finally {
       // Releases all that the session refers to.
       session.disconnect()
@@ -68,41 +72,74 @@ function connectedSession () {
   }
 }
 
-function visitWithInspector (session, visit) {
+function visitWithInspector (session, patient, visit) {
   const main = mainRealm()
-  // First the main realm: the collection that comes with it also takes away the realms that are garbage. The inspector
-  // of Node 22 crashes (seen) when one of those is touched.
-  visitRealm(session, main, undefined, visit)
-  const others = contexts(session).filter(({ auxData }) => auxData?.isDefault !== true)
-  let unseenCount = 0
-  for (const { id } of others) {
-    try {
-      visitRealm(session, main, id, visit)
-    } catch (error) {
-      // A realm that lacks what it takes: Error deleted, or frozen with a prepareStackTrace of its own.
-      if (!(error instanceof NotAnswered)) throw error
-      unseenCount++
-    }
+  const contexts = realmCount() === 1 ? [] : announced(session)
+  if (patient && contexts.length > realmCount()) return undefined
+  const marked = markOthers(session, main, contexts)
+  const alive = new Set()
+  visitRealm(session, main, undefined, (objects, realm) => {
+    if (marked.length > 0) for (const object of objects) if (Object.hasOwn(object, MARK)) alive.add(object[MARK])
+    visit(objects, realm)
+  })
+  for (const contextId of alive) {
+    visitRealm(session, main, contextId, visit)
+    evaluate(session, contextId, `delete Error[Symbol.for('${MARK.description}')]`)
   }
-  return { count: 1 + others.length, unseenCount, method: 'inspector' }
+  const count = realmCount()
+  return { count, unseenCount: Math.max(0, count - 1 - alive.size), method: 'inspector' }
 }
 
-/** The realms of this isolate; the inspector announces each when it is asked to. */
-function contexts (session) {
-  const found = []
-  const onContext = ({ params }) => found.push(params.context)
+/** How many realms V8 has not collected. */
+function realmCount () {
+  return v8.getHeapStatistics().number_of_native_contexts
+}
+
+/**
+ * Leaves a mark in each realm but the main one, and says which those were. The mark is an object of the main realm that
+ * the other one holds: if it is still there after the next collection, so is its realm. Nothing here keeps a realm alive.
+ *
+ * The inspector crashes when it is sent to a realm that has been collected and not yet been taken off its list, which
+ * Node does a turn later (seen on Node 22, 24 and 26). While it lists no more realms than V8 has, there is none of those.
+ */
+function markOthers (session, main, contexts) {
+  const marked = []
+  for (const { id, auxData } of contexts) {
+    if (auxData?.isDefault === true) continue
+    if (realmCount() !== contexts.length) break
+    try {
+      mark(session, main, id)
+      marked.push(id)
+    } catch (error) {
+      // A realm that lacks what it takes: its Error deleted, or frozen with a prepareStackTrace of its own.
+      if (!(error instanceof NotAnswered)) throw error
+    }
+  }
+  return marked
+}
+
+function mark (session, main, contextId) {
+  const { objectId } = evaluate(session, contextId, '({ Error: globalThis.Error })')
+  const { Error } = take(session, main, objectId)
+  post(session, 'Runtime.releaseObject', { objectId })
+  const object = Reflect.construct(main.objectPrototype.constructor, [])
+  object[MARK] = contextId
+  Object.defineProperty(Error, MARK, { value: object, configurable: true })
+}
+
+/** The realms that the inspector knows of; it announces each when it is asked to. */
+function announced (session) {
+  const contexts = []
+  const onContext = ({ params }) => contexts.push(params.context)
   session.on('Runtime.executionContextCreated', onContext)
   post(session, 'Runtime.enable')
   session.off('Runtime.executionContextCreated', onContext)
   post(session, 'Runtime.disable')
-  return found
+  return contexts
 }
 
 function visitRealm (session, main, contextId, visit) {
-  const { objectId } = value(post(session, 'Runtime.evaluate', {
-    contextId,
-    expression: '({ Memory: typeof WebAssembly === "object" ? WebAssembly.Memory : undefined })'
-  }))
+  const { objectId } = evaluate(session, contextId, '({ Memory: typeof WebAssembly === "object" ? WebAssembly.Memory : undefined })')
   const realm = take(session, main, objectId)
   realm.roots = [Object.getPrototypeOf(realm)]
   // What a class of this realm makes belongs to it, also when the class extends one of the main realm, as in jest.
@@ -115,8 +152,18 @@ function visitRealm (session, main, contextId, visit) {
   }
 }
 
+function evaluate (session, contextId, expression) {
+  return value(post(session, 'Runtime.evaluate', { contextId, expression, silent: true }))
+}
+
 /** The object itself that the inspector knows by this id. */
 function take (session, main, objectId) {
+  const taken = isFrozen(main.Error) ? takeByGlobal(session, main, objectId) : takeByError(session, main, objectId)
+  if (taken === undefined) throw new NotAnswered('nothing was handed over')
+  return taken
+}
+
+function takeByError (session, main, objectId) {
   const before = Object.getOwnPropertyDescriptor(main.Error, 'prepareStackTrace')
   let taken
   const taker = (error) => {
@@ -124,17 +171,31 @@ function take (session, main, objectId) {
     return ''
   }
   Object.defineProperty(taker, 'name', { value: TAKER })
+  Object.defineProperty(main.Error, 'prepareStackTrace', { value: taker, configurable: true, writable: true })
   try {
-    Object.defineProperty(main.Error, 'prepareStackTrace', { value: taker, configurable: true, writable: true })
     value(post(session, 'Runtime.callFunctionOn', { objectId, functionDeclaration: HAND_OVER, silent: true }))
-  } catch (error) {
-    throw error instanceof NotAnswered ? error : new NotAnswered(error.message)
+    return taken
   } finally {
     if (before === undefined) delete main.Error.prepareStackTrace
     else Object.defineProperty(main.Error, 'prepareStackTrace', before)
   }
-  if (taken === undefined) throw new NotAnswered('nothing was handed over')
-  return taken
+}
+
+/** With --frozen-intrinsics no Error takes a prepareStackTrace. Then the main realm alone can be seen, by its global object. */
+function takeByGlobal (session, main, objectId) {
+  if (main.objectPrototype !== Object.prototype) return undefined
+  const key = MARK.description
+  try {
+    value(post(session, 'Runtime.callFunctionOn', { objectId, functionDeclaration: `function () { globalThis[Symbol.for('${key}')] = this }`, silent: true }))
+    return globalThis[MARK]
+  } finally {
+    delete globalThis[MARK]
+  }
+}
+
+function isFrozen (Error) {
+  const own = Object.getOwnPropertyDescriptor(Error, 'prepareStackTrace')
+  return own === undefined ? !Object.isExtensible(Error) : !own.configurable
 }
 
 class NotAnswered extends Error {}
@@ -201,7 +262,7 @@ function visitWithQueryObjects (visit) {
     Object.defineProperty(arrayPrototype, 'constructor', before)
   }
   visit(list, { Memory: globalThis.WebAssembly?.Memory })
-  return { count: 1, unseenCount: v8.getHeapStatistics().number_of_native_contexts - 1, method: 'query-objects' }
+  return { count: realmCount(), unseenCount: realmCount() - 1, method: 'query-objects' }
 }
 
 module.exports = { visitObjects }

@@ -42,13 +42,14 @@ function getter (prototype, name) {
 
 /**
  * Finds and sorts everything. What it returns holds all ArrayBuffers and views: let go of it.
- * @param {{ inChild: boolean }} where
+ * @param {{ inChild: boolean, patient: boolean }} where
  */
 function sort (where) {
   // Before anything is counted: it may begin a slab.
   const current = currentSlab()
   const found = { buffers: new Set(), views: new Set(), streams: new Set(), memories: new Set() }
   const realms = visitObjects(where, (objects, { Memory }) => pick(objects, Memory, found))
+  if (realms === undefined) return undefined
   const stores = sortBuffers(found.buffers, found.memories)
   const views = sortViews(found.views, stores, current)
   mark(stores, views, current)

@@ -17,12 +17,14 @@ const NO_ROUTE = '(no route)'
 
 /**
  * @param {{ top: number, retainers: boolean }} options
- * @param {{ inChild: boolean }} where
- * @returns {object} plain data, as JSON can carry it
+ * @param {{ inChild: boolean, patient: boolean }} where
+ * @returns {object | undefined} plain data, as JSON can carry it; nothing when it is better to come again
  */
 function takeCensus ({ top, retainers }, where) {
   // What was found is out of reach when this returns: a snapshot must not show it as held by the census.
-  const { result, offenders } = count(top, where)
+  const taken = count(top, where)
+  if (taken === undefined) return undefined
+  const { result, offenders } = taken
   if (retainers) addRetainers(offenders)
   return result
 }
@@ -30,6 +32,7 @@ function takeCensus ({ top, retainers }, where) {
 function count (top, where) {
   flush()
   const sorted = sort(where)
+  if (sorted === undefined) return undefined
   const { realms, stores, views, streams, slabBytes } = sorted
   const { totals, slabs, slices, large } = fromNative(() => binding.bufferCensus(
     stores.addresses,

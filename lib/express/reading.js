@@ -5,7 +5,8 @@
 
 const { threadId } = require('node:worker_threads')
 
-const { bufferPool, bufferProfile, externalAllocations, memory, ownReferences } = require('../../index.js')
+const { addons, bufferPool, bufferProfile, externalAllocations, memory, ownReferences } = require('../../index.js')
+const { isWatching } = require('../addons.js')
 
 /**
  * @param {Map<string, number> | undefined} requestCounts by route
@@ -21,6 +22,7 @@ function reading (requestCounts) {
     ownReferences: ownReferences(),
     bufferPool: pool(),
     sampledBuffers: sampledBuffers(),
+    addons: servedAddons(),
     requestCounts: requestCounts === undefined ? null : Object.fromEntries(requestCounts)
   }
 }
@@ -39,6 +41,12 @@ function sampledBuffers () {
     if (error.code === 'ERR_OFFHEAP_BUFFERS_NOT_TRACKED') return null
     throw error
   }
+}
+
+/** What each addon holds, without the paths of files and whatever may have one in it; `null` while nobody watches. */
+function servedAddons () {
+  if (!isWatching()) return null
+  return addons().map(({ id, file, osThreadId, coverageReason, stacks, growth, ...row }) => row)
 }
 
 /** JSON has no BigInt, and a figure that becomes one some day is not to break the page. */

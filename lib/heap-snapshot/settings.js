@@ -39,7 +39,8 @@ function snapshotSettings (name, value) {
 function whereAndHow (name, options, defaults = {}) {
   const { directory = DIRECTORY, gzip = false, maxFiles = defaults.maxFiles, mode = 'auto', trim = true, report = false } = options
   const { fallback = false, scratch = 'auto', timeoutMs = TIMEOUT_MS } = options
-  const { holdAbortMs = defaults.holdAbortMs ?? 0 } = options
+  // null: whoever set that default decides for each snapshot.
+  const { holdAbortMs = defaults.holdAbortMs === undefined ? 0 : defaults.holdAbortMs } = options
   const { cooldownMs = defaults.cooldownMs ?? 0, minFreeDiskBytes = MIN_FREE_DISK_BYTES, maxTotalBytes = defaults.maxTotalBytes } = options
   checkPath(`${name}.directory`, directory)
   boolean(`${name}.gzip`, gzip)
@@ -49,7 +50,7 @@ function whereAndHow (name, options, defaults = {}) {
   boolean(`${name}.fallback`, fallback)
   oneOf(`${name}.scratch`, scratch, SCRATCHES)
   integer(`${name}.timeoutMs`, timeoutMs, { min: 1, max: LONGEST_MS })
-  integer(`${name}.holdAbortMs`, holdAbortMs, { max: LONGEST_MS })
+  if (holdAbortMs !== null || options.holdAbortMs === null) integer(`${name}.holdAbortMs`, holdAbortMs, { max: LONGEST_MS })
   if (maxFiles !== undefined) integer(`${name}.maxFiles`, maxFiles, { min: 1 })
   integer(`${name}.cooldownMs`, cooldownMs, { max: LONGEST_MS })
   return {

@@ -65,6 +65,36 @@ fn copy_mapped(addr: usize, buffer: &mut [u8]) {
     };
 }
 
+/// How many images were ever added, and how many removed: equal readings have the same images between them.
+pub fn generation() -> (u64, u64) {
+    let mut counts = (0, 0);
+    // SAFETY: `read_generation` uses `data` as the pair that it is, and it lives through the call — dl_iterate_phdr(3).
+    unsafe { libc::dl_iterate_phdr(Some(read_generation), (&raw mut counts).cast()) };
+    counts
+}
+
+/// # Safety
+///
+/// - `info` is valid for the duration of the call.
+/// - `data` is the pair of [`generation`], and nobody else uses it meanwhile.
+unsafe extern "C" fn read_generation(
+    info: *mut libc::dl_phdr_info,
+    size: usize,
+    data: *mut c_void,
+) -> c_int {
+    // Kernels and libraries of old lack the two counters: `size` says whether they are there — dl_iterate_phdr(3).
+    // SAFETY: our caller's promise.
+    let counts = unsafe { data.cast::<(u64, u64)>().as_mut() };
+    // SAFETY: our caller's promise.
+    let info = unsafe { info.as_ref() };
+    if let (Some(counts), Some(info)) = (counts, info) {
+        if size >= std::mem::size_of::<libc::dl_phdr_info>() {
+            *counts = (info.dlpi_adds, info.dlpi_subs);
+        }
+    }
+    1
+}
+
 /// Visits every image. As long as it runs the loader unmaps none: it holds the lock that `dlclose` needs for that.
 ///
 /// `visit` must not call the loader, nor wait for a thread that does.

@@ -31,7 +31,9 @@ pub struct Environment {
     id: u32,
     raw: usize,
     thread: i32,
-    /// What Node calls the file: a URL.
+    /// What Node calls the file: a URL, or nothing.
+    told: String,
+    /// The same, or the path of the file that was opened for it.
     file: String,
     /// When it was first seen, in milliseconds of the calendar.
     seen_at: AtomicU64,
@@ -236,15 +238,15 @@ unsafe fn meet(raw: sys::napi_env, in_context: bool) -> Option<&'static Environm
         return None;
     }
     // SAFETY: our caller's promise: `raw` is the environment of the running call.
-    let file = unsafe { file_of(raw) };
+    let told = unsafe { told_file(raw) };
     let environment = match lookup(raw as usize) {
         // One whose end was not told may have gone, and its address come again.
-        Some(environment) if environment.file == file => environment,
+        Some(environment) if environment.told == told => environment,
         Some(environment) => {
             end(environment);
-            add(raw, file)?
+            add(raw, told)?
         }
-        None => add(raw, file)?,
+        None => add(raw, told)?,
     };
     if in_context && !environment.end_is_told.load(Ordering::Relaxed) {
         // SAFETY: a context is entered (our caller's promise), which Node needs to find its environment;
@@ -266,7 +268,7 @@ unsafe fn meet(raw: sys::napi_env, in_context: bool) -> Option<&'static Environm
 /// # Safety
 ///
 /// `raw` is the environment of the running call.
-unsafe fn file_of(raw: sys::napi_env) -> String {
+unsafe fn told_file(raw: sys::napi_env) -> String {
     let mut name: *const c_char = ptr::null();
     // SAFETY: `raw` is valid (our caller's promise), the result is ours to write — "node_api_get_module_file_name".
     let status = unsafe { sys::node_api_get_module_file_name(raw, &mut name) };
@@ -311,15 +313,21 @@ pub struct Ended {
 /// More files than this are not remembered after they ended.
 const ENDED_LIMIT: usize = 256;
 
-fn add(raw: sys::napi_env, file: String) -> Option<&'static Environment> {
+fn add(raw: sys::napi_env, told: String) -> Option<&'static Environment> {
     let thread = current_thread();
-    let full = super::loader::was_just_opened(thread, &file);
+    let opened = super::loader::just_opened(thread, &told);
+    let full = opened.is_some();
+    let file = match opened {
+        Some(path) => String::from_utf8_lossy(&path).into_owned(),
+        None => told.clone(),
+    };
     let mut all = ALL.lock();
     let id = all.last_id.checked_add(1).filter(|id| *id < MAX_ID)?;
     let environment = Arc::new(Environment {
         id,
         raw: raw as usize,
         thread,
+        told,
         file,
         seen_at: AtomicU64::new(now()),
         full: AtomicBool::new(full),
@@ -508,7 +516,7 @@ pub fn with_tallies(id: u32, read: impl FnOnce(&Tallies)) {
 pub struct Reading {
     /// Its number; no other has it, now or later.
     pub id: u32,
-    /// What Node calls the file: a URL, or empty.
+    /// A URL, a path, or empty.
     pub file: String,
     /// The system's number of its thread.
     pub thread: i32,

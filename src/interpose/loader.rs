@@ -190,7 +190,10 @@ struct Opened {
     path: Vec<u8>,
     /// Openings whose environment was not seen yet.
     waiting: u32,
+    /// The first time, in milliseconds of the calendar.
     at: u64,
+    /// Counts openings: the latest has the highest.
+    turn: u64,
 }
 
 static OPENED: Mutex<Vec<Opened>> = Mutex::new(Vec::new());
@@ -202,35 +205,41 @@ pub fn note_opened(path: &[u8]) {
     let thread = environments::current_thread();
     let mut opened = OPENED.lock();
     let room = opened.len() < OPENED_LIMIT;
+    let turn = opened.iter().map(|opened| opened.turn).max().unwrap_or(0) + 1;
     match opened
         .iter_mut()
         .find(|opened| opened.thread == thread && opened.path == path)
     {
-        Some(opened) => opened.waiting += 1,
+        Some(opened) => {
+            opened.waiting += 1;
+            opened.turn = turn;
+        }
         None if room => opened.push(Opened {
             thread,
             path: path.to_vec(),
             waiting: 1,
             at: environments::now(),
+            turn,
         }),
         None => {}
     }
 }
 
-/// Whether an environment that is seen for the first time is one that Node has made since the watch began. `file` is a URL.
-pub fn was_just_opened(thread: i32, file: &str) -> bool {
-    let Some(path) = path_of_url(file) else {
-        return false;
-    };
+/// The file of an environment that is seen for the first time, if Node has made it since the watch began.
+///
+/// `told` is what Node calls the file: a URL. `process.dlopen` takes it from the module that it is given, so it may be nothing,
+/// or the script that called: then the file is the one that was opened last.
+pub fn just_opened(thread: i32, told: &str) -> Option<Vec<u8>> {
+    let path = path_of_url(told);
+    let is_image = path.as_ref().is_some_and(|path| watch::is_image(path));
     let mut opened = OPENED.lock();
     let entry = opened
         .iter_mut()
-        .find(|opened| opened.thread == thread && opened.path == path && opened.waiting > 0);
-    if let Some(entry) = entry {
-        entry.waiting -= 1;
-        return true;
-    }
-    false
+        .filter(|opened| opened.thread == thread && opened.waiting > 0)
+        .filter(|opened| !is_image || path.as_ref() == Some(&opened.path))
+        .max_by_key(|opened| opened.turn)?;
+    entry.waiting -= 1;
+    Some(entry.path.clone())
 }
 
 /// When a file was first opened under this watch, in milliseconds of the calendar.
@@ -245,11 +254,10 @@ pub fn first_opened(path: &[u8]) -> Option<u64> {
 
 /// An environment has ended; the number of its thread may come again.
 pub fn forget_opened(thread: i32, file: &str) {
-    if let Some(path) = path_of_url(file) {
-        OPENED
-            .lock()
-            .retain(|opened| opened.thread != thread || opened.path != path);
-    }
+    let path = path_of_url(file).unwrap_or_else(|| file.as_bytes().to_vec());
+    OPENED
+        .lock()
+        .retain(|opened| opened.thread != thread || opened.path != path);
 }
 
 /// A watch begins.

@@ -79,8 +79,10 @@ struct Wraps {
     /// The record of the latest, plus 1.
     head: u32,
     count: u32,
-    /// How many of them were removed without our knowing which.
+    /// How many of them were removed without our knowing which. They are counted no more.
     removed: u32,
+    /// How many finalizers of removed ones are counted no more.
+    removed_pending: u32,
 }
 
 /// All entries.
@@ -363,7 +365,7 @@ impl Books {
                     self.object_is_gone(tallies, reference);
                 }
                 if kind == Kind::Wrap {
-                    self.leave_wrap(id.place);
+                    self.leave_wrap(tallies, id.place);
                 }
                 self.release(id.place);
             }
@@ -391,14 +393,34 @@ impl Books {
         if record.state != State::Live {
             return;
         }
-        tallies.of(record.kind).end(record.bytes);
-        if record.finalizer.callback != 0 {
+        let has_callback = record.finalizer.callback != 0;
+        let (removed, removed_pending) = if record.kind == Kind::Wrap {
+            self.take_removed(record.native, has_callback)
+        } else {
+            (false, false)
+        };
+        if !removed {
+            tallies.of(record.kind).end(record.bytes);
+        }
+        if has_callback && !removed_pending {
             tallies.finalizers_pending.take(1);
         }
         if record.kind == Kind::Wrap {
-            self.leave_wrap(place);
+            self.leave_wrap(tallies, place);
         }
         self.release(place);
+    }
+
+    /// Whether this is one of those that were removed without our knowing which, and so is counted no more; and its
+    /// finalizer.
+    fn take_removed(&mut self, native: usize, has_callback: bool) -> (bool, bool) {
+        let Some(wraps) = self.wraps.get_mut(native).filter(|wraps| wraps.removed > 0) else {
+            return (false, false);
+        };
+        wraps.removed -= 1;
+        let pending = has_callback && wraps.removed_pending > 0;
+        wraps.removed_pending -= u32::from(pending);
+        (true, pending)
     }
 
     #[inline]
@@ -437,7 +459,7 @@ impl Books {
     }
 
     #[inline]
-    fn leave_wrap(&mut self, place: u32) {
+    fn leave_wrap(&mut self, tallies: &Tallies, place: u32) {
         let Some(record) = self.records.get(place as usize).copied() else {
             return;
         };
@@ -458,9 +480,29 @@ impl Books {
         if wraps.head == place + 1 {
             wraps.head = record.next;
         }
-        if wraps.count == 0 {
-            self.wraps.remove(record.native);
+        if wraps.count == wraps.removed {
+            self.let_go_of_removed(tallies, record.native);
         }
+    }
+
+    /// All wraps of a native object that are left were removed: Node calls none of their finalizers.
+    fn let_go_of_removed(&mut self, tallies: &Tallies, native: usize) {
+        let Some(wraps) = self.wraps.remove(native) else {
+            return;
+        };
+        let (mut next, mut pending) = (wraps.head, 0);
+        while let Some(place) = next.checked_sub(1) {
+            let Some(record) = self.records.get(place as usize).copied() else {
+                break;
+            };
+            self.unlink_reference(place);
+            self.release(place);
+            pending += u64::from(record.finalizer.callback != 0);
+            next = record.next;
+        }
+        tallies
+            .finalizers_pending
+            .take(pending.saturating_sub(u64::from(wraps.removed_pending)));
     }
 
     /// `napi_remove_wrap` succeeded for an object that wrapped `native`: its finalizer will not run.
@@ -474,24 +516,21 @@ impl Books {
             self.forget(tallies, place);
             return;
         }
-        // Several objects wrap the same native one, and Node does not say which this was: they are counted, and let go of
-        // together when none is left.
+        // Several objects wrap the same native one, and Node does not say which this was: one is counted no more, and
+        // their records are let go of together when all that are left were removed.
+        let pending = self
+            .records
+            .get(wraps.head.wrapping_sub(1) as usize)
+            .is_some_and(|record| record.finalizer.callback != 0);
         wraps.removed += 1;
-        let (head, all_removed) = (wraps.head, wraps.removed == wraps.count);
+        wraps.removed_pending += u32::from(pending);
+        let all_removed = wraps.removed == wraps.count;
         tallies.wraps.live.take(1);
-        if !all_removed {
-            return;
+        if pending {
+            tallies.finalizers_pending.take(1);
         }
-        let mut place = head;
-        while place != 0 {
-            let Some(record) = self.records.get(place as usize - 1).copied() else {
-                break;
-            };
-            // `forget` takes each from the live count once more.
-            tallies.wraps.live.add(1);
-            self.unlink_reference(place - 1);
-            self.forget(tallies, place - 1);
-            place = record.next;
+        if all_removed {
+            self.let_go_of_removed(tallies, native);
         }
     }
 
@@ -647,6 +686,28 @@ mod tests {
         assert_eq!(tallies.wraps.live.get(), 1);
         books.wrap_removed(&tallies, 0);
         // THEN none is left
+        assert_eq!(tallies.wraps.live.get(), 0);
+        assert_eq!(tallies.finalizers_pending.get(), 0);
+        assert_eq!(books.outstanding(), 0);
+        assert!(books.wraps.is_empty());
+    }
+
+    #[test]
+    fn what_is_left_of_several_wraps_is_let_go_of_when_the_others_are_collected() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let ids: Vec<RecordId> = (0..5)
+            .map(|n| wrap(&mut books, &tallies, 0x1000, 0x10 * (n + 1)))
+            .collect();
+        books.wrap_removed(&tallies, 0x1000);
+        assert_eq!(tallies.wraps.live.get(), 4);
+        assert_eq!(tallies.finalizers_pending.get(), 4);
+        // Its reference is deleted: now it is known which one it was.
+        books.reference_deleted(&tallies, 0x30);
+        assert_eq!(tallies.wraps.live.get(), 4);
+        books.wrap_removed(&tallies, 0x1000);
+        for id in [ids[0], ids[3], ids[4]] {
+            assert_eq!(books.finalize(&tallies, id), Some(ADDON));
+        }
         assert_eq!(tallies.wraps.live.get(), 0);
         assert_eq!(tallies.finalizers_pending.get(), 0);
         assert_eq!(books.outstanding(), 0);
