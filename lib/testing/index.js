@@ -1,7 +1,8 @@
 'use strict'
 
+const { expectNoBufferGrowth } = require('./expect-no-buffer-growth.js')
 const { expectNoExternalGrowth } = require('./expect-no-external-growth.js')
 const { gcUntil } = require('./gc-until.js')
 const matchers = require('./matchers.js')
 
-module.exports = { expectNoExternalGrowth, gcUntil, matchers }
+module.exports = { expectNoBufferGrowth, expectNoExternalGrowth, gcUntil, matchers }

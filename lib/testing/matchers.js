@@ -2,7 +2,9 @@
 
 // Matchers for expect.extend(), jest's or vitest's. This file registers nothing.
 
+const { bufferGrowthMessage } = require('./expect-no-buffer-growth.js')
 const { growthMessage } = require('./expect-no-external-growth.js')
+const { measureBufferGrowth } = require('./measure-buffer-growth.js')
 const { measureGrowth } = require('./measure-growth.js')
 
 async function toHaveNoExternalGrowth (received, options) {
@@ -16,4 +18,15 @@ async function toHaveNoExternalGrowth (received, options) {
   }
 }
 
-module.exports = { toHaveNoExternalGrowth }
+async function toHaveNoBufferGrowth (received, options) {
+  const growth = await measureBufferGrowth(received, options)
+  const pass = !growth.figures.some((figure) => figure.grew)
+  return {
+    pass,
+    message: () => pass
+      ? `Expected what Buffers keep alive to grow each time the function ran; in the second block of ${growth.iterations} iterations no figure grew beyond its tolerance`
+      : bufferGrowthMessage(growth)
+  }
+}
+
+module.exports = { toHaveNoBufferGrowth, toHaveNoExternalGrowth }

@@ -115,4 +115,4 @@ function checkLabel (label, reading) {
   throw invalidValue('options.label', 'a label that something has been tracked under; the function tracked nothing under it', label)
 }
 
-module.exports = { measureGrowth }
+module.exports = { measureGrowth, run }
