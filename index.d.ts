@@ -342,6 +342,219 @@ export interface ProbeOptions {
  */
 export function probe<T> (fn: () => T, options?: ProbeOptions): Promise<T>
 
+/** How many there are, and ever were. `null`: nothing was counted. */
+export interface AddonThings {
+  /** Things now. */
+  liveCount: number | null
+  /** Things ever, since watching began. */
+  totalCount: number | null
+}
+
+/** How many there are, and ever were, with their bytes. */
+export interface AddonBytes extends AddonThings {
+  /** Bytes now. */
+  liveBytes: number | null
+  /** Bytes ever, since watching began. */
+  totalBytes: number | null
+}
+
+/** The `napi_ref`s of one addon. */
+export interface AddonReferences {
+  /** References that were created and not deleted. */
+  liveCount: number | null
+  /** Of them, those with a count above 0: they keep their object alive. */
+  strongCount: number | null
+  /** Of them, those with a count of 0. */
+  weakCount: number | null
+  /**
+   * Of the weak ones, those whose object was collected: the addon has yet to delete them. Those of another thread are as that
+   * thread last read them; beyond some ten thousand weak references they are found over several readings.
+   */
+  outlivedCount: number | null
+  /** References ever created. */
+  totalCount: number | null
+  /** References ever deleted. */
+  deletedCount: number | null
+  /** The counts of all live references, added up. */
+  countSum: number | null
+  /** The highest count that a single reference ever had. */
+  highestCount: number | null
+}
+
+/** What one addon holds more than it did; negative is less. */
+export interface AddonGrowth {
+  /** Live references. */
+  references: number
+  /** Live wraps. */
+  wraps: number
+  /** Live externals. */
+  externals: number
+  /** Live bytes of external ArrayBuffers, Buffers and strings. */
+  externalBytes: number
+  /** `adjustedExternalBytes`. */
+  adjustedExternalBytes: number
+  /** Finalizers that have yet to run. */
+  finalizersPending: number
+  /** Live thread-safe functions. */
+  threadsafeFunctions: number
+  /** Unsettled deferreds. */
+  deferreds: number
+  /** Live async works. */
+  asyncWorks: number
+  /** Live asynchronous cleanup hooks. */
+  asyncCleanupHooks: number
+}
+
+/**
+ * What one addon holds through Node-API in one thread. Figures are `null` where nothing was counted (`coverage: 'none'`), never a
+ * made-up 0. docs/references.md says what each means.
+ */
+export interface AddonTally {
+  /** The number of this environment; no other has it, now or later. `null` for an addon that has called nothing yet. */
+  id: number | null
+  /** The addon's file. */
+  file: string
+  /** The package that the file is in, without the platform (`'@img/sharp'`); or the name of the file. */
+  name: string
+  /** The thread; 0 is the main thread. `null` when unknown: in a worker that did not load offheap. */
+  threadId: number | null
+  /** The system's number of the thread. */
+  osThreadId: number | null
+  /** When it was loaded, as an ISO date; `null` when that was before watching began. */
+  loadedAt: string | null
+  /** What it is written against. Of V8's C++ API nothing can be counted. */
+  api: 'node-api' | 'v8'
+  /** Whether all was seen since it was loaded, some of it, or nothing. */
+  coverage: 'full' | 'partial' | 'none'
+  /** Why it is not `'full'`. */
+  coverageReason: string | null
+  references: AddonReferences
+  /** `napi_wrap`: objects with native ones behind them. */
+  wraps: AddonThings
+  /** `napi_create_external`. */
+  externals: AddonThings
+  /** `napi_create_external_arraybuffer`. */
+  externalArrayBuffers: AddonBytes
+  /** `napi_create_external_buffer`. */
+  externalBuffers: AddonBytes
+  /** `node_api_create_external_string_latin1` and `_utf16`. */
+  externalStrings: AddonBytes
+  /** `napi_create_buffer` and `_copy`: memory of Node's, whose end is not seen. */
+  buffers: { totalCount: number | null, totalBytes: number | null }
+  /** `napi_create_arraybuffer`: memory of Node's, whose end is not seen. */
+  arrayBuffers: { totalCount: number | null, totalBytes: number | null }
+  /** Finalizers of the addon's that have yet to run. */
+  finalizersPending: number | null
+  /** Bytes declared with `napi_adjust_external_memory`, less those taken back. */
+  adjustedExternalBytes: number | null
+  /** The lowest that `adjustedExternalBytes` ever was; below 0 it has taken back more than it declared. */
+  lowestAdjustedExternalBytes: number | null
+  /** Thread-safe functions that some thread holds. */
+  threadsafeFunctions: AddonThings
+  /** Promises that the addon made; an unsettled one keeps everything that awaits it. */
+  deferreds: { unsettledCount: number | null, totalCount: number | null }
+  /** `napi_create_async_work`; live until deleted. */
+  asyncWorks: AddonThings
+  /** `napi_add_async_cleanup_hook`; live until removed. */
+  asyncCleanupHooks: AddonThings
+  /** Whether the addon has set instance data. */
+  instanceData: boolean | null
+  /** With `since`: what it holds more than then; `null` where nothing was counted. */
+  growth?: AddonGrowth | null
+}
+
+/** A watch of all addons, see `watchAddons`. */
+export class AddonWatch {
+  private constructor ()
+  /** Whether it has not been stopped. */
+  readonly active: boolean
+  /** Ends this watch. With the last one, every import slot that still holds a hook gets back what it held. Twice is once. */
+  stop (): void
+  /** The same as `stop()`, for `using`; where the runtime has `Symbol.dispose`. */
+  [Symbol.dispose] (): void
+}
+
+/**
+ * Starts counting what every native addon holds through Node-API, in all threads: patches the import slots of the addons that
+ * are loaded, and of each that is loaded from now on (docs/interposition.md). `require('offheap')` alone patches nothing.
+ *
+ * - Call it before the addons are loaded: of those that are there already, only what happens from now on is counted.
+ * - Several watches are one; the last to stop ends it. What a worker watches ends with the worker.
+ *
+ * Costs some milliseconds once, about as much for each addon that is loaded, and some nanoseconds for each call that is counted.
+ * No pause, no garbage collection.
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
+ * @throws {ERR_OFFHEAP_WATCH_REFUSED} when the node image cannot be patched, or another tool or copy of offheap has patched it; nothing is patched then
+ * @throws {ERR_INVALID_ARG_VALUE} if an option is unknown
+ * @example
+ * const { addons, watchAddons } = require('offheap')
+ * const watch = watchAddons()
+ * for (const { name, references } of addons()) console.log(name, references.liveCount)
+ * watch.stop()
+ */
+export function watchAddons (options?: { stacks?: false }): AddonWatch
+
+/**
+ * Reads what every addon of the process holds: one row for each addon and thread, and one for each addon that has called
+ * nothing yet. Costs some tens of microseconds; no pause, no garbage collection. The rows of a worker go with it.
+ * @param options.since an earlier reading: rows then have `growth`
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
+ * @throws {ERR_INVALID_ARG_TYPE} if `since` is not what `addons()` returned
+ * @throws {ERR_INVALID_ARG_VALUE} if an option is unknown
+ * @example
+ * const { addons, watchAddons } = require('offheap')
+ * const watch = watchAddons()
+ * const before = addons()
+ * for (const { name, growth } of addons({ since: before })) {
+ *   if (growth && growth.references > 0) console.log(`${name} holds ${growth.references} more references`)
+ * }
+ * watch.stop()
+ */
+export function addons (options?: { since?: readonly AddonTally[] }): AddonTally[]
+
+/** What V8 says of this thread, beside what its addons hold. Bytes; `null` while addons are not watched. */
+export interface AddonChecks {
+  /** V8's global handles. */
+  globalHandlesBytes: number
+  /** What of them is addons' references: 32 bytes for each whose object is still there. */
+  liveReferencesBytes: number | null
+  /** The rest: Node's own handles, addons' functions and wraps, offheap's references. */
+  unattributedGlobalHandlesBytes: number | null
+  /** V8's external counter. */
+  declaredExternalBytes: number
+  /** What of it is addons' external Buffers and ArrayBuffers, and what they declared. */
+  addonExternalBytes: number | null
+  /** What of it is ArrayBuffers and Buffers that Node allocated. */
+  arrayBuffersBytes: number | null
+  /** The rest. */
+  unattributedExternalBytes: number | null
+  /** Addons that have taken back more external memory than they declared, in any thread. */
+  warnings: AddonWarning[]
+}
+
+/** An addon that does harm. */
+export interface AddonWarning {
+  /** Permanent; the message may change. */
+  code: 'external-memory-below-zero'
+  /** Its name, as in `AddonTally`. */
+  addon: string
+  file: string
+  threadId: number | null
+  message: string
+}
+
+/**
+ * Checks from outside of the hooks what the addons of this thread hold. Costs about as much as `addons()` and `memory()` together.
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
+ * @example
+ * const { addonChecks, watchAddons } = require('offheap')
+ * const watch = watchAddons()
+ * const { globalHandlesBytes, liveReferencesBytes } = addonChecks()
+ * console.log(`${liveReferencesBytes} of ${globalHandlesBytes} bytes are references of addons`)
+ * watch.stop()
+ */
+export function addonChecks (): AddonChecks
+
 /** Whether something works here. */
 export interface Capability {
   available: boolean
@@ -356,6 +569,7 @@ export interface Support {
   /** `process.version` */
   node: string
   probe: Capability
+  /** Whether addons can be watched. */
   interposition: Capability
   cgroup: Capability & { version: 1 | 2 | null }
   residentBreakdown: Capability
@@ -406,6 +620,13 @@ export interface SnapshotFileOptions {
   scratch?: 'auto' | 'memory' | 'disk'
   /** A child that takes longer is killed, in ms (default: `600000`). */
   timeoutMs?: number
+  /**
+   * While the child writes, an abort of this process (a full heap, an assertion) waits so long for it, in ms, and gives the file
+   * its name before the process dies as it would have (default: `0`; a Monitor's for `heapUsed`: `30000`). For that time a handler for
+   * SIGABRT is there, unless somebody else has one; SIGABRT sent from outside, SIGKILL and SIGTERM end the process at once. Main
+   * thread only; not with `report: 'only'`.
+   */
+  holdAbortMs?: number
   /** After an in-process snapshot, gives back what it left behind in malloc (default: `true`). */
   trim?: boolean
   /**
@@ -506,8 +727,11 @@ export function writeHeapSnapshot (options?: WriteHeapSnapshotOptions): Promise<
  * - `external`, `arrayBuffers`: Node's figures
  * - `trackedExternal`: live bytes of tracked external allocations
  * - `cgroup`: the working set of the cgroup, which is what Kubernetes goes by
+ * - `references`: live references of one addon or of all, in all threads; a count
+ * - `addonExternal`: bytes of their own that addons handed to JavaScript (external Buffers, ArrayBuffers, strings), and what
+ *   they declared with `napi_adjust_external_memory`
  */
-export type Metric = 'rss' | 'heapUsed' | 'external' | 'arrayBuffers' | 'trackedExternal' | 'cgroup'
+export type Metric = 'rss' | 'heapUsed' | 'external' | 'arrayBuffers' | 'trackedExternal' | 'cgroup' | 'references' | 'addonExternal'
 
 /**
  * A limit: bytes (`943718400`, `'900MB'`) or a percentage (`'80%'`).
@@ -540,8 +764,48 @@ export interface GrowthThreshold extends ThresholdOptions {
 
 export type Threshold = Limit | AbsoluteThreshold | GrowthThreshold
 
-/** Thresholds by metric, any number of each. */
-export type Thresholds = { [metric in Metric]?: Threshold | Threshold[] }
+/** Which addon a threshold is about. */
+export interface OfAddon {
+  /** Its name as in `addons()`, `'@img/sharp'`; the last part of it will do, `'sharp'` (default: all addons together). */
+  addon?: string
+}
+
+/** A number of live references. */
+export interface ReferenceThreshold extends OfAddon {
+  /** The limit, at least 1. */
+  live: number
+  /** As in {@link ThresholdOptions}. */
+  forSamples?: number
+  /** The count to fall below before it may fire again (default: 95 % of the limit). */
+  rearmBelow?: number
+  /** As in {@link ThresholdOptions}. */
+  cooldownMs?: number
+}
+
+/** So many references more. */
+export interface ReferenceGrowthThreshold extends OfAddon {
+  /** Growth of the floor, as in {@link GrowthThreshold}, in references. */
+  growth: number
+  /** Over this time, in ms; at least two sample intervals. */
+  overMs: number
+  forSamples?: number
+  rearmBelow?: number
+  cooldownMs?: number
+}
+
+export type AddonReferenceThreshold = number | ReferenceThreshold | ReferenceGrowthThreshold
+export type AddonExternalThreshold = Limit | (OfAddon & (AbsoluteThreshold | GrowthThreshold))
+
+/**
+ * Thresholds by metric, any number of each. Those of `references` and `addonExternal` have addons watched for as long as the Monitor
+ * runs ({@link watchAddons}); an addon that is not loaded (yet) counts as 0.
+ */
+export type Thresholds = {
+  [metric in Exclude<Metric, 'references' | 'addonExternal'>]?: Threshold | Threshold[]
+} & {
+  references?: AddonReferenceThreshold | AddonReferenceThreshold[]
+  addonExternal?: AddonExternalThreshold | AddonExternalThreshold[]
+}
 
 export interface MonitorSnapshotOptions extends SnapshotFileOptions {
   /** At most so many snapshots by threshold in any 24 hours (default: `6`). What lies in the directory at the start counts. */
@@ -569,24 +833,29 @@ export interface StartOptions {
   baseline?: boolean
 }
 
-/** One reading: all of `memory()`, and when. Bytes; `null` is "cannot be measured". */
+/** What one addon holds, all its environments in all threads together. `null` where it cannot be counted. */
+export interface AddonSummary {
+  /** As in {@link AddonTally}. */
+  readonly name: string
+  readonly liveReferenceCount: number | null
+  /** Live ones whose object was collected. */
+  readonly outlivedReferenceCount: number | null
+  /** Bytes of external Buffers, ArrayBuffers and strings that JavaScript still has. */
+  readonly liveExternalBytes: number | null
+  /** The net of `napi_adjust_external_memory`. */
+  readonly adjustedExternalBytes: number | null
+}
+
+/** One reading: all of `memory()`, what addons hold, and when. Bytes; `null` is "cannot be measured". */
 export interface Reading extends Memory {
   /** ISO 8601, UTC. */
   readonly at: string
+  /** While addons are watched ({@link watchAddons}); otherwise `null`. */
+  readonly addons: AddonSummary[] | null
 }
 
-/** A threshold fired. */
-export interface Triggered {
-  metric: Metric
+interface TriggeredBase {
   kind: 'absolute' | 'percentage' | 'growth'
-  /** As it was given: `'80%'`, `{ growth, overMs }`. */
-  threshold: Limit | { growth: Bytes, overMs: number }
-  /** In bytes, at this sample. */
-  thresholdBytes: number
-  /** What is over it: the metric, or what it grew by. */
-  valueBytes: number
-  /** The metric itself. */
-  metricBytes: number
   /** ISO 8601, UTC. */
   at: string
   /** What is done about it: a snapshot begins, or none is wanted (`'off'`), or a limit forbids it. */
@@ -594,6 +863,38 @@ export interface Triggered {
   /** The sample. */
   reading: Reading
 }
+
+/** A threshold in bytes fired. */
+export interface TriggeredBytes extends TriggeredBase {
+  metric: Exclude<Metric, 'references'>
+  /** The addon it names, `null` for all; `addonExternal` only. */
+  addon?: string | null
+  /** As it was given: `'80%'`, `{ growth, overMs }`. */
+  threshold: Limit | { growth: Bytes, overMs: number } | AddonExternalThreshold
+  /** In bytes, at this sample. */
+  thresholdBytes: number
+  /** What is over it: the metric, or what it grew by. */
+  valueBytes: number
+  /** The metric itself. */
+  metricBytes: number
+}
+
+/** A threshold in references fired. */
+export interface TriggeredCount extends TriggeredBase {
+  metric: 'references'
+  /** The addon it names; `null` for all. */
+  addon: string | null
+  /** As it was given. */
+  threshold: AddonReferenceThreshold
+  thresholdCount: number
+  /** What is over it: the count, or what it grew by. */
+  valueCount: number
+  /** The count itself. */
+  metricCount: number
+}
+
+/** A threshold fired. */
+export type Triggered = TriggeredBytes | TriggeredCount
 
 /** A snapshot that a Monitor wrote. */
 export interface SnapshotWritten extends HeapSnapshot {
@@ -640,7 +941,8 @@ export interface Monitor extends EventEmitter {
  *
  * @throws {ERR_OFFHEAP_METRIC_UNAVAILABLE} a threshold needs what cannot be measured here, such as a percentage of a
  *   cgroup limit where there is none
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} `signal` in a worker thread, which no signal reaches
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} `signal` in a worker thread, which no signal reaches; a threshold about addons
+ *   where they cannot be watched
  * @example
  * const { start } = require('offheap')
  * const monitor = start({ snapshotAt: { rss: '80%' }, signal: 'SIGUSR2' })
@@ -1058,3 +1360,58 @@ export interface Census {
  * })
  */
 export function census (options?: CensusOptions): Promise<Census>
+
+/** Node's pool, from which small Buffers are cut, and its slabs in this thread. docs/buffer-profile.md. */
+export interface BufferPool {
+  /** Slabs that were seen since offheap looked first. With coverage `'partial'` there were at least so many. */
+  createdCount: number
+  /** Those of them that are alive: the current one, and those that slices keep. */
+  liveCount: number
+  /** Bytes of the slabs that are alive, used or not. */
+  liveBytes: number
+  /**
+   * The slab that the next small Buffer is cut from, found by cutting one (8 bytes). `null` when the pool is switched off
+   * (`Buffer.poolSize` below 4).
+   */
+  currentSlab: { byteLength: number, usedBytes: number, freeBytes: number } | null
+  /**
+   * `'full'` while `trackBuffers()` runs: each slab made since `fullSince` was counted. `'partial'` otherwise: nothing of Node
+   * is changed then, and only slabs are counted that were current at a reading, at a sample of a Monitor, or when a request entered
+   * `offheap/express`.
+   */
+  coverage: 'full' | 'partial'
+  /** Why coverage is partial. */
+  coverageReason: string | null
+  /** Since when coverage has been full (ISO 8601). */
+  fullSince: string | null
+}
+
+/**
+ * Says how many slabs of Node's pool there are in this thread, and how full the current one is. One finalizer per slab, none per
+ * slice. Costs a few microseconds and 8 bytes of the pool; no pause, no garbage collection.
+ * @example
+ * const { bufferPool } = require('offheap')
+ * const { liveCount, liveBytes, currentSlab } = bufferPool()
+ * console.log(`${liveCount} slabs, ${liveBytes} bytes; ${currentSlab.freeBytes} left in the current one`)
+ */
+export function bufferPool (): BufferPool
+
+/**
+ * Returns a copy of `view` with bytes of its own when the view keeps more alive than it uses, and the view itself otherwise.
+ * Keep the result and let go of the view: then a 50-byte slice does not pin its slab, nor a header its whole upload.
+ *
+ * - The copy is of the same type (Buffer, Float64Array, DataView, a subclass), and over a SharedArrayBuffer if the view was; it is not
+ *   resizable, and follows no later change of the original.
+ * - Costs a copy of the view's bytes. No pause, no garbage collection.
+ * @param options.ifWasteOver bytes of the ArrayBuffer outside the view that are put up with (default: `0`)
+ * @throws {ERR_INVALID_ARG_TYPE} if `view` is no view
+ * @throws {ERR_OUT_OF_RANGE} if `ifWasteOver` is negative or no safe integer
+ * @throws {RangeError} what V8 throws when there is no memory for the copy
+ * @example
+ * const { unslab } = require('offheap')
+ * const cache = new Map()
+ * const packet = Buffer.alloc(10_000_000)
+ * cache.set('token', unslab(packet.subarray(0, 32)))
+ * console.log(cache.get('token').buffer.byteLength) // 32
+ */
+export function unslab<T extends NodeJS.ArrayBufferView> (view: T, options?: { ifWasteOver?: number }): T

@@ -2,7 +2,10 @@
 
 // The public face: re-exports only.
 
+const { AddonWatch, addonChecks, addons, watchAddons } = require('./lib/addons.js')
 const { allocExternal } = require('./lib/alloc-external.js')
+const { bufferPool } = require('./lib/buffer-pool.js')
+const { bufferProfile, trackBuffers } = require('./lib/buffer-profile.js')
 const { census } = require('./lib/census.js')
 const { OffheapError } = require('./lib/errors.js')
 const { externalAllocations, ownReferences } = require('./lib/external-allocations.js')
@@ -16,11 +19,17 @@ const { analyzeHeapSnapshot, compareHeapSnapshots, redactHeapSnapshot } = requir
 const { support } = require('./lib/support.js')
 const { track, untrack } = require('./lib/track.js')
 const { trim } = require('./lib/trim.js')
+const { unslab } = require('./lib/unslab.js')
 
 module.exports = {
+  AddonWatch,
   OffheapError,
+  addonChecks,
+  addons,
   allocExternal,
   analyzeHeapSnapshot,
+  bufferPool,
+  bufferProfile,
   census,
   compareHeapSnapshots,
   createRouteContext,
@@ -33,7 +42,10 @@ module.exports = {
   start,
   support,
   track,
+  trackBuffers,
   trim,
+  unslab,
   untrack,
+  watchAddons,
   writeHeapSnapshot
 }

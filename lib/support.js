@@ -4,9 +4,8 @@
 
 const binding = require('./load.js')
 const { fromNative } = require('./errors.js')
-const { unsupportedReason } = require('./probe/supported.js')
-
-const NOT_IN_THIS_VERSION = 'this version of offheap does not have it'
+const addons = require('./addons/supported.js')
+const probe = require('./probe/supported.js')
 
 /** @returns {import('../index.js').Support} */
 function support () {
@@ -14,8 +13,8 @@ function support () {
   return {
     platform: platform(),
     node: process.version,
-    probe: capability(unsupportedReason()),
-    interposition: capability(NOT_IN_THIS_VERSION),
+    probe: capability(probe.unsupportedReason()),
+    interposition: capability(addons.refusedReason()),
     cgroup: { ...capability(resident.cgroup), version: resident.cgroupVersion ?? null },
     residentBreakdown: capability(resident.breakdown),
     trim: capability(resident.trim)

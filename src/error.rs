@@ -76,6 +76,8 @@ codes! {
     ExternalGrowth => "ERR_OFFHEAP_EXTERNAL_GROWTH",
     /// The function under test made Buffers keep more bytes alive each time it ran.
     BufferGrowth => "ERR_OFFHEAP_BUFFER_GROWTH",
+    /// The function under test left an addon with more references each time it ran.
+    ReferenceGrowth => "ERR_OFFHEAP_REFERENCE_GROWTH",
     /// A heap snapshot is not JSON of the kind V8 writes; the message gives the byte offset.
     SnapshotSyntax => "ERR_OFFHEAP_SNAPSHOT_SYNTAX",
     /// A heap snapshot is JSON, but a field of it contradicts the format or the rest of the file.
@@ -86,6 +88,10 @@ codes! {
     SnapshotReadFailed => "ERR_OFFHEAP_SNAPSHOT_READ_FAILED",
     /// No object of the snapshot has the id that was asked for.
     SnapshotObjectNotFound => "ERR_OFFHEAP_SNAPSHOT_OBJECT_NOT_FOUND",
+    /// A profile of Buffers was asked for, and nobody has sampled any in this thread.
+    BuffersNotTracked => "ERR_OFFHEAP_BUFFERS_NOT_TRACKED",
+    /// Addons cannot be watched in this process: the node image could not be patched, or somebody else has patched it.
+    WatchRefused => "ERR_OFFHEAP_WATCH_REFUSED",
     /// A bug in offheap; the message carries the panic.
     Internal => "ERR_OFFHEAP_INTERNAL",
 }

@@ -6,7 +6,6 @@ const test = require('node:test')
 const assert = require('node:assert')
 const { currentSlab, isUntransferable } = require('../../lib/census/slabs.js')
 
-
 const [major] = process.versions.node.split('.').map(Number)
 /** poolSize, length of a slab. */
 const known = { 20: [8_192, 8_192], 22: [8_192, 8_192], 24: [65_536, 65_536], 26: [65_536, 65_600] }[major]

@@ -4,8 +4,10 @@
 
 const { bufferGrowthMessage } = require('./expect-no-buffer-growth.js')
 const { growthMessage } = require('./expect-no-external-growth.js')
+const { referenceGrowthMessage } = require('./expect-no-reference-growth.js')
 const { measureBufferGrowth } = require('./measure-buffer-growth.js')
 const { measureGrowth } = require('./measure-growth.js')
+const { measureReferenceGrowth } = require('./reference-growth.js')
 
 async function toHaveNoExternalGrowth (received, options) {
   const growth = await measureGrowth(received, options)
@@ -15,6 +17,17 @@ async function toHaveNoExternalGrowth (received, options) {
     message: () => pass
       ? `Expected external memory to grow each time the function ran; in the second block of ${growth.iterations} iterations no figure grew beyond its tolerance`
       : growthMessage(growth)
+  }
+}
+
+async function toHaveNoReferenceGrowth (received, options) {
+  const growth = await measureReferenceGrowth(received, options)
+  const pass = !growth.figures.some((figure) => figure.grew)
+  return {
+    pass,
+    message: () => pass
+      ? `Expected what an addon holds to grow each time the function ran; in the second block of ${growth.iterations} iterations no count grew beyond its tolerance`
+      : referenceGrowthMessage(growth)
   }
 }
 
@@ -29,4 +42,4 @@ async function toHaveNoBufferGrowth (received, options) {
   }
 }
 
-module.exports = { toHaveNoBufferGrowth, toHaveNoExternalGrowth }
+module.exports = { toHaveNoBufferGrowth, toHaveNoExternalGrowth, toHaveNoReferenceGrowth }

@@ -4,9 +4,15 @@
 //! Node would abort the host.
 //! Numbers cross as `f64`, exact to 2^53 − 1; `lib/validate.js` has checked them before they get here.
 
+pub mod buffer_profile;
 pub mod buffers;
 pub mod external;
 pub mod heap_snapshot;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+pub mod interpose;
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
+#[path = "interpose_unsupported.rs"]
+pub mod interpose;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 pub mod probe;
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]

@@ -132,7 +132,7 @@ fn write_slots(slots: &[SlotWrite], page_size: usize) {
             give_up("mprotect refused to make an import slot of the node image writable");
         }
         // SAFETY: the address comes from a JUMP_SLOT, GLOB_DAT or 64 relocation of a loaded image: mapped and
-        // pointer-aligned (elf::slots checks both; psABI, "Relocation"), and writable since two lines up. This is the
+        // pointer-aligned (elf::reader::slots checks both; psABI, "Relocation"), and writable since two lines up. This is the
         // only thread, so nobody calls through the slot meanwhile. The value is a function of the slot's own type.
         unsafe { (slot.addr as *mut usize).write_volatile(slot.value) };
     }

@@ -10,6 +10,8 @@
 //! Read [`session`] first (the order of things), then [`fork`] (what the service pays), then [`child`] and [`stand_ins`]
 //! (each step, and the failure that it prevents).
 //!
+//! Import slots are found by [`crate::elf`].
+//!
 //! | file | unsafe | what it does |
 //! |---|---|---|
 //! | [`session`] | no | one probe from start to end; one per process |
@@ -18,23 +20,21 @@
 //! | [`frame`], [`outcome`] | no | what the child says; what the caller is told |
 //! | [`headroom`] | no | whether there is room for a child |
 //! | [`size_classes`] | no | the block sizes of the scratch allocator |
-//! | [`elf`] | no | finds import slots in bytes |
-//! | [`image`] | yes | finds the images of this process |
 //! | [`fork`] | yes | the fork |
 //! | [`child`] | yes | sets the child up |
 //! | [`stand_ins`] | yes | what the child calls instead of the thread functions |
 //! | [`chunks`] | no | which large blocks the child most likely does not need |
 //! | [`left_out`] | yes | what the child does about memory that was left out |
 //! | [`scratch`] | yes | the child's `malloc` on disk |
+//! | [`hold`] | yes | an abort of the service waits for its snapshot |
 //! | [`sys`] | yes | system calls |
 
 pub mod child;
 pub mod chunks;
-pub mod elf;
 pub mod fork;
 pub mod frame;
 pub mod headroom;
-pub mod image;
+pub mod hold;
 pub mod left_out;
 pub mod maps;
 pub mod outcome;
@@ -47,6 +47,7 @@ pub mod threads;
 
 use once_cell::sync::Lazy;
 
+use crate::elf::images;
 use crate::error::{Code, Failure};
 
 use child::SlotWrite;
@@ -73,8 +74,8 @@ pub fn scratch_slots() -> Result<&'static ScratchSlots, String> {
 /// may free or grow, and a block of ours that reached the C library's `realloc` would end the child.
 fn find_scratch_slots() -> Result<ScratchSlots, String> {
     let originals = scratch::originals().ok_or("the C library is not libc.so.6")?;
-    let executable = image::executable().ok_or("the executable's image was not found")?;
-    let this = image::containing(find_scratch_slots as *const () as usize)
+    let executable = images::executable().ok_or("the executable's image was not found")?;
+    let this = images::containing(find_scratch_slots as *const () as usize)
         .ok_or("the addon's own image was not found")?;
     let table = scratch::table();
     let wanted: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
@@ -83,13 +84,13 @@ fn find_scratch_slots() -> Result<ScratchSlots, String> {
     let mut free_slots = Vec::new();
     for image in [
         Some(executable),
-        image::library("libstdc++.so.6"),
+        images::library("libstdc++.so.6"),
         Some(this),
     ]
     .into_iter()
     .flatten()
     {
-        let slots = image::slots(&image, &wanted).map_err(|refusal| {
+        let slots = images::slots(&image, &wanted).map_err(|refusal| {
             format!("the import tables of an image were refused ({refusal:?})")
         })?;
         free_slots.extend(
@@ -131,8 +132,8 @@ fn find_slots() -> Result<Vec<SlotWrite>, String> {
                 .into(),
         );
     }
-    let executable = image::executable().ok_or("the executable's image was not found")?;
-    if !image::executable_is_node(&executable) {
+    let executable = images::executable().ok_or("the executable's image was not found")?;
+    if !images::executable_is_node(&executable) {
         return Err(
             "Node-API is not in the executable itself (a Node that is linked to libnode.so?)"
                 .into(),
@@ -140,7 +141,7 @@ fn find_slots() -> Result<Vec<SlotWrite>, String> {
     }
     let table = stand_ins::table();
     let wanted: Vec<&str> = table.iter().map(|(name, _, _)| *name).collect();
-    let slots = image::slots(&executable, &wanted)
+    let slots = images::slots(&executable, &wanted)
         .map_err(|refusal| format!("the executable's import tables were refused ({refusal:?})"))?;
     for (index, (name, _, needed)) in table.iter().enumerate() {
         if *needed && !slots.iter().any(|slot| slot.wanted == index) {

@@ -1,7 +1,11 @@
-//! Napi references.
+//! Napi references, and the other things that an addon holds through Node-API.
 //!
-//! Knows: how many `napi_ref`s this package itself holds, on which thread's account, strong or weak.
+//! Knows: how many `napi_ref`s this package itself holds ([`own`]), and what each addon holds in each environment, as
+//! `interpose` reports it ([`books`], entry by entry; [`tallies`], as figures).
 //! Must never know: what they refer to.
-//! Limits: only our own references so far; other addons' come with interposition.
+//! Cannot see: what was created before the watch began, or through V8's C++ API.
 
+pub mod books;
 pub mod own;
+pub mod pointer_table;
+pub mod tallies;

@@ -50,6 +50,7 @@ pub enum Refusal {
 // Tags of the dynamic section and relocation types (System V gABI, chapter 5; x86-64 psABI, table 4.9).
 const DT_NULL: u64 = 0;
 const DT_PLTRELSZ: u64 = 2;
+const DT_HASH: u64 = 4;
 const DT_STRTAB: u64 = 5;
 const DT_SYMTAB: u64 = 6;
 const DT_RELA: u64 = 7;
@@ -59,6 +60,7 @@ const DT_STRSZ: u64 = 10;
 const DT_SYMENT: u64 = 11;
 const DT_PLTREL: u64 = 20;
 const DT_JMPREL: u64 = 23;
+const DT_GNU_HASH: u64 = 0x6fff_fef5;
 const R_X86_64_64: u32 = 1;
 const R_X86_64_GLOB_DAT: u32 = 6;
 const R_X86_64_JUMP_SLOT: u32 = 7;
@@ -78,6 +80,8 @@ struct Tables {
     relasz: usize,
     jmprel: Option<usize>,
     pltrelsz: usize,
+    hash: Option<usize>,
+    gnu_hash: Option<usize>,
 }
 
 /// The slots through which `image` reaches the functions in `wanted`.
@@ -86,23 +90,36 @@ struct Tables {
 pub fn slots(
     image: &Image,
     wanted: &[&str],
-    mut read: impl FnMut(usize, &mut [u8]),
+    read: impl FnMut(usize, &mut [u8]),
 ) -> Result<Vec<Slot>, Refusal> {
-    let mut fetch = |addr: usize, len: usize| -> Result<Vec<u8>, Refusal> {
-        if len > TABLE_LIMIT || !image.contains(addr, len) {
-            return Err(Refusal::OutOfBounds);
+    let mut found = Vec::new();
+    each_import(image, read, |name, addr| {
+        if let Some(wanted) = wanted.iter().position(|want| want.as_bytes() == name) {
+            found.push(Slot {
+                wanted,
+                addr: addr?,
+            });
         }
-        let mut bytes = vec![0; len];
-        read(addr, &mut bytes);
-        Ok(bytes)
-    };
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Visits every import slot of `image`: the symbol's name, and the slot's address, or why that is none.
+///
+/// `read` as for [`slots`]. What `visit` refuses ends the walk.
+pub fn each_import(
+    image: &Image,
+    mut read: impl FnMut(usize, &mut [u8]),
+    mut visit: impl FnMut(&[u8], Result<usize, Refusal>) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    let mut fetch = |addr: usize, len: usize| fetch(image, &mut read, addr, len);
     let tables = tables(image, &fetch(image.dynamic.0, image.dynamic.1)?)?;
     let (Some(strtab), Some(symtab)) = (tables.strtab, tables.symtab) else {
         return Err(Refusal::Malformed);
     };
     let strings = fetch(strtab, tables.strsz)?;
 
-    let mut found = Vec::new();
     for (start, len) in [
         (tables.jmprel, tables.pltrelsz),
         (tables.rela, tables.relasz),
@@ -128,17 +145,106 @@ pub fn slots(
                 .and_then(|offset| symtab.checked_add(offset));
             let symbol = fetch(addr.ok_or(Refusal::Malformed)?, SYM_SIZE)?;
             let name = name_at(&strings, word(&symbol, 0)? as u32 as usize)?;
-            let Some(wanted) = wanted.iter().position(|want| want.as_bytes() == name) else {
-                continue;
-            };
             let addr = (word(entry, 0)? as usize).wrapping_add(image.load_bias);
-            if !addr.is_multiple_of(8) || !image.contains(addr, 8) {
-                return Err(Refusal::OutOfBounds);
-            }
-            found.push(Slot { wanted, addr });
+            let slot = if addr.is_multiple_of(8) && image.contains(addr, 8) {
+                Ok(addr)
+            } else {
+                Err(Refusal::OutOfBounds)
+            };
+            visit(name, slot)?;
         }
     }
-    Ok(found)
+    Ok(())
+}
+
+/// Whether `image` itself defines one of the symbols in `names`, for others to use.
+///
+/// `read` as for [`slots`]. An image without a GNU hash table (`-Wl,--hash-style=sysv`) is looked through symbol by symbol.
+pub fn exports_any(
+    image: &Image,
+    names: &[&str],
+    mut read: impl FnMut(usize, &mut [u8]),
+) -> Result<bool, Refusal> {
+    let mut fetch = |addr: usize, len: usize| fetch(image, &mut read, addr, len);
+    let tables = tables(image, &fetch(image.dynamic.0, image.dynamic.1)?)?;
+    let (Some(strtab), Some(symtab)) = (tables.strtab, tables.symtab) else {
+        return Err(Refusal::Malformed);
+    };
+    let strings = fetch(strtab, tables.strsz)?;
+    let count = match (tables.gnu_hash, tables.hash) {
+        (Some(hash), _) => gnu_symbol_count(&mut fetch, hash)?,
+        // nchain, the second word of the table, is the number of symbols — System V gABI, "Hash Table".
+        (None, Some(hash)) => (word(&fetch(hash, 8)?, 0)? >> 32) as usize,
+        (None, None) => return Ok(false),
+    };
+    let bytes = count.checked_mul(SYM_SIZE).ok_or(Refusal::Malformed)?;
+    for symbol in fetch(symtab, bytes)?.chunks_exact(SYM_SIZE) {
+        // st_shndx, the third field: 0 is a symbol that is defined elsewhere.
+        let defined = word(symbol, 0)? >> 48 != 0;
+        if !defined {
+            continue;
+        }
+        let name = name_at(&strings, word(symbol, 0)? as u32 as usize)?;
+        if names.iter().any(|want| want.as_bytes() == name) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The table names no count: the last chain of the highest bucket ends at the last symbol.
+fn gnu_symbol_count(
+    fetch: &mut impl FnMut(usize, usize) -> Result<Vec<u8>, Refusal>,
+    hash: usize,
+) -> Result<usize, Refusal> {
+    let header = fetch(hash, 16)?;
+    let half = |offset: usize| -> Result<usize, Refusal> {
+        let bytes = header.get(offset..offset + 4).ok_or(Refusal::Malformed)?;
+        let bytes = bytes.try_into().map_err(|_| Refusal::Malformed)?;
+        Ok(u32::from_le_bytes(bytes) as usize)
+    };
+    let (buckets, first, bloom) = (half(0)?, half(4)?, half(8)?);
+    let bucket_table = bloom
+        .checked_mul(8)
+        .and_then(|bytes| hash.checked_add(16 + bytes))
+        .ok_or(Refusal::Malformed)?;
+    let bucket_bytes = buckets.checked_mul(4).ok_or(Refusal::Malformed)?;
+    let mut last = 0;
+    for bucket in fetch(bucket_table, bucket_bytes)?.chunks_exact(4) {
+        let bucket = u32::from_le_bytes(bucket.try_into().map_err(|_| Refusal::Malformed)?);
+        last = last.max(bucket as usize);
+    }
+    if last < first {
+        return Ok(first);
+    }
+    let chains = bucket_table
+        .checked_add(bucket_bytes)
+        .ok_or(Refusal::Malformed)?;
+    loop {
+        let entry = chains
+            .checked_add((last - first) * 4)
+            .ok_or(Refusal::Malformed)?;
+        let bytes = fetch(entry, 4)?;
+        last += 1;
+        // The lowest bit marks the end of a chain.
+        if bytes.first().is_none_or(|byte| byte & 1 == 1) {
+            return Ok(last);
+        }
+    }
+}
+
+fn fetch(
+    image: &Image,
+    read: &mut impl FnMut(usize, &mut [u8]),
+    addr: usize,
+    len: usize,
+) -> Result<Vec<u8>, Refusal> {
+    if len > TABLE_LIMIT || !image.contains(addr, len) {
+        return Err(Refusal::OutOfBounds);
+    }
+    let mut bytes = vec![0; len];
+    read(addr, &mut bytes);
+    Ok(bytes)
 }
 
 fn tables(image: &Image, dynamic: &[u8]) -> Result<Tables, Refusal> {
@@ -157,6 +263,8 @@ fn tables(image: &Image, dynamic: &[u8]) -> Result<Tables, Refusal> {
         };
         match word(entry, 0)? {
             DT_NULL => break,
+            DT_HASH => tables.hash = pointer(),
+            DT_GNU_HASH => tables.gnu_hash = pointer(),
             DT_STRTAB => tables.strtab = pointer(),
             DT_STRSZ => tables.strsz = value as usize,
             DT_SYMTAB => tables.symtab = pointer(),

@@ -1,0 +1,27 @@
+import { addonChecks, addons, type AddonTally, AddonWatch, watchAddons } from '../../index.js'
+
+const watch: AddonWatch = watchAddons()
+const active: boolean = watch.active
+watch.stop()
+watch[Symbol.dispose]()
+// @ts-expect-error misspelt
+watchAddons({ stack: true })
+// @ts-expect-error only watchAddons makes them
+const made = new AddonWatch()
+
+const rows: AddonTally[] = addons()
+const grown = addons({ since: rows })
+const references: number = grown[0]!.growth?.references ?? 0
+const live: number | null = rows[0]!.references.liveCount
+const bytes: number | null = rows[0]!.externalBuffers.liveBytes
+const unsettled: number | null = rows[0]!.deferreds.unsettledCount
+// @ts-expect-error nothing may have been counted
+const count: number = rows[0]!.wraps.liveCount
+// @ts-expect-error not a reading
+addons({ since: 5 })
+
+const checks = addonChecks()
+const left: number | null = checks.unattributedGlobalHandlesBytes
+const message: string | undefined = checks.warnings[0]?.message
+
+export { active, made, references, live, bytes, unsettled, count, left, message }

@@ -1,0 +1,33 @@
+'use strict'
+
+// What an addon holds more than it did.
+
+/** What growth is asked of, by name. */
+const HELD = {
+  references: (row) => row.references.liveCount,
+  wraps: (row) => row.wraps.liveCount,
+  externals: (row) => row.externals.liveCount,
+  externalBytes: (row) => row.externalArrayBuffers.liveBytes + row.externalBuffers.liveBytes + row.externalStrings.liveBytes,
+  adjustedExternalBytes: (row) => row.adjustedExternalBytes,
+  finalizersPending: (row) => row.finalizersPending,
+  threadsafeFunctions: (row) => row.threadsafeFunctions.liveCount,
+  deferreds: (row) => row.deferreds.unsettledCount,
+  asyncWorks: (row) => row.asyncWorks.liveCount,
+  asyncCleanupHooks: (row) => row.asyncCleanupHooks.liveCount
+}
+
+/**
+ * The growth of one row since an earlier reading; one that was not there then has grown from 0. What has ended since is in no
+ * row, so it is not reported as growth.
+ */
+function growth (row, since) {
+  if (row.coverage === 'none') return null
+  const before = since.find((earlier) => earlier.id === row.id && earlier.file === row.file && earlier.coverage !== 'none')
+  return Object.fromEntries(Object.entries(HELD).map(([name, held]) => [name, held(row) - (before === undefined ? 0 : held(before))]))
+}
+
+function isTally (value) {
+  return typeof value === 'object' && value !== null && typeof value.file === 'string' && typeof value.coverage === 'string' && typeof value.references === 'object'
+}
+
+module.exports = { growth, isTally }

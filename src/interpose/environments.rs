@@ -1,0 +1,640 @@
+//! Which addon calls: from a `napi_env` to its books. `[unsafe]`
+//!
+//! An environment here is one addon on one JavaScript thread; Node makes a `napi_env` for each. The books of one are
+//! touched by its own thread alone; everything else here is atomic or behind a mutex that no hook takes while an
+//! original runs.
+//!
+//! Duties of this file: no reference to books lives across a call into Node; an environment's memory stays as long as
+//! Node may call a finalizer of it.
+//! Must never know: which function was called.
+//! Cannot see: the number that `worker_threads` gives a thread; `lib/addons.js` tells it for threads that offheap is loaded on.
+
+use std::cell::UnsafeCell;
+use std::ffi::{c_char, c_void, CStr};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use napi::sys;
+use parking_lot::Mutex;
+
+use crate::references::books::{Books, Finalizer, RecordId};
+use crate::references::tallies::{Tallies, NUMBERS};
+
+/// Which watch is on; 0 while none is. Each has a number of its own: what was counted under another is void.
+static EPOCH: AtomicU32 = AtomicU32::new(0);
+
+/// One addon on one JavaScript thread.
+#[derive(Debug)]
+pub struct Environment {
+    id: u32,
+    raw: usize,
+    thread: i32,
+    /// What Node calls the file: a URL, or nothing.
+    told: String,
+    /// The same, or the path of the file that was opened for it.
+    file: String,
+    /// When it was first seen, in milliseconds of the calendar.
+    seen_at: AtomicU64,
+    /// Every call since its beginning was seen.
+    full: AtomicBool,
+    epoch: AtomicU32,
+    /// Node tells us of its end.
+    end_is_told: AtomicBool,
+    ended: AtomicBool,
+    /// The figures.
+    pub tallies: Tallies,
+    books: UnsafeCell<Books>,
+}
+
+// SAFETY: `books` is only used through `Environment::books`, on the environment's own thread; the rest is atomic or constant.
+unsafe impl Sync for Environment {}
+// SAFETY: as above; dropping it on another thread frees plain memory.
+unsafe impl Send for Environment {}
+
+impl Environment {
+    /// Works on the books. `work` must not call into Node.
+    #[inline]
+    pub fn books<T>(&self, work: impl FnOnce(&mut Books, &Tallies) -> T) -> T {
+        // SAFETY: only hooks and finalizers of this environment get here, and Node calls both on its thread only ("Node-API
+        // functions … must be called from the thread of the environment"). `work` calls nothing of Node's, so it is not
+        // entered twice.
+        let books = unsafe { &mut *self.books.get() };
+        work(books, &self.tallies)
+    }
+
+    /// The watch that it was last counted under.
+    pub fn epoch(&self) -> u32 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Whether what was counted under this watch still counts. From any thread.
+    pub fn counts_under(&self, epoch: u32) -> bool {
+        epoch == self.epoch()
+            && epoch == EPOCH.load(Ordering::Relaxed)
+            && !self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Its number, for things that know their environment from any thread.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+}
+
+/// A share of an environment, for what may live longer than it.
+pub fn share(environment: &'static Environment) -> Arc<Environment> {
+    let address = ptr::from_ref(environment);
+    // SAFETY: every environment is in an Arc (`add`), and this one is in `ALL`: it has not ended, and can only end on this
+    // thread — `Arc::increment_strong_count`.
+    unsafe { Arc::increment_strong_count(address) };
+    // SAFETY: the share that was added in the line above — `Arc::from_raw`.
+    unsafe { Arc::from_raw(address) }
+}
+
+// ── from a napi_env to its environment: read by every hook ──────────────────────────────────────────────────────────────
+
+const GONE: usize = 1;
+
+#[derive(Debug)]
+struct Row {
+    raw: AtomicUsize,
+    environment: AtomicPtr<Environment>,
+}
+
+/// An open-addressing table that is read without a lock, and written under that of [`ALL`].
+#[derive(Debug)]
+struct Table(Box<[Row]>);
+
+static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
+
+impl Table {
+    fn of_size(rows: usize) -> &'static Table {
+        let row = || Row {
+            raw: AtomicUsize::new(0),
+            environment: AtomicPtr::new(ptr::null_mut()),
+        };
+        // Never freed: a hook on another thread may be reading it. Each is twice as large as the one before.
+        Box::leak(Box::new(Table((0..rows).map(|_| row()).collect())))
+    }
+
+    #[inline]
+    fn rows(&self, raw: usize) -> impl Iterator<Item = &Row> {
+        let mask = self.0.len().wrapping_sub(1);
+        let home = (raw >> 4) ^ (raw >> 12);
+        (0..self.0.len()).map_while(move |step| self.0.get((home + step) & mask))
+    }
+
+    #[inline]
+    fn find(&self, raw: usize) -> Option<&Row> {
+        for row in self.rows(raw) {
+            let found = row.raw.load(Ordering::Acquire);
+            if found == raw {
+                return Some(row);
+            }
+            if found == 0 {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Whether there was room.
+    fn insert(&self, raw: usize, environment: *mut Environment) -> bool {
+        for row in self.rows(raw) {
+            if row.raw.load(Ordering::Relaxed) <= GONE {
+                row.environment.store(environment, Ordering::Relaxed);
+                row.raw.store(raw, Ordering::Release);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+#[inline]
+fn table() -> Option<&'static Table> {
+    // SAFETY: null or a leaked Box, written out before it was stored with Release — `Table::of_size`.
+    unsafe { TABLE.load(Ordering::Acquire).as_ref() }
+}
+
+#[inline]
+fn lookup(raw: usize) -> Option<&'static Environment> {
+    let row = table()?.find(raw)?;
+    // SAFETY: the row holds an environment that is in `ALL` until it ends, and it ends on the thread of its `napi_env`
+    // (`on_end`), which is the one that is calling.
+    unsafe { row.environment.load(Ordering::Relaxed).as_ref() }
+}
+
+/// The environment that calls, if it is known and a watch is on.
+#[inline]
+pub fn known(raw: sys::napi_env) -> Option<&'static Environment> {
+    let environment = lookup(raw as usize)?;
+    if environment.epoch.load(Ordering::Relaxed) == EPOCH.load(Ordering::Relaxed) {
+        return Some(environment);
+    }
+    known_slow(environment)
+}
+
+#[cold]
+fn known_slow(environment: &'static Environment) -> Option<&'static Environment> {
+    let epoch = EPOCH.load(Ordering::Relaxed);
+    if epoch == 0 {
+        return None;
+    }
+    // Another watch than the one it was last counted under: what happened between them was not seen.
+    environment.books(|books, tallies| books.detach(tallies));
+    super::shared::forget(environment.id);
+    environment.full.store(false, Ordering::Relaxed);
+    environment.seen_at.store(now(), Ordering::Relaxed);
+    environment.epoch.store(epoch, Ordering::Relaxed);
+    Some(environment)
+}
+
+/// The environment that calls. Seen for the first time it gets books, for which Node is asked two things; so only
+/// before or after an original that leaves no error behind.
+///
+/// # Safety
+///
+/// A function that needs a handle scope is being called with this `env`, on its thread: so a context is entered, and no
+/// garbage collection runs.
+#[inline]
+pub unsafe fn calling(raw: sys::napi_env) -> Option<&'static Environment> {
+    if let Some(environment) = known(raw) {
+        if environment.end_is_told.load(Ordering::Relaxed) {
+            return Some(environment);
+        }
+    }
+    if EPOCH.load(Ordering::Relaxed) == 0 {
+        return None;
+    }
+    // SAFETY: our caller's promise.
+    unsafe { meet(raw, true) }
+}
+
+/// As [`calling`], for a function that may be called without a context. Not told of its end until [`calling`] meets it.
+///
+/// # Safety
+///
+/// `raw` is the environment of the running call, on its thread.
+#[inline]
+pub unsafe fn calling_basic(raw: sys::napi_env) -> Option<&'static Environment> {
+    if let Some(environment) = known(raw) {
+        return Some(environment);
+    }
+    if EPOCH.load(Ordering::Relaxed) == 0 {
+        return None;
+    }
+    // SAFETY: our caller's promise.
+    unsafe { meet(raw, false) }
+}
+
+/// # Safety
+///
+/// As for [`calling`] when `in_context`, else as for [`calling_basic`].
+#[cold]
+unsafe fn meet(raw: sys::napi_env, in_context: bool) -> Option<&'static Environment> {
+    if raw.is_null() {
+        return None;
+    }
+    // SAFETY: our caller's promise: `raw` is the environment of the running call.
+    let told = unsafe { told_file(raw) };
+    let environment = match lookup(raw as usize) {
+        // One whose end was not told may have gone, and its address come again.
+        Some(environment) if environment.told == told => environment,
+        Some(environment) => {
+            end(environment);
+            add(raw, told)?
+        }
+        None => add(raw, told)?,
+    };
+    if in_context && !environment.end_is_told.load(Ordering::Relaxed) {
+        // SAFETY: a context is entered (our caller's promise), which Node needs to find its environment;
+        // `on_end` takes the number as it is; no other hook has the same pair — "napi_add_env_cleanup_hook".
+        let status = unsafe {
+            sys::napi_add_env_cleanup_hook(
+                raw,
+                Some(on_end),
+                environment.id as usize as *mut c_void,
+            )
+        };
+        environment
+            .end_is_told
+            .store(status == sys::Status::napi_ok, Ordering::Relaxed);
+    }
+    Some(environment)
+}
+
+/// # Safety
+///
+/// `raw` is the environment of the running call.
+unsafe fn told_file(raw: sys::napi_env) -> String {
+    let mut name: *const c_char = ptr::null();
+    // SAFETY: `raw` is valid (our caller's promise), the result is ours to write — "node_api_get_module_file_name".
+    let status = unsafe { sys::node_api_get_module_file_name(raw, &mut name) };
+    if status != sys::Status::napi_ok || name.is_null() {
+        return String::new();
+    }
+    // SAFETY: a NUL-terminated string that lives as long as the environment; it is copied — as above.
+    unsafe { CStr::from_ptr(name) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+// ── all environments: read by `addons()` ────────────────────────────────────────────────────────────────────────────────
+
+#[derive(Debug, Default)]
+struct All {
+    environments: Vec<Arc<Environment>>,
+    last_id: u32,
+    /// Rows of [`TABLE`] that were ever used.
+    used_rows: usize,
+    ended: Vec<Ended>,
+}
+
+static ALL: Mutex<All> = Mutex::new(All {
+    environments: Vec::new(),
+    last_id: 0,
+    used_rows: 0,
+    ended: Vec::new(),
+});
+
+/// What the ended environments of one file ever had.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ended {
+    /// As in [`Reading`].
+    pub file: String,
+    /// How many there were.
+    pub count: u32,
+    /// Their figures, added up; live ones are 0.
+    pub numbers: [f64; NUMBERS],
+}
+
+/// More files than this are not remembered after they ended.
+const ENDED_LIMIT: usize = 256;
+
+fn add(raw: sys::napi_env, told: String) -> Option<&'static Environment> {
+    let thread = current_thread();
+    let opened = super::loader::just_opened(thread, &told);
+    let full = opened.is_some();
+    let file = match opened {
+        Some(path) => String::from_utf8_lossy(&path).into_owned(),
+        None => told.clone(),
+    };
+    let mut all = ALL.lock();
+    let id = all.last_id.checked_add(1).filter(|id| *id < MAX_ID)?;
+    let environment = Arc::new(Environment {
+        id,
+        raw: raw as usize,
+        thread,
+        told,
+        file,
+        seen_at: AtomicU64::new(now()),
+        full: AtomicBool::new(full),
+        epoch: AtomicU32::new(EPOCH.load(Ordering::Relaxed)),
+        end_is_told: AtomicBool::new(false),
+        ended: AtomicBool::new(false),
+        tallies: Tallies::default(),
+        books: UnsafeCell::new(Books::new()),
+    });
+    let address = Arc::as_ptr(&environment).cast_mut();
+    by_id(id, true)?.store(address, Ordering::Release);
+    all.last_id = id;
+    all.environments.push(environment);
+    all.used_rows += 1;
+    let rows = table().map_or(0, |table| table.0.len());
+    if all.used_rows * 2 > rows {
+        let larger = Table::of_size((all.environments.len() * 8).next_power_of_two().max(256));
+        let mut used = 1;
+        for environment in &all.environments {
+            let known = table().and_then(|table| table.find(environment.raw));
+            let address = Arc::as_ptr(environment).cast_mut();
+            if known.is_some_and(|row| row.environment.load(Ordering::Relaxed) == address) {
+                larger.insert(environment.raw, address);
+                used += 1;
+            }
+        }
+        TABLE.store(ptr::from_ref(larger).cast_mut(), Ordering::Release);
+        all.used_rows = used;
+    }
+    table()?.insert(raw as usize, address);
+    drop(all);
+    // SAFETY: it is in `ALL` until it ends, on this thread.
+    unsafe { address.as_ref() }
+}
+
+/// Node is taking an environment down. Its finalizers run after this, on the same thread.
+unsafe extern "C" fn on_end(id: *mut c_void) {
+    if let Some(environment) = find(id as usize as u32) {
+        end(environment);
+    }
+}
+
+fn end(environment: &'static Environment) {
+    if environment.ended.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let mut numbers = environment.tallies.numbers();
+    clear_live(&mut numbers);
+    environment.books(|books, tallies| books.detach(tallies));
+    super::loader::forget_opened(environment.thread, &environment.file);
+    super::shared::forget(environment.id);
+    {
+        let mut all = ALL.lock();
+        if let Some(row) = table().and_then(|table| table.find(environment.raw)) {
+            row.raw.store(GONE, Ordering::Release);
+        }
+        let room = all.ended.len() < ENDED_LIMIT;
+        match all
+            .ended
+            .iter_mut()
+            .find(|ended| ended.file == environment.file)
+        {
+            Some(ended) => {
+                ended.count += 1;
+                for (sum, number) in ended.numbers.iter_mut().zip(numbers) {
+                    *sum += number;
+                }
+            }
+            None if room => all.ended.push(Ended {
+                file: environment.file.clone(),
+                count: 1,
+                numbers,
+            }),
+            None => {}
+        }
+    }
+    retire_if_done(environment);
+}
+
+/// Leaves the totals.
+fn clear_live(numbers: &mut [f64; NUMBERS]) {
+    for (place, number) in numbers.iter_mut().enumerate() {
+        if !TOTALS.contains(&place) {
+            *number = 0.0;
+        }
+    }
+}
+
+/// Places of the totals in `Tallies::numbers`.
+const TOTALS: [usize; 18] = [
+    4, 5, 9, 11, 14, 15, 18, 19, 22, 23, 24, 25, 26, 27, 30, 32, 34, 36,
+];
+
+/// Gives the memory of an ended environment back, once Node cannot call any finalizer of it.
+fn retire_if_done(environment: &'static Environment) {
+    let done = environment.ended.load(Ordering::Relaxed)
+        && environment.books(|books, _| books.outstanding()) == 0;
+    if !done {
+        return;
+    }
+    let id = environment.id;
+    if let Some(place) = by_id(id, false) {
+        place.store(ptr::null_mut(), Ordering::Release);
+    }
+    let mut all = ALL.lock();
+    if let Some(place) = all.environments.iter().position(|other| other.id == id) {
+        all.environments.swap_remove(place);
+    }
+}
+
+// ── from a number to its environment: read by finalizers ────────────────────────────────────────────────────────────────
+
+const CHUNK: usize = 1_024;
+/// 24 bits of a finalizer's hint.
+const MAX_ID: u32 = 1 << 24;
+
+type Chunk = [AtomicPtr<Environment>; CHUNK];
+
+static DIRECTORY: [AtomicPtr<Chunk>; MAX_ID as usize / CHUNK] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; MAX_ID as usize / CHUNK];
+
+fn by_id(id: u32, make: bool) -> Option<&'static AtomicPtr<Environment>> {
+    let slot = DIRECTORY.get(id as usize / CHUNK)?;
+    let mut chunk = slot.load(Ordering::Acquire);
+    if chunk.is_null() {
+        if !make {
+            return None;
+        }
+        // Only `add` makes them, under its lock.
+        chunk = Box::into_raw(Box::new([const { AtomicPtr::new(ptr::null_mut()) }; CHUNK]));
+        slot.store(chunk, Ordering::Release);
+    }
+    // SAFETY: a Box that is never freed.
+    unsafe { chunk.as_ref() }?.get(id as usize % CHUNK)
+}
+
+fn find(id: u32) -> Option<&'static Environment> {
+    // SAFETY: null, or an environment that is in `ALL`: it leaves both on its own thread, and that is the one that asks.
+    unsafe { by_id(id, false)?.load(Ordering::Acquire).as_ref() }
+}
+
+/// What Node keeps for us beside a finalizer: the environment's number, and the record's name.
+pub fn hint(environment: &Environment, record: RecordId) -> *mut c_void {
+    let packed = u64::from(environment.id) << 40
+        | u64::from(record.generation) << 32
+        | u64::from(record.place);
+    packed as usize as *mut c_void
+}
+
+/// Counts the end of a record, and says what the addon's finalizer is to be called with.
+#[inline]
+pub fn finalize(hint: *mut c_void) -> Option<Finalizer> {
+    let packed = hint as usize as u64;
+    let environment = find((packed >> 40) as u32)?;
+    let record = RecordId {
+        place: packed as u32,
+        generation: (packed >> 32) as u8,
+    };
+    let finalizer = environment.books(|books, tallies| books.finalize(tallies, record));
+    if environment.ended.load(Ordering::Relaxed) {
+        retire_if_done(environment);
+    }
+    finalizer
+}
+
+/// Runs `read` with the figures of an environment, from any thread; nothing when it has ended.
+pub fn with_tallies(id: u32, read: impl FnOnce(&Tallies)) {
+    let environment = {
+        let all = ALL.lock();
+        all.environments
+            .iter()
+            .find(|environment| environment.id == id)
+            .map(Arc::clone)
+    };
+    if let Some(environment) = environment {
+        if !environment.ended.load(Ordering::Relaxed) {
+            read(&environment.tallies);
+        }
+    }
+}
+
+// ── readings ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// One environment at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// Its number; no other has it, now or later.
+    pub id: u32,
+    /// A URL, a path, or empty.
+    pub file: String,
+    /// The system's number of its thread.
+    pub thread: i32,
+    /// When it was first seen, in milliseconds of the calendar.
+    pub seen_at_ms: f64,
+    /// Every call since its beginning was seen.
+    pub full: bool,
+    /// See `Tallies::numbers`.
+    pub numbers: [f64; NUMBERS],
+}
+
+/// How many entries are looked at for outlived references in one reading of one environment.
+const OUTLIVED_LIMIT: usize = 16_384;
+
+/// All environments that the watch has met, and those that have ended.
+///
+/// # Safety
+///
+/// Called by JavaScript, so that Node may be asked about references of environments of this thread.
+pub unsafe fn read_all() -> (Vec<Reading>, Vec<Ended>) {
+    let epoch = EPOCH.load(Ordering::Relaxed);
+    if epoch == 0 {
+        return (Vec::new(), Vec::new());
+    }
+    let thread = current_thread();
+    let (environments, ended) = {
+        let all = ALL.lock();
+        (all.environments.clone(), all.ended.clone())
+    };
+    let readings = environments
+        .iter()
+        .filter(|environment| {
+            !environment.ended.load(Ordering::Relaxed)
+                && environment.epoch.load(Ordering::Relaxed) == epoch
+        })
+        .map(|environment| {
+            if environment.thread == thread {
+                // SAFETY: our caller's promise, and the environment is one of this thread and has not ended.
+                unsafe { find_outlived(environment) };
+            }
+            Reading {
+                id: environment.id,
+                file: environment.file.clone(),
+                thread: environment.thread,
+                seen_at_ms: environment.seen_at.load(Ordering::Relaxed) as f64,
+                full: environment.full.load(Ordering::Relaxed),
+                numbers: environment.tallies.numbers(),
+            }
+        })
+        .collect();
+    (readings, ended)
+}
+
+/// # Safety
+///
+/// JavaScript is running on the environment's thread, and the environment has not ended.
+unsafe fn find_outlived(environment: &Environment) {
+    let weak = environment.tallies.weak.get();
+    if weak == environment.tallies.outlived.get() {
+        return;
+    }
+    let raw = environment.raw as sys::napi_env;
+    let mut scope = ptr::null_mut();
+    // SAFETY: our caller's promise; closed below, before anything else is opened — "napi_open_handle_scope".
+    if unsafe { sys::napi_open_handle_scope(raw, &mut scope) } != sys::Status::napi_ok {
+        return;
+    }
+    // `is_gone` does call into Node, but into two functions that run no JavaScript, no finalizer and no hook.
+    environment.books(|books, tallies| {
+        books.find_outlived(tallies, OUTLIVED_LIMIT, |address| {
+            let mut value = ptr::null_mut();
+            // SAFETY: the reference is in the books, so it has not been deleted — "napi_get_reference_value": null for a
+            // collected object.
+            let status =
+                unsafe { sys::napi_get_reference_value(raw, address as sys::napi_ref, &mut value) };
+            status == sys::Status::napi_ok && value.is_null()
+        })
+    });
+    // SAFETY: opened above, and the innermost one.
+    unsafe { sys::napi_close_handle_scope(raw, scope) };
+}
+
+/// A watch begins. Its number.
+pub fn begin() {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let mut next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+    if next == 0 {
+        next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+    }
+    ALL.lock().ended.clear();
+    EPOCH.store(next, Ordering::Relaxed);
+}
+
+/// The watch is over: hooks that are still called pass everything on.
+pub fn finish() {
+    EPOCH.store(0, Ordering::Relaxed);
+}
+
+/// Whether a watch is on.
+#[inline]
+pub fn is_on() -> bool {
+    EPOCH.load(Ordering::Relaxed) != 0
+}
+
+/// The system's number of this thread.
+pub fn current_thread() -> i32 {
+    // SAFETY: no arguments — gettid(2).
+    unsafe { libc::syscall(libc::SYS_gettid) as i32 }
+}
+
+/// Milliseconds of the calendar.
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
+}
+
+/// For tests: environments that still take memory.
+pub fn environment_count() -> usize {
+    ALL.lock().environments.len()
+}

@@ -1,0 +1,771 @@
+//! What addons call instead of Node's functions. `[unsafe]`
+//!
+//! Every hook calls its original exactly once, with the caller's arguments (a finalizer and its hint excepted, which ours
+//! stand in for), and returns what it returned. It counts before or after, never while the original runs, and nothing
+//! is locked or allocated meanwhile. Originals run garbage collections, finalizers and JavaScript, and so these hooks again.
+//!
+//! | what an addon could notice | why it does not |
+//! |---|---|
+//! | `napi_get_last_error_info` | nothing of Node's is called after an original that failed |
+//! | a result it did not ask for | a local takes it |
+//! | data and hint of its finalizer | ours passes on the addon's, once, in the environment Node calls it with |
+//! | no finalizer, or a null one where Node demands one | a null one stays null there, and Node refuses |
+//!
+//! Duties of this file: each hook has the signature of its original (`js_native_api.h`, `node_api.h`); no panic.
+//! Must never know: what the counts are for.
+//! Cannot see: calls inside Node itself, such as `napi_create_external_arraybuffer` using `_buffer`.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr;
+
+use napi::sys;
+
+use super::environments::{self, Environment};
+use super::functions::Function;
+use super::{loader, originals, shared, strings};
+use crate::references::books::{Finalizer, RecordId};
+use crate::references::tallies::Kind;
+
+/// By this another copy of the package knows that it is not the first: see `watch::MARKER`.
+#[no_mangle]
+#[used]
+#[allow(
+    non_upper_case_globals,
+    reason = "the name is looked for in the tables of images"
+)]
+pub static offheap_interposition: u8 = 1;
+
+type Env = sys::napi_env;
+type Value = sys::napi_value;
+type Ref = sys::napi_ref;
+type Status = sys::napi_status;
+type Finalize = Option<unsafe extern "C" fn(Env, *mut c_void, *mut c_void)>;
+type Data = *mut c_void;
+type Opaque = *mut c_void;
+
+const OK: Status = sys::Status::napi_ok;
+
+/// Calls the original of a function.
+macro_rules! call {
+    ($function:ident as fn($($type:ty),*); $($passed:expr),*) => {{
+        let address = originals::address(Function::$function);
+        // SAFETY: the address of Node's own function of this name, whose signature this is — the headers of Node-API. It is
+        // known before any slot leads here (`originals::find`).
+        let original = unsafe {
+            std::mem::transmute::<usize, unsafe extern "C" fn($($type),*) -> Status>(address)
+        };
+        // SAFETY: our caller's own arguments, and stand-ins of the same type.
+        unsafe { original($($passed),*) }
+    }};
+}
+
+/// The environment that calls a function which needs a handle scope.
+#[inline]
+fn calling(env: Env) -> Option<&'static Environment> {
+    // SAFETY: such a function is being called with this `env`, on its thread: the hooks below say which are.
+    unsafe { environments::calling(env) }
+}
+
+/// What lies behind an output that the addon asked for and Node has filled.
+///
+/// # Safety
+///
+/// `output` is null, or valid for reading: the original has just written to it.
+#[inline]
+unsafe fn filled<T: Copy>(output: *mut T) -> Option<T> {
+    // SAFETY: our caller's promise.
+    unsafe { output.as_ref() }.copied()
+}
+
+/// Replaces an output that the addon did not ask for.
+#[inline]
+fn or_local<T>(output: *mut T, local: &mut T) -> *mut T {
+    if output.is_null() {
+        local
+    } else {
+        output
+    }
+}
+
+// ── finalizers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// The stand-in for every finalizer: counts, and runs the addon's own.
+///
+/// # Safety
+///
+/// Called by Node, with a hint that [`begin`] made.
+unsafe extern "C" fn finalize(env: Env, data: Data, hint: *mut c_void) {
+    let Some(finalizer) = environments::finalize(hint) else {
+        return;
+    };
+    // SAFETY: an address that the addon passed as a finalizer, or null — `begin`.
+    let callback = unsafe { std::mem::transmute::<usize, Finalize>(finalizer.callback) };
+    if let Some(callback) = callback {
+        // SAFETY: Node's environment and data, the addon's hint: what Node would have called it with.
+        unsafe { callback(env, data, finalizer.hint as *mut c_void) };
+    }
+}
+
+/// The stand-in for finalizers of strings, on any thread.
+///
+/// # Safety
+///
+/// Called by Node, once, with a hint that [`begin_string`] made.
+unsafe extern "C" fn finalize_string(env: Env, data: Data, hint: *mut c_void) {
+    // SAFETY: our caller's promise.
+    let finalizer = unsafe { strings::finalize(hint) };
+    // SAFETY: as in `finalize`.
+    let callback = unsafe { std::mem::transmute::<usize, Finalize>(finalizer.callback) };
+    if let Some(callback) = callback {
+        // SAFETY: as in `finalize`.
+        unsafe { callback(env, data, finalizer.hint as *mut c_void) };
+    }
+}
+
+#[inline]
+fn begin_string(env: Env, callback: Finalize, hint: Data, bytes: u64) -> Option<strings::Begun> {
+    let finalizer = Finalizer {
+        callback: callback.map_or(0, |callback| callback as usize),
+        hint: hint as usize,
+    };
+    Some(strings::begin(calling(env)?, finalizer, bytes))
+}
+
+/// Whether Node refused before anything was made; after other failures it may still call the finalizer.
+fn refused(status: Status) -> bool {
+    matches!(
+        status,
+        sys::Status::napi_invalid_arg
+            | sys::Status::napi_object_expected
+            | sys::Status::napi_no_external_buffers_allowed
+    )
+}
+
+/// A call that gives Node a finalizer, from before the original to after it.
+struct Begun {
+    environment: &'static Environment,
+    record: RecordId,
+}
+
+#[inline]
+fn begin(
+    env: Env,
+    kind: Kind,
+    callback: Finalize,
+    hint: Data,
+    native: usize,
+    bytes: u64,
+) -> Option<Begun> {
+    let environment = calling(env)?;
+    let finalizer = Finalizer {
+        callback: callback.map_or(0, |callback| callback as usize),
+        hint: hint as usize,
+    };
+    let record = environment.books(|books, _| books.reserve(kind, finalizer, native, bytes))?;
+    Some(Begun {
+        environment,
+        record,
+    })
+}
+
+impl Begun {
+    fn hint(&self) -> *mut c_void {
+        environments::hint(self.environment, self.record)
+    }
+
+    /// The original has returned. `reference` is the one that it made, if any.
+    #[inline]
+    fn end(self, status: Status, reference: usize) {
+        self.environment.books(|books, tallies| {
+            if status == OK {
+                books.commit(tallies, self.record, reference);
+            } else {
+                books.abandon(self.record, refused(status));
+            }
+        });
+    }
+}
+
+// ── references ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+unsafe extern "C" fn create_reference(
+    env: Env,
+    value: Value,
+    count: u32,
+    result: *mut Ref,
+) -> Status {
+    let status = call!(CreateReference as fn(Env, Value, u32, *mut Ref); env, value, count, result);
+    if status == OK {
+        // SAFETY: Node refuses a null result, so it has written to this one.
+        if let (Some(environment), Some(reference)) = (calling(env), unsafe { filled(result) }) {
+            environment.books(|books, tallies| {
+                books.reference_created(tallies, reference as usize, count);
+            });
+        }
+    }
+    status
+}
+
+unsafe extern "C" fn delete_reference(env: Env, reference: Ref) -> Status {
+    let status = call!(DeleteReference as fn(Env, Ref); env, reference);
+    if status == OK {
+        if let Some(environment) = environments::known(env) {
+            environment.books(|books, tallies| {
+                books.reference_deleted(tallies, reference as usize);
+            });
+        }
+    }
+    status
+}
+
+unsafe extern "C" fn reference_ref(env: Env, reference: Ref, result: *mut u32) -> Status {
+    let mut local = 0;
+    let result = or_local(result, &mut local);
+    let status = call!(ReferenceRef as fn(Env, Ref, *mut u32); env, reference, result);
+    // SAFETY: the caller's own, or our local.
+    counted(env, reference, status, unsafe { filled(result) });
+    status
+}
+
+unsafe extern "C" fn reference_unref(env: Env, reference: Ref, result: *mut u32) -> Status {
+    let mut local = 0;
+    let result = or_local(result, &mut local);
+    let status = call!(ReferenceUnref as fn(Env, Ref, *mut u32); env, reference, result);
+    // SAFETY: the caller's own, or our local.
+    counted(env, reference, status, unsafe { filled(result) });
+    status
+}
+
+#[inline]
+fn counted(env: Env, reference: Ref, status: Status, count: Option<u32>) {
+    if let (OK, Some(count)) = (status, count) {
+        if let Some(environment) = environments::known(env) {
+            environment.books(|books, tallies| {
+                books.reference_counted(tallies, reference as usize, count);
+            });
+        }
+    }
+}
+
+// ── wraps and finalizers ────────────────────────────────────────────────────────────────────────────────────────────────
+
+unsafe extern "C" fn wrap(
+    env: Env,
+    object: Value,
+    native: Data,
+    callback: Finalize,
+    hint: Data,
+    result: *mut Ref,
+) -> Status {
+    // With a result and without a finalizer Node refuses: let it see that.
+    let begun = if callback.is_none() && !result.is_null() {
+        None
+    } else {
+        begin(env, Kind::Wrap, callback, hint, native as usize, 0)
+    };
+    let Some(begun) = begun else {
+        return call!(Wrap as fn(Env, Value, Data, Finalize, Data, *mut Ref);
+            env, object, native, callback, hint, result);
+    };
+    let status = call!(Wrap as fn(Env, Value, Data, Finalize, Data, *mut Ref);
+        env, object, native, Some(finalize), begun.hint(), result);
+    // SAFETY: null, or written by Node, which succeeded where that matters.
+    begun.end(
+        status,
+        reference_in(status, unsafe { filled_if(status, result) }),
+    );
+    status
+}
+
+unsafe extern "C" fn add_finalizer(
+    env: Env,
+    object: Value,
+    data: Data,
+    callback: Finalize,
+    hint: Data,
+    result: *mut Ref,
+) -> Status {
+    let begun = callback.and_then(|_| begin(env, Kind::Finalizer, callback, hint, 0, 0));
+    let Some(begun) = begun else {
+        return call!(AddFinalizer as fn(Env, Value, Data, Finalize, Data, *mut Ref);
+            env, object, data, callback, hint, result);
+    };
+    let status = call!(AddFinalizer as fn(Env, Value, Data, Finalize, Data, *mut Ref);
+        env, object, data, Some(finalize), begun.hint(), result);
+    // SAFETY: as in `wrap`.
+    begun.end(
+        status,
+        reference_in(status, unsafe { filled_if(status, result) }),
+    );
+    status
+}
+
+/// # Safety
+///
+/// With [`OK`], `output` is null or has been written to.
+#[inline]
+unsafe fn filled_if<T: Copy>(status: Status, output: *mut T) -> Option<T> {
+    if status == OK {
+        // SAFETY: our caller's promise.
+        unsafe { filled(output) }
+    } else {
+        None
+    }
+}
+
+#[inline]
+fn reference_in(status: Status, reference: Option<Ref>) -> usize {
+    match (status, reference) {
+        (OK, Some(reference)) => reference as usize,
+        _ => 0,
+    }
+}
+
+unsafe extern "C" fn remove_wrap(env: Env, object: Value, result: *mut Data) -> Status {
+    let mut local = ptr::null_mut();
+    let result = or_local(result, &mut local);
+    let status = call!(RemoveWrap as fn(Env, Value, *mut Data); env, object, result);
+    // SAFETY: the caller's own, or our local.
+    if let (OK, Some(native)) = (status, unsafe { filled(result) }) {
+        if let Some(environment) = environments::known(env) {
+            environment.books(|books, tallies| books.wrap_removed(tallies, native as usize));
+        }
+    }
+    status
+}
+
+// ── externals ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+unsafe extern "C" fn create_external(
+    env: Env,
+    data: Data,
+    callback: Finalize,
+    hint: Data,
+    result: *mut Value,
+) -> Status {
+    let Some(begun) = begin(env, Kind::External, callback, hint, 0, 0) else {
+        return call!(CreateExternal as fn(Env, Data, Finalize, Data, *mut Value);
+            env, data, callback, hint, result);
+    };
+    let status = call!(CreateExternal as fn(Env, Data, Finalize, Data, *mut Value);
+        env, data, Some(finalize), begun.hint(), result);
+    begun.end(status, 0);
+    status
+}
+
+unsafe extern "C" fn create_external_array_buffer(
+    env: Env,
+    data: Data,
+    byte_length: usize,
+    callback: Finalize,
+    hint: Data,
+    result: *mut Value,
+) -> Status {
+    let bytes = byte_length as u64;
+    let Some(begun) = begin(env, Kind::ExternalArrayBuffer, callback, hint, 0, bytes) else {
+        return call!(CreateExternalArrayBuffer as fn(Env, Data, usize, Finalize, Data, *mut Value);
+            env, data, byte_length, callback, hint, result);
+    };
+    let status = call!(CreateExternalArrayBuffer as fn(Env, Data, usize, Finalize, Data, *mut Value);
+        env, data, byte_length, Some(finalize), begun.hint(), result);
+    begun.end(status, 0);
+    status
+}
+
+unsafe extern "C" fn create_external_buffer(
+    env: Env,
+    byte_length: usize,
+    data: Data,
+    callback: Finalize,
+    hint: Data,
+    result: *mut Value,
+) -> Status {
+    let bytes = byte_length as u64;
+    let Some(begun) = begin(env, Kind::ExternalBuffer, callback, hint, 0, bytes) else {
+        return call!(CreateExternalBuffer as fn(Env, usize, Data, Finalize, Data, *mut Value);
+            env, byte_length, data, callback, hint, result);
+    };
+    let status = call!(CreateExternalBuffer as fn(Env, usize, Data, Finalize, Data, *mut Value);
+        env, byte_length, data, Some(finalize), begun.hint(), result);
+    begun.end(status, 0);
+    status
+}
+
+/// The length of a string that an addon left to Node to find out.
+///
+/// # Safety
+///
+/// With `length` being `NAPI_AUTO_LENGTH`, `text` is null or ends with a unit of 0.
+unsafe fn unit_count<T: Copy + Default + PartialEq>(text: *const T, length: usize) -> usize {
+    const AUTO_LENGTH: usize = usize::MAX;
+    if length != AUTO_LENGTH || text.is_null() {
+        return length;
+    }
+    let mut count = 0;
+    loop {
+        // SAFETY: not beyond the unit of 0, which ends it: our caller's promise.
+        let at = unsafe { text.add(count) };
+        // SAFETY: as above.
+        if unsafe { at.read() } == T::default() {
+            return count;
+        }
+        count += 1;
+    }
+}
+
+unsafe extern "C" fn create_external_string_latin1(
+    env: Env,
+    text: *mut c_char,
+    length: usize,
+    callback: Finalize,
+    hint: Data,
+    result: *mut Value,
+    copied: *mut bool,
+) -> Status {
+    // SAFETY: what Node demands of its caller — "node_api_create_external_string_latin1".
+    let bytes = unsafe { unit_count(text, length) } as u64;
+    let Some(begun) = begin_string(env, callback, hint, bytes) else {
+        return call!(CreateExternalStringLatin1 as fn(Env, *mut c_char, usize, Finalize, Data, *mut Value, *mut bool);
+            env, text, length, callback, hint, result, copied);
+    };
+    let status = call!(CreateExternalStringLatin1 as fn(Env, *mut c_char, usize, Finalize, Data, *mut Value, *mut bool);
+        env, text, length, Some(finalize_string), begun.hint(), result, copied);
+    begun.end(status == OK, refused(status));
+    status
+}
+
+unsafe extern "C" fn create_external_string_utf16(
+    env: Env,
+    text: *mut u16,
+    length: usize,
+    callback: Finalize,
+    hint: Data,
+    result: *mut Value,
+    copied: *mut bool,
+) -> Status {
+    // SAFETY: what Node demands of its caller — "node_api_create_external_string_utf16".
+    let bytes = (unsafe { unit_count(text, length) } as u64).saturating_mul(2);
+    let Some(begun) = begin_string(env, callback, hint, bytes) else {
+        return call!(CreateExternalStringUtf16 as fn(Env, *mut u16, usize, Finalize, Data, *mut Value, *mut bool);
+            env, text, length, callback, hint, result, copied);
+    };
+    let status = call!(CreateExternalStringUtf16 as fn(Env, *mut u16, usize, Finalize, Data, *mut Value, *mut bool);
+        env, text, length, Some(finalize_string), begun.hint(), result, copied);
+    begun.end(status == OK, refused(status));
+    status
+}
+
+// ── memory that Node allocates, and bytes that are only declared ────────────────────────────────────────────────────────
+
+unsafe extern "C" fn create_buffer(
+    env: Env,
+    byte_length: usize,
+    data: *mut Data,
+    result: *mut Value,
+) -> Status {
+    let status = call!(CreateBuffer as fn(Env, usize, *mut Data, *mut Value);
+        env, byte_length, data, result);
+    if let (OK, Some(environment)) = (status, calling(env)) {
+        environment.tallies.buffers.pass(byte_length as u64);
+    }
+    status
+}
+
+unsafe extern "C" fn create_buffer_copy(
+    env: Env,
+    byte_length: usize,
+    data: *const c_void,
+    result_data: *mut Data,
+    result: *mut Value,
+) -> Status {
+    let status = call!(CreateBufferCopy as fn(Env, usize, *const c_void, *mut Data, *mut Value);
+        env, byte_length, data, result_data, result);
+    if let (OK, Some(environment)) = (status, calling(env)) {
+        environment.tallies.buffers.pass(byte_length as u64);
+    }
+    status
+}
+
+unsafe extern "C" fn create_array_buffer(
+    env: Env,
+    byte_length: usize,
+    data: *mut Data,
+    result: *mut Value,
+) -> Status {
+    let status = call!(CreateArrayBuffer as fn(Env, usize, *mut Data, *mut Value);
+        env, byte_length, data, result);
+    if let (OK, Some(environment)) = (status, calling(env)) {
+        environment.tallies.array_buffers.pass(byte_length as u64);
+    }
+    status
+}
+
+unsafe extern "C" fn adjust_external_memory(env: Env, change: i64, result: *mut i64) -> Status {
+    let status = call!(AdjustExternalMemory as fn(Env, i64, *mut i64); env, change, result);
+    if status == OK {
+        // May be called in a finalizer during a garbage collection, where there is no context.
+        // SAFETY: `env` is the environment of the running call; Node has just accepted it, and left no error behind.
+        if let Some(environment) = unsafe { environments::calling_basic(env) } {
+            environment.tallies.adjust(change);
+        }
+    }
+    status
+}
+
+// ── other things that stay until they are ended ─────────────────────────────────────────────────────────────────────────
+
+unsafe extern "C" fn create_threadsafe_function(
+    env: Env,
+    function: Value,
+    resource: Value,
+    resource_name: Value,
+    max_queue_size: usize,
+    initial_thread_count: usize,
+    finalize_data: Data,
+    callback: Finalize,
+    context: Data,
+    call_js: Opaque,
+    result: *mut Opaque,
+) -> Status {
+    let status = call!(CreateThreadsafeFunction as
+        fn(Env, Value, Value, Value, usize, usize, Data, Finalize, Data, Opaque, *mut Opaque);
+        env, function, resource, resource_name, max_queue_size, initial_thread_count,
+        finalize_data, callback, context, call_js, result);
+    // SAFETY: Node refuses a null result, so it has written to this one.
+    if let Some(made) = unsafe { filled_if(status, result) } {
+        if let Some(environment) = calling(env) {
+            shared::function_created(
+                environment.id(),
+                &environment.tallies,
+                made as usize,
+                initial_thread_count,
+            );
+        }
+    }
+    status
+}
+
+unsafe extern "C" fn acquire_threadsafe_function(function: Opaque) -> Status {
+    let status = call!(AcquireThreadsafeFunction as fn(Opaque); function);
+    if status == OK && environments::is_on() {
+        shared::function_acquired(function as usize);
+    }
+    status
+}
+
+unsafe extern "C" fn release_threadsafe_function(function: Opaque, mode: c_int) -> Status {
+    const ABORT: c_int = 1;
+    if environments::is_on() {
+        shared::function_released(function as usize, mode == ABORT);
+    }
+    call!(ReleaseThreadsafeFunction as fn(Opaque, c_int); function, mode)
+}
+
+unsafe extern "C" fn create_promise(
+    env: Env,
+    deferred: *mut Opaque,
+    promise: *mut Value,
+) -> Status {
+    let status = call!(CreatePromise as fn(Env, *mut Opaque, *mut Value); env, deferred, promise);
+    // SAFETY: Node refuses a null result, so it has written to this one.
+    if let Some(deferred) = unsafe { filled_if(status, deferred) } {
+        if let Some(environment) = calling(env) {
+            environment.books(|books, tallies| {
+                books.deferred_created(tallies, deferred as usize);
+            });
+        }
+    }
+    status
+}
+
+unsafe extern "C" fn resolve_deferred(env: Env, deferred: Opaque, value: Value) -> Status {
+    let status = call!(ResolveDeferred as fn(Env, Opaque, Value); env, deferred, value);
+    settled(env, deferred, status);
+    status
+}
+
+unsafe extern "C" fn reject_deferred(env: Env, deferred: Opaque, value: Value) -> Status {
+    let status = call!(RejectDeferred as fn(Env, Opaque, Value); env, deferred, value);
+    settled(env, deferred, status);
+    status
+}
+
+/// Node frees the deferred also when resolving it failed.
+fn settled(env: Env, deferred: Opaque, status: Status) {
+    if matches!(status, OK | sys::Status::napi_generic_failure) {
+        if let Some(environment) = environments::known(env) {
+            environment.books(|books, tallies| {
+                books.deferred_settled(tallies, deferred as usize);
+            });
+        }
+    }
+}
+
+unsafe extern "C" fn create_async_work(
+    env: Env,
+    resource: Value,
+    resource_name: Value,
+    execute: Opaque,
+    complete: Opaque,
+    data: Data,
+    result: *mut Opaque,
+) -> Status {
+    let status = call!(CreateAsyncWork as fn(Env, Value, Value, Opaque, Opaque, Data, *mut Opaque);
+        env, resource, resource_name, execute, complete, data, result);
+    // SAFETY: Node refuses a null result, so it has written to this one.
+    if let Some(work) = unsafe { filled_if(status, result) } {
+        if let Some(environment) = calling(env) {
+            environment.books(|books, tallies| {
+                books.async_work_created(tallies, work as usize);
+            });
+        }
+    }
+    status
+}
+
+unsafe extern "C" fn delete_async_work(env: Env, work: Opaque) -> Status {
+    let status = call!(DeleteAsyncWork as fn(Env, Opaque); env, work);
+    if status == OK {
+        if let Some(environment) = environments::known(env) {
+            environment.books(|books, tallies| {
+                books.async_work_deleted(tallies, work as usize);
+            });
+        }
+    }
+    status
+}
+
+unsafe extern "C" fn add_async_cleanup_hook(
+    env: Env,
+    hook: Opaque,
+    argument: Data,
+    handle: *mut Opaque,
+) -> Status {
+    let mut local = ptr::null_mut();
+    let handle = or_local(handle, &mut local);
+    let status = call!(AddAsyncCleanupHook as fn(Env, Opaque, Data, *mut Opaque);
+        env, hook, argument, handle);
+    // SAFETY: the caller's own, or our local.
+    if let Some(handle) = unsafe { filled_if(status, handle) } {
+        // SAFETY: `env` is the environment of the running call; Node has just accepted it, and left no error behind.
+        if let Some(environment) = unsafe { environments::calling_basic(env) } {
+            shared::cleanup_hook_added(environment.id(), &environment.tallies, handle as usize);
+        }
+    }
+    status
+}
+
+unsafe extern "C" fn remove_async_cleanup_hook(handle: Opaque) -> Status {
+    if environments::is_on() && !handle.is_null() {
+        shared::cleanup_hook_removed(handle as usize);
+    }
+    call!(RemoveAsyncCleanupHook as fn(Opaque); handle)
+}
+
+unsafe extern "C" fn set_instance_data(
+    env: Env,
+    data: Data,
+    callback: Finalize,
+    hint: Data,
+) -> Status {
+    let status = call!(SetInstanceData as fn(Env, Data, Finalize, Data); env, data, callback, hint);
+    if status == OK {
+        // SAFETY: `env` is the environment of the running call; Node has just accepted it, and left no error behind.
+        if let Some(environment) = unsafe { environments::calling_basic(env) } {
+            environment
+                .tallies
+                .instance_data
+                .store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+    status
+}
+
+// ── seen, not counted: every addon calls one of these when it is loaded ─────────────────────────────────────────────────
+
+unsafe extern "C" fn create_function(
+    env: Env,
+    name: *const c_char,
+    length: usize,
+    callback: Opaque,
+    data: Data,
+    result: *mut Value,
+) -> Status {
+    let status = call!(CreateFunction as fn(Env, *const c_char, usize, Opaque, Data, *mut Value);
+        env, name, length, callback, data, result);
+    if status == OK {
+        calling(env);
+    }
+    status
+}
+
+unsafe extern "C" fn define_class(
+    env: Env,
+    name: *const c_char,
+    length: usize,
+    constructor: Opaque,
+    data: Data,
+    property_count: usize,
+    properties: *const c_void,
+    result: *mut Value,
+) -> Status {
+    let status = call!(DefineClass as
+        fn(Env, *const c_char, usize, Opaque, Data, usize, *const c_void, *mut Value);
+        env, name, length, constructor, data, property_count, properties, result);
+    if status == OK {
+        calling(env);
+    }
+    status
+}
+
+unsafe extern "C" fn define_properties(
+    env: Env,
+    object: Value,
+    property_count: usize,
+    properties: *const c_void,
+) -> Status {
+    let status = call!(DefineProperties as fn(Env, Value, usize, *const c_void);
+        env, object, property_count, properties);
+    if status == OK {
+        calling(env);
+    }
+    status
+}
+
+/// The address of a hook.
+pub fn address(function: Function) -> usize {
+    match function {
+        Function::Dlopen => loader::dlopen_hook(),
+        Function::Dlsym => loader::dlsym_hook(),
+        Function::CreateReference => create_reference as *const () as usize,
+        Function::DeleteReference => delete_reference as *const () as usize,
+        Function::ReferenceRef => reference_ref as *const () as usize,
+        Function::ReferenceUnref => reference_unref as *const () as usize,
+        Function::Wrap => wrap as *const () as usize,
+        Function::RemoveWrap => remove_wrap as *const () as usize,
+        Function::AddFinalizer => add_finalizer as *const () as usize,
+        Function::CreateExternal => create_external as *const () as usize,
+        Function::CreateExternalArrayBuffer => create_external_array_buffer as *const () as usize,
+        Function::CreateExternalBuffer => create_external_buffer as *const () as usize,
+        Function::CreateExternalStringLatin1 => create_external_string_latin1 as *const () as usize,
+        Function::CreateExternalStringUtf16 => create_external_string_utf16 as *const () as usize,
+        Function::CreateBuffer => create_buffer as *const () as usize,
+        Function::CreateBufferCopy => create_buffer_copy as *const () as usize,
+        Function::CreateArrayBuffer => create_array_buffer as *const () as usize,
+        Function::AdjustExternalMemory => adjust_external_memory as *const () as usize,
+        Function::CreateThreadsafeFunction => create_threadsafe_function as *const () as usize,
+        Function::AcquireThreadsafeFunction => acquire_threadsafe_function as *const () as usize,
+        Function::ReleaseThreadsafeFunction => release_threadsafe_function as *const () as usize,
+        Function::CreatePromise => create_promise as *const () as usize,
+        Function::ResolveDeferred => resolve_deferred as *const () as usize,
+        Function::RejectDeferred => reject_deferred as *const () as usize,
+        Function::CreateAsyncWork => create_async_work as *const () as usize,
+        Function::DeleteAsyncWork => delete_async_work as *const () as usize,
+        Function::AddAsyncCleanupHook => add_async_cleanup_hook as *const () as usize,
+        Function::RemoveAsyncCleanupHook => remove_async_cleanup_hook as *const () as usize,
+        Function::SetInstanceData => set_instance_data as *const () as usize,
+        Function::CreateFunction => create_function as *const () as usize,
+        Function::DefineClass => define_class as *const () as usize,
+        Function::DefineProperties => define_properties as *const () as usize,
+    }
+}

@@ -1,0 +1,32 @@
+//! Every addon's Node-API calls, seen from inside the process.
+//!
+//! Knows: how to lead the calls of every addon, loaded before or after, through hooks of ours, and how to undo that.
+//! Must never know: what anybody wants to know of the counts; `references` keeps them.
+//! Cannot see: addons that use V8's C++ API; what happened before the watch began; calls that were looked up before it
+//! began and are kept on a heap.
+//!
+//! Read [`watch`] first (the order of things), then [`loader`] (how addons are met) and [`hooks`] (what is counted).
+//!
+//! | file | unsafe | what it does |
+//! |---|---|---|
+//! | [`watch`] | no | which images are patched, from beginning to end |
+//! | [`functions`] | no | the functions that are hooked |
+//! | [`plan`] | no | what is stored into one image, or why nothing |
+//! | [`originals`] | no | where the functions really are |
+//! | [`shared`] | no | things that any thread may end |
+//! | [`slots`] | yes | stores into slots |
+//! | [`loader`] | yes | stands in for `dlopen` and `dlsym` |
+//! | [`environments`] | yes | which addon is calling |
+//! | [`strings`] | yes | external strings, whose end comes on any thread |
+//! | [`hooks`] | yes | stands in for Node's functions |
+
+pub mod environments;
+pub mod functions;
+pub mod hooks;
+pub mod loader;
+pub mod originals;
+pub mod plan;
+pub mod shared;
+pub mod slots;
+pub mod strings;
+pub mod watch;

@@ -1,0 +1,793 @@
+//! What one addon holds in one environment, one entry for each thing.
+//!
+//! Knows: every reference with its count; every finalizer that has yet to run; every deferred and async work.
+//! Must never know: napi. Addresses are keys here; nothing behind them is looked at.
+//! Limits: one thread; things from before the watch began are unknown, and what happens to them is not counted.
+//!
+//! ```text
+//!  a record (a finalizer of the addon's, ours in its place):
+//!
+//!   reserve ──▶ InCall ──▶ commit ──▶ Live ──▶ finalize ─────────────▶ free
+//!                  │                   └─────▶ forget (remove_wrap, ─▶ free
+//!                  │                           reference deleted)
+//!                  ├──▶ finalize ──▶ Finalized ──▶ commit ───────────▶ free
+//!                  └──▶ abandon ──▶ free, or Stray when Node may still call
+//! ```
+
+#![forbid(unsafe_code)]
+
+use super::pointer_table::PointerTable;
+use super::tallies::{Kind, Tallies};
+
+/// One reference.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Reference {
+    count: u32,
+    /// The record whose finalizer ends with the same object, plus 1; 0 for none.
+    record: u32,
+    /// Its object is known to be gone.
+    outlived: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Free,
+    InCall,
+    Finalized,
+    Live,
+    Stray,
+}
+
+/// What a finalizer of ours must know to stand in for the addon's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Finalizer {
+    /// The addon's function; 0 when it gave none.
+    pub callback: usize,
+    /// What the addon wants to be called with.
+    pub hint: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Record {
+    state: State,
+    kind: Kind,
+    generation: u8,
+    finalizer: Finalizer,
+    bytes: u64,
+    /// The native object of a wrap.
+    native: usize,
+    /// The reference that came with it; 0 for none.
+    reference: usize,
+    /// Its neighbours among wraps of the same native object, plus 1. `next` also links free records.
+    next: u32,
+    previous: u32,
+}
+
+/// Names a record towards Node; see [`Books::finalize`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordId {
+    /// Its place.
+    pub place: u32,
+    /// How often the place was used before, in the lowest 8 bits.
+    pub generation: u8,
+}
+
+/// Wraps of one native object.
+#[derive(Debug, Clone, Copy, Default)]
+struct Wraps {
+    /// The record of the latest, plus 1.
+    head: u32,
+    count: u32,
+    /// How many of them were removed without our knowing which. They are counted no more.
+    removed: u32,
+    /// How many finalizers of removed ones are counted no more.
+    removed_pending: u32,
+}
+
+/// All entries.
+#[derive(Debug, Default)]
+pub struct Books {
+    references: PointerTable<Reference>,
+    records: Vec<Record>,
+    /// The first free record, plus 1.
+    free: u32,
+    /// Records that are not free.
+    outstanding: u32,
+    wraps: PointerTable<Wraps>,
+    deferreds: PointerTable<()>,
+    async_works: PointerTable<()>,
+    /// Where the search for outlived references goes on.
+    cursor: usize,
+    /// Something could not be entered because there was no memory.
+    incomplete: bool,
+}
+
+impl Books {
+    /// Empty books; they take no memory yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Records that Node may still call.
+    pub fn outstanding(&self) -> u32 {
+        self.outstanding
+    }
+
+    /// Whether something could not be entered.
+    pub fn incomplete(&self) -> bool {
+        self.incomplete
+    }
+
+    /// Forgets everything but the records that Node may still call; those no longer count anywhere.
+    pub fn detach(&mut self, tallies: &Tallies) {
+        self.references.clear();
+        self.wraps.clear();
+        self.deferreds.clear();
+        self.async_works.clear();
+        self.cursor = 0;
+        self.incomplete = false;
+        for record in &mut self.records {
+            if record.state == State::Live {
+                record.state = State::Stray;
+            }
+            record.reference = 0;
+        }
+        tallies.clear();
+    }
+
+    // ── references ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// A reference was created with this count.
+    #[inline]
+    pub fn reference_created(&mut self, tallies: &Tallies, address: usize, count: u32) {
+        self.enter_reference(tallies, address, count, 0);
+    }
+
+    #[inline]
+    fn enter_reference(&mut self, tallies: &Tallies, address: usize, count: u32, record: u32) {
+        let entry = Reference {
+            count,
+            record,
+            outlived: false,
+        };
+        tallies.references.add(1);
+        match self.references.insert(address, entry) {
+            Ok(None) => {}
+            // Deleted where we could not see it.
+            Ok(Some(old)) => Self::uncount_reference(tallies, old),
+            Err(_) => {
+                self.incomplete = true;
+                return;
+            }
+        }
+        if count > 0 {
+            tallies.strong.add(1);
+            tallies.count_sum.add(u64::from(count));
+            tallies.highest.raise(u64::from(count));
+        } else {
+            tallies.weak.add(1);
+        }
+    }
+
+    #[inline]
+    fn uncount_reference(tallies: &Tallies, entry: Reference) {
+        if entry.count > 0 {
+            tallies.strong.take(1);
+            tallies.count_sum.take(u64::from(entry.count));
+        } else {
+            tallies.weak.take(1);
+            if entry.outlived {
+                tallies.outlived.take(1);
+            }
+        }
+    }
+
+    /// A reference was deleted. A finalizer that came with it will not run any more.
+    #[inline]
+    pub fn reference_deleted(&mut self, tallies: &Tallies, address: usize) {
+        let Some(entry) = self.references.remove(address) else {
+            return;
+        };
+        Self::uncount_reference(tallies, entry);
+        tallies.deleted.add(1);
+        if entry.record != 0 {
+            self.forget(tallies, entry.record - 1);
+        }
+    }
+
+    /// The count of a reference changed.
+    #[inline]
+    pub fn reference_counted(&mut self, tallies: &Tallies, address: usize, count: u32) {
+        let Some(entry) = self.references.get_mut(address) else {
+            return;
+        };
+        let before = entry.count;
+        entry.count = count;
+        if count > before {
+            tallies.count_sum.add(u64::from(count - before));
+            tallies.highest.raise(u64::from(count));
+        } else {
+            tallies.count_sum.take(u64::from(before - count));
+        }
+        match (before > 0, count > 0) {
+            (false, true) => {
+                tallies.weak.take(1);
+                tallies.strong.add(1);
+            }
+            (true, false) => {
+                tallies.strong.take(1);
+                tallies.weak.add(1);
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks `is_gone` about weak references whose object was there when last asked, up to `limit` entries; goes on where
+    /// it stopped the last time. Whether all have been asked.
+    pub fn find_outlived(
+        &mut self,
+        tallies: &Tallies,
+        limit: usize,
+        mut is_gone: impl FnMut(usize) -> bool,
+    ) -> bool {
+        if tallies.weak.get() == tallies.outlived.get() {
+            return true;
+        }
+        let from_start = self.cursor == 0;
+        let next = self
+            .references
+            .visit(self.cursor, limit, |address, reference| {
+                if reference.count == 0 && !reference.outlived && is_gone(address) {
+                    reference.outlived = true;
+                    tallies.outlived.add(1);
+                }
+            });
+        self.cursor = next.unwrap_or(0);
+        from_start && next.is_none()
+    }
+
+    // ── records ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// A record for a call that is about to be made. `None` when there is no memory.
+    #[inline]
+    pub fn reserve(
+        &mut self,
+        kind: Kind,
+        finalizer: Finalizer,
+        native: usize,
+        bytes: u64,
+    ) -> Option<RecordId> {
+        if self.free == 0 {
+            self.grow()?;
+        }
+        let place = self.free - 1;
+        let record = self.records.get_mut(place as usize)?;
+        self.free = record.next;
+        *record = Record {
+            state: State::InCall,
+            kind,
+            generation: record.generation,
+            finalizer,
+            bytes,
+            native,
+            ..Record::default()
+        };
+        self.outstanding += 1;
+        Some(RecordId {
+            place,
+            generation: record.generation,
+        })
+    }
+
+    #[cold]
+    fn grow(&mut self) -> Option<()> {
+        let more = self.records.len().clamp(32, 4_096);
+        if self.records.try_reserve(more).is_err() || self.records.len() + more >= u32::MAX as usize
+        {
+            self.incomplete = true;
+            return None;
+        }
+        for _ in 0..more {
+            let place = self.records.len() as u32;
+            self.records.push(Record {
+                next: self.free,
+                ..Record::default()
+            });
+            self.free = place + 1;
+        }
+        Some(())
+    }
+
+    /// The call succeeded. `reference` is the one that it made, or 0.
+    #[inline]
+    pub fn commit(&mut self, tallies: &Tallies, id: RecordId, reference: usize) {
+        let Some(record) = self.records.get_mut(id.place as usize) else {
+            return;
+        };
+        let (kind, bytes, native) = (record.kind, record.bytes, record.native);
+        let finalized = record.state == State::Finalized;
+        let has_callback = record.finalizer.callback != 0;
+        record.reference = reference;
+        if finalized {
+            tallies.of(kind).pass(bytes);
+            self.release(id.place);
+        } else {
+            record.state = State::Live;
+            tallies.of(kind).begin(bytes);
+            if has_callback {
+                tallies.finalizers_pending.add(1);
+            }
+            if kind == Kind::Wrap {
+                self.enter_wrap(id.place, native);
+            }
+        }
+        if reference != 0 {
+            let record = if finalized { 0 } else { id.place + 1 };
+            self.enter_reference(tallies, reference, 0, record);
+        }
+    }
+
+    /// The call failed. `certain`: Node will not call the finalizer.
+    #[inline]
+    pub fn abandon(&mut self, id: RecordId, certain: bool) {
+        let Some(record) = self.records.get_mut(id.place as usize) else {
+            return;
+        };
+        if certain || record.state == State::Finalized {
+            self.release(id.place);
+        } else {
+            record.state = State::Stray;
+        }
+    }
+
+    /// Node calls the finalizer of a record. What the addon's own is to be called with; `None` for a record that is not
+    /// outstanding.
+    #[inline]
+    pub fn finalize(&mut self, tallies: &Tallies, id: RecordId) -> Option<Finalizer> {
+        let record = self.records.get_mut(id.place as usize)?;
+        if record.generation != id.generation {
+            return None;
+        }
+        let finalizer = record.finalizer;
+        match record.state {
+            State::Free | State::Finalized => return None,
+            // The hook that made it is still on the stack and will release it.
+            State::InCall => record.state = State::Finalized,
+            State::Stray => self.release(id.place),
+            State::Live => {
+                let (kind, bytes, reference) = (record.kind, record.bytes, record.reference);
+                tallies.of(kind).end(bytes);
+                if finalizer.callback != 0 {
+                    tallies.finalizers_pending.take(1);
+                }
+                if reference != 0 {
+                    self.object_is_gone(tallies, reference);
+                }
+                if kind == Kind::Wrap {
+                    self.leave_wrap(tallies, id.place);
+                }
+                self.release(id.place);
+            }
+        }
+        Some(finalizer)
+    }
+
+    fn object_is_gone(&mut self, tallies: &Tallies, reference: usize) {
+        let Some(entry) = self.references.get_mut(reference) else {
+            return;
+        };
+        entry.record = 0;
+        // At the end of an environment finalizers run for objects that are still there, strongly held.
+        if entry.count == 0 && !entry.outlived {
+            entry.outlived = true;
+            tallies.outlived.add(1);
+        }
+    }
+
+    /// Node will not call the finalizer of a record any more.
+    fn forget(&mut self, tallies: &Tallies, place: u32) {
+        let Some(record) = self.records.get(place as usize).copied() else {
+            return;
+        };
+        if record.state != State::Live {
+            return;
+        }
+        let has_callback = record.finalizer.callback != 0;
+        let (removed, removed_pending) = if record.kind == Kind::Wrap {
+            self.take_removed(record.native, has_callback)
+        } else {
+            (false, false)
+        };
+        if !removed {
+            tallies.of(record.kind).end(record.bytes);
+        }
+        if has_callback && !removed_pending {
+            tallies.finalizers_pending.take(1);
+        }
+        if record.kind == Kind::Wrap {
+            self.leave_wrap(tallies, place);
+        }
+        self.release(place);
+    }
+
+    /// Whether this is one of those that were removed without our knowing which, and so is counted no more; and its
+    /// finalizer.
+    fn take_removed(&mut self, native: usize, has_callback: bool) -> (bool, bool) {
+        let Some(wraps) = self.wraps.get_mut(native).filter(|wraps| wraps.removed > 0) else {
+            return (false, false);
+        };
+        wraps.removed -= 1;
+        let pending = has_callback && wraps.removed_pending > 0;
+        wraps.removed_pending -= u32::from(pending);
+        (true, pending)
+    }
+
+    #[inline]
+    fn release(&mut self, place: u32) {
+        if let Some(record) = self.records.get_mut(place as usize) {
+            *record = Record {
+                generation: record.generation.wrapping_add(1),
+                next: self.free,
+                ..Record::default()
+            };
+            self.free = place + 1;
+            self.outstanding -= 1;
+        }
+    }
+
+    // ── wraps ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    #[inline]
+    fn enter_wrap(&mut self, place: u32, native: usize) {
+        let mut wraps = self.wraps.get(native).unwrap_or_default();
+        let next = wraps.head;
+        wraps.head = place + 1;
+        wraps.count += 1;
+        if self.wraps.insert(native, wraps).is_err() {
+            self.incomplete = true;
+            return;
+        }
+        if let Some(record) = self.records.get_mut(place as usize) {
+            record.next = next;
+        }
+        if next != 0 {
+            if let Some(record) = self.records.get_mut(next as usize - 1) {
+                record.previous = place + 1;
+            }
+        }
+    }
+
+    #[inline]
+    fn leave_wrap(&mut self, tallies: &Tallies, place: u32) {
+        let Some(record) = self.records.get(place as usize).copied() else {
+            return;
+        };
+        if record.previous != 0 {
+            if let Some(previous) = self.records.get_mut(record.previous as usize - 1) {
+                previous.next = record.next;
+            }
+        }
+        if record.next != 0 {
+            if let Some(next) = self.records.get_mut(record.next as usize - 1) {
+                next.previous = record.previous;
+            }
+        }
+        let Some(wraps) = self.wraps.get_mut(record.native) else {
+            return;
+        };
+        wraps.count = wraps.count.saturating_sub(1);
+        if wraps.head == place + 1 {
+            wraps.head = record.next;
+        }
+        if wraps.count == wraps.removed {
+            self.let_go_of_removed(tallies, record.native);
+        }
+    }
+
+    /// All wraps of a native object that are left were removed: Node calls none of their finalizers.
+    fn let_go_of_removed(&mut self, tallies: &Tallies, native: usize) {
+        let Some(wraps) = self.wraps.remove(native) else {
+            return;
+        };
+        let (mut next, mut pending) = (wraps.head, 0);
+        while let Some(place) = next.checked_sub(1) {
+            let Some(record) = self.records.get(place as usize).copied() else {
+                break;
+            };
+            self.unlink_reference(place);
+            self.release(place);
+            pending += u64::from(record.finalizer.callback != 0);
+            next = record.next;
+        }
+        tallies
+            .finalizers_pending
+            .take(pending.saturating_sub(u64::from(wraps.removed_pending)));
+    }
+
+    /// `napi_remove_wrap` succeeded for an object that wrapped `native`: its finalizer will not run.
+    pub fn wrap_removed(&mut self, tallies: &Tallies, native: usize) {
+        let Some(wraps) = self.wraps.get_mut(native) else {
+            return;
+        };
+        if wraps.count == 1 {
+            let place = wraps.head - 1;
+            self.unlink_reference(place);
+            self.forget(tallies, place);
+            return;
+        }
+        // Several objects wrap the same native one, and Node does not say which this was: one is counted no more, and
+        // their records are let go of together when all that are left were removed.
+        let pending = self
+            .records
+            .get(wraps.head.wrapping_sub(1) as usize)
+            .is_some_and(|record| record.finalizer.callback != 0);
+        wraps.removed += 1;
+        wraps.removed_pending += u32::from(pending);
+        let all_removed = wraps.removed == wraps.count;
+        tallies.wraps.live.take(1);
+        if pending {
+            tallies.finalizers_pending.take(1);
+        }
+        if all_removed {
+            self.let_go_of_removed(tallies, native);
+        }
+    }
+
+    /// The reference of a removed wrap stays, and is the addon's to delete.
+    fn unlink_reference(&mut self, place: u32) {
+        let reference = self
+            .records
+            .get(place as usize)
+            .map_or(0, |record| record.reference);
+        if reference != 0 {
+            if let Some(entry) = self.references.get_mut(reference) {
+                entry.record = 0;
+            }
+        }
+    }
+
+    // ── deferreds and async works ───────────────────────────────────────────────────────────────────────────────
+
+    /// A promise was created.
+    pub fn deferred_created(&mut self, tallies: &Tallies, address: usize) {
+        match self.deferreds.insert(address, ()) {
+            Ok(None) => tallies.deferreds.begin(0),
+            Ok(Some(())) => tallies.deferreds.pass(0),
+            Err(_) => self.incomplete = true,
+        }
+    }
+
+    /// Its deferred was resolved or rejected.
+    pub fn deferred_settled(&mut self, tallies: &Tallies, address: usize) {
+        if self.deferreds.remove(address).is_some() {
+            tallies.deferreds.end(0);
+        }
+    }
+
+    /// An async work was created.
+    pub fn async_work_created(&mut self, tallies: &Tallies, address: usize) {
+        match self.async_works.insert(address, ()) {
+            Ok(None) => tallies.async_works.begin(0),
+            Ok(Some(())) => tallies.async_works.pass(0),
+            Err(_) => self.incomplete = true,
+        }
+    }
+
+    /// It was deleted.
+    pub fn async_work_deleted(&mut self, tallies: &Tallies, address: usize) {
+        if self.async_works.remove(address).is_some() {
+            tallies.async_works.end(0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDON: Finalizer = Finalizer {
+        callback: 0xF00,
+        hint: 0x77,
+    };
+
+    fn wrap(books: &mut Books, tallies: &Tallies, native: usize, reference: usize) -> RecordId {
+        let id = books.reserve(Kind::Wrap, ADDON, native, 0).expect("memory");
+        books.commit(tallies, id, reference);
+        id
+    }
+
+    #[test]
+    fn a_reference_goes_from_strong_to_weak_and_back_and_is_gone() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        books.reference_created(&tallies, 0x10, 2);
+        books.reference_created(&tallies, 0x20, 0);
+        books.reference_counted(&tallies, 0x10, 5);
+        assert_eq!(tallies.numbers()[..8], [2., 1., 1., 0., 2., 0., 5., 5.]);
+
+        books.reference_counted(&tallies, 0x10, 0);
+        books.reference_counted(&tallies, 0x20, 1);
+        assert_eq!(tallies.numbers()[..8], [2., 1., 1., 0., 2., 0., 1., 5.]);
+
+        books.reference_deleted(&tallies, 0x10);
+        books.reference_deleted(&tallies, 0x20);
+        assert_eq!(tallies.numbers()[..8], [0., 0., 0., 0., 2., 2., 0., 5.]);
+    }
+
+    #[test]
+    fn what_happens_to_unknown_things_is_not_counted() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        books.reference_deleted(&tallies, 0x10);
+        books.reference_counted(&tallies, 0x10, 3);
+        books.deferred_settled(&tallies, 0x30);
+        books.async_work_deleted(&tallies, 0x40);
+        books.wrap_removed(&tallies, 0x50);
+        assert_eq!(tallies.numbers(), Tallies::default().numbers());
+    }
+
+    #[test]
+    fn an_address_that_comes_again_was_deleted_unseen() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        books.reference_created(&tallies, 0x10, 3);
+        books.reference_created(&tallies, 0x10, 0);
+        assert_eq!(tallies.numbers()[..7], [1., 0., 1., 0., 2., 0., 0.]);
+    }
+
+    #[test]
+    fn a_wrap_ends_with_its_finalizer_and_its_reference_outlives_it() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let id = wrap(&mut books, &tallies, 0x1000, 0x10);
+        assert_eq!(tallies.wraps.live.get(), 1);
+        assert_eq!(tallies.finalizers_pending.get(), 1);
+
+        assert_eq!(books.finalize(&tallies, id), Some(ADDON));
+        assert_eq!(books.finalize(&tallies, id), None);
+        assert_eq!(tallies.wraps.live.get(), 0);
+        assert_eq!(tallies.finalizers_pending.get(), 0);
+        assert_eq!(tallies.outlived.get(), 1);
+
+        books.reference_deleted(&tallies, 0x10);
+        assert_eq!(tallies.outlived.get(), 0);
+        assert_eq!(books.outstanding(), 0);
+        assert!(books.wraps.is_empty());
+    }
+
+    #[test]
+    fn deleting_the_reference_of_a_wrap_ends_its_finalizer() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let id = wrap(&mut books, &tallies, 0x1000, 0x10);
+        books.reference_deleted(&tallies, 0x10);
+        assert_eq!(books.outstanding(), 0);
+        assert_eq!(tallies.wraps.live.get(), 0);
+        assert_eq!(books.finalize(&tallies, id), None);
+    }
+
+    #[test]
+    fn a_removed_wrap_leaves_its_reference() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        wrap(&mut books, &tallies, 0x1000, 0x10);
+        books.wrap_removed(&tallies, 0x1000);
+        assert_eq!(tallies.wraps.live.get(), 0);
+        assert_eq!(tallies.weak.get(), 1);
+        assert_eq!(books.outstanding(), 0);
+        books.reference_deleted(&tallies, 0x10);
+        assert_eq!(tallies.deleted.get(), 1);
+        assert_eq!(books.outstanding(), 0);
+    }
+
+    #[test]
+    fn several_wraps_of_one_native_object_are_counted_one_by_one() {
+        // GIVEN three objects that wrap the null pointer
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let ids: Vec<RecordId> = (0..3).map(|_| wrap(&mut books, &tallies, 0, 0)).collect();
+        // WHEN one is collected, and the others are removed
+        assert_eq!(books.finalize(&tallies, ids[1]), Some(ADDON));
+        books.wrap_removed(&tallies, 0);
+        assert_eq!(tallies.wraps.live.get(), 1);
+        books.wrap_removed(&tallies, 0);
+        // THEN none is left
+        assert_eq!(tallies.wraps.live.get(), 0);
+        assert_eq!(tallies.finalizers_pending.get(), 0);
+        assert_eq!(books.outstanding(), 0);
+        assert!(books.wraps.is_empty());
+    }
+
+    #[test]
+    fn what_is_left_of_several_wraps_is_let_go_of_when_the_others_are_collected() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let ids: Vec<RecordId> = (0..5)
+            .map(|n| wrap(&mut books, &tallies, 0x1000, 0x10 * (n + 1)))
+            .collect();
+        books.wrap_removed(&tallies, 0x1000);
+        assert_eq!(tallies.wraps.live.get(), 4);
+        assert_eq!(tallies.finalizers_pending.get(), 4);
+        // Its reference is deleted: now it is known which one it was.
+        books.reference_deleted(&tallies, 0x30);
+        assert_eq!(tallies.wraps.live.get(), 4);
+        books.wrap_removed(&tallies, 0x1000);
+        for id in [ids[0], ids[3], ids[4]] {
+            assert_eq!(books.finalize(&tallies, id), Some(ADDON));
+        }
+        assert_eq!(tallies.wraps.live.get(), 0);
+        assert_eq!(tallies.finalizers_pending.get(), 0);
+        assert_eq!(books.outstanding(), 0);
+        assert!(books.wraps.is_empty());
+    }
+
+    #[test]
+    fn a_finalizer_that_runs_inside_the_call_is_counted_as_passed() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let id = books.reserve(Kind::External, ADDON, 0, 9).expect("memory");
+        assert_eq!(books.finalize(&tallies, id), Some(ADDON));
+        books.commit(&tallies, id, 0);
+        assert_eq!(tallies.externals.live.get(), 0);
+        assert_eq!(tallies.externals.total_bytes.get(), 9);
+        assert_eq!(books.outstanding(), 0);
+    }
+
+    #[test]
+    fn a_failed_call_counts_nothing_and_its_finalizer_may_still_come() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let sure = books.reserve(Kind::Wrap, ADDON, 1, 0).expect("memory");
+        books.abandon(sure, true);
+        assert_eq!(books.outstanding(), 0);
+        let unsure = books
+            .reserve(Kind::ExternalBuffer, ADDON, 0, 5)
+            .expect("memory");
+        books.abandon(unsure, false);
+        assert_eq!(books.finalize(&tallies, unsure), Some(ADDON));
+        assert_eq!(books.finalize(&tallies, sure), None);
+        assert_eq!(books.outstanding(), 0);
+        assert_eq!(tallies.numbers(), Tallies::default().numbers());
+    }
+
+    #[test]
+    fn records_from_before_a_pause_still_find_the_addon_s_finalizer_and_no_longer_count() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let id = wrap(&mut books, &tallies, 0x1000, 0x10);
+        books.detach(&tallies);
+        assert_eq!(tallies.wraps.live.get(), 0);
+        assert_eq!(books.finalize(&tallies, id), Some(ADDON));
+        assert_eq!(tallies.wraps.live.get(), 0);
+        assert_eq!(books.outstanding(), 0);
+    }
+
+    #[test]
+    fn outlived_references_are_found_in_several_rounds() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        for place in 1..=100 {
+            books.reference_created(&tallies, place * 16, u32::from(place % 2 == 0));
+        }
+        let mut asked = 0;
+        // 256 entries in pieces of 64
+        for _ in 0..4 {
+            let all = books.find_outlived(&tallies, 64, |address| {
+                asked += 1;
+                address % 32 == 16 && address < 800
+            });
+            assert!(!all);
+        }
+        assert_eq!(tallies.outlived.get(), 25);
+        assert_eq!(asked, 50);
+        // A strong one whose count falls is asked from then on.
+        books.reference_counted(&tallies, 32, 0);
+        while tallies.outlived.get() < 26 {
+            books.find_outlived(&tallies, 1_000, |address| address == 32);
+        }
+    }
+
+    #[test]
+    fn records_are_used_again_and_old_names_do_not_reach_new_ones() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let first = wrap(&mut books, &tallies, 0x10, 0);
+        books.finalize(&tallies, first);
+        let second = wrap(&mut books, &tallies, 0x20, 0);
+        assert_eq!(second.place, first.place);
+        assert_eq!(books.finalize(&tallies, first), None);
+        for n in 0..10_000 {
+            let id = wrap(&mut books, &tallies, n * 16, 0);
+            books.finalize(&tallies, id);
+        }
+        assert!(books.records.len() <= 32);
+    }
+}
