@@ -483,8 +483,8 @@ export class AddonWatch {
  *
  * Costs some milliseconds once, about as much for each addon that is loaded, and some nanoseconds for each call that is counted.
  * No pause, no garbage collection.
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} where `support().interposition` is not available, or another copy of offheap is watching
- * @throws {ERR_OFFHEAP_WATCH_REFUSED} when the node image cannot be patched; nothing is patched then
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
+ * @throws {ERR_OFFHEAP_WATCH_REFUSED} when the node image cannot be patched, or another tool or copy of offheap has patched it; nothing is patched then
  * @throws {ERR_INVALID_ARG_VALUE} if an option is unknown
  * @example
  * const { addons, watchAddons } = require('offheap')
@@ -498,7 +498,7 @@ export function watchAddons (options?: { stacks?: false }): AddonWatch
  * Reads what every addon of the process holds: one row for each addon and thread, and one for each addon that has called
  * nothing yet. Costs some tens of microseconds; no pause, no garbage collection. The rows of a worker go with it.
  * @param options.since an earlier reading: rows then have `growth`
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} where `support().interposition` is not available
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
  * @throws {ERR_INVALID_ARG_TYPE} if `since` is not what `addons()` returned
  * @throws {ERR_INVALID_ARG_VALUE} if an option is unknown
  * @example
@@ -545,7 +545,7 @@ export interface AddonWarning {
 
 /**
  * Checks from outside of the hooks what the addons of this thread hold. Costs about as much as `addons()` and `memory()` together.
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} where `support().interposition` is not available
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
  * @example
  * const { addonChecks, watchAddons } = require('offheap')
  * const watch = watchAddons()
@@ -620,6 +620,13 @@ export interface SnapshotFileOptions {
   scratch?: 'auto' | 'memory' | 'disk'
   /** A child that takes longer is killed, in ms (default: `600000`). */
   timeoutMs?: number
+  /**
+   * While the child writes, an abort of this process (a full heap, an assertion) waits so long for it, in ms, and gives the file
+   * its name before the process dies as it would have (default: `0`; a Monitor's for `heapUsed`: `30000`). For that time a handler for
+   * SIGABRT is there, unless somebody else has one; SIGABRT sent from outside, SIGKILL and SIGTERM end the process at once. Main
+   * thread only; not with `report: 'only'`.
+   */
+  holdAbortMs?: number
   /** After an in-process snapshot, gives back what it left behind in malloc (default: `true`). */
   trim?: boolean
   /**
@@ -1198,3 +1205,58 @@ export function redactHeapSnapshot (path: string, out: string, options?: RedactH
   /** Length of the copy, unpacked. */
   snapshotBytes: number
 }>
+
+/** Node's pool, from which small Buffers are cut, and its slabs in this thread. docs/buffer-profile.md. */
+export interface BufferPool {
+  /** Slabs that were seen since offheap looked first. With coverage `'partial'` there were at least so many. */
+  createdCount: number
+  /** Those of them that are alive: the current one, and those that slices keep. */
+  liveCount: number
+  /** Bytes of the slabs that are alive, used or not. */
+  liveBytes: number
+  /**
+   * The slab that the next small Buffer is cut from, found by cutting one (8 bytes). `null` when the pool is switched off
+   * (`Buffer.poolSize` below 4).
+   */
+  currentSlab: { byteLength: number, usedBytes: number, freeBytes: number } | null
+  /**
+   * `'full'` while `trackBuffers()` runs: each slab made since `fullSince` was counted. `'partial'` otherwise: nothing of Node
+   * is changed then, and only slabs are counted that were current at a reading, at a sample of a Monitor, or when a request entered
+   * `offheap/express`.
+   */
+  coverage: 'full' | 'partial'
+  /** Why coverage is partial. */
+  coverageReason: string | null
+  /** Since when coverage has been full (ISO 8601). */
+  fullSince: string | null
+}
+
+/**
+ * Says how many slabs of Node's pool there are in this thread, and how full the current one is. One finalizer per slab, none per
+ * slice. Costs a few microseconds and 8 bytes of the pool; no pause, no garbage collection.
+ * @example
+ * const { bufferPool } = require('offheap')
+ * const { liveCount, liveBytes, currentSlab } = bufferPool()
+ * console.log(`${liveCount} slabs, ${liveBytes} bytes; ${currentSlab.freeBytes} left in the current one`)
+ */
+export function bufferPool (): BufferPool
+
+/**
+ * Returns a copy of `view` with bytes of its own when the view keeps more alive than it uses, and the view itself otherwise.
+ * Keep the result and let go of the view: then a 50-byte slice does not pin its slab, nor a header its whole upload.
+ *
+ * - The copy is of the same type (Buffer, Float64Array, DataView, a subclass), and over a SharedArrayBuffer if the view was; it is not
+ *   resizable, and follows no later change of the original.
+ * - Costs a copy of the view's bytes. No pause, no garbage collection.
+ * @param options.ifWasteOver bytes of the ArrayBuffer outside the view that are put up with (default: `0`)
+ * @throws {ERR_INVALID_ARG_TYPE} if `view` is no view
+ * @throws {ERR_OUT_OF_RANGE} if `ifWasteOver` is negative or no safe integer
+ * @throws {RangeError} what V8 throws when there is no memory for the copy
+ * @example
+ * const { unslab } = require('offheap')
+ * const cache = new Map()
+ * const packet = Buffer.alloc(10_000_000)
+ * cache.set('token', unslab(packet.subarray(0, 32)))
+ * console.log(cache.get('token').buffer.byteLength) // 32
+ */
+export function unslab<T extends NodeJS.ArrayBufferView> (view: T, options?: { ifWasteOver?: number }): T

@@ -5,10 +5,10 @@
 const binding = require('./load.js')
 const { OffheapError, fromNative } = require('./errors.js')
 const { addonName } = require('./addons/name.js')
-const { figures, noFigures } = require('./addons/figures.js')
+const { NUMBERS, figures, noFigures } = require('./addons/figures.js')
 const { growth, isTally } = require('./addons/growth.js')
 const { sameFile, toPath } = require('./addons/files.js')
-const { unsupportedReason } = require('./addons/supported.js')
+const { refusedReason, unsupportedReason } = require('./addons/supported.js')
 const { memory } = require('./memory.js')
 const { invalidType, options: checkOptions } = require('./validate.js')
 const { threadId } = require('node:worker_threads')
@@ -63,52 +63,72 @@ function checkSupport () {
   if (reason !== null) throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM', `Addons cannot be watched: ${reason}`)
 }
 
+// Numbers of an image and of an environment before its figures; see src/bindings/interpose.rs.
+const IMAGE_NUMBERS = 5
+const ENVIRONMENT_NUMBERS = 5
+
 function read () {
   const reading = fromNative(() => binding.readAddons())
-  const images = reading.images
-  const met = new Set()
+  const images = reading.images.map((path, index) => imageOf(reading, path, index))
   const rows = []
-  for (const [index, environment] of reading.environments.entries()) {
-    if (environment.endedCount > 0) continue
-    const file = toPath(environment.file)
+  for (const [index, told] of reading.files.entries()) {
+    const at = index * (ENVIRONMENT_NUMBERS + NUMBERS)
+    const [id, thread, osThreadId, seenAt, full] = reading.numbers.subarray(at, at + ENVIRONMENT_NUMBERS)
+    // What ended environments held is in no row.
+    if (id === 0) continue
+    const file = toPath(told)
     const image = images.find((image) => sameFile(image.path, file))
-    if (image !== undefined) met.add(image)
+    if (image !== undefined) image.met = true
     rows.push({
-      ...identity(file, environment, reading),
-      loadedAt: environment.full ? time(image?.loadedAtMs ?? environment.seenAtMs) : null,
+      id,
+      file,
+      name: addonName(file),
+      threadId: osThreadId === reading.osThreadId ? threadId : Number.isNaN(thread) ? null : thread,
+      osThreadId,
+      loadedAt: full === 1 ? time(image?.loadedAt ?? seenAt) : null,
       api: 'node-api',
-      ...coverageOf(environment, image),
-      ...figures(reading.numbers, index)
+      ...coverageOf(full === 1, image),
+      ...figures(reading.numbers.subarray(at + ENVIRONMENT_NUMBERS, at + ENVIRONMENT_NUMBERS + NUMBERS))
     })
   }
+  const off = reading.on ? null : refusedReason() ?? 'addons are not watched; watchAddons() begins that'
   for (const image of images) {
-    if (!met.has(image)) rows.push(idle(image, reading.on))
+    if (!image.met) rows.push(idle(image, off))
   }
   rows.sort((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : (a.id ?? 0) - (b.id ?? 0))
-  return { on: reading.on, rows, numbers: reading.numbers, environments: reading.environments, osThreadId: reading.osThreadId }
+  return { on: reading.on, rows }
 }
 
-function identity (file, environment, reading) {
-  const own = environment.osThreadId === reading.osThreadId
-  return { id: environment.id, file, name: addonName(file), threadId: own ? threadId : environment.threadId ?? null, osThreadId: environment.osThreadId }
+function imageOf ({ refusals, imageNumbers }, path, index) {
+  const [v8, alsoV8, loadedAt, late, pointersMissing] = imageNumbers.subarray(index * IMAGE_NUMBERS, (index + 1) * IMAGE_NUMBERS)
+  return {
+    path,
+    refused: refusals[index],
+    v8: v8 === 1,
+    alsoV8: alsoV8 === 1,
+    loadedAt: Number.isNaN(loadedAt) ? undefined : loadedAt,
+    late: late === 1,
+    pointersMissing: pointersMissing === 1,
+    met: false
+  }
 }
 
 const ALSO_V8 = 'it uses V8\'s C++ API besides Node-API, and what it holds that way is not seen'
 const LATE = 'it was loaded before watching began'
 
-function coverageOf (environment, image) {
-  if (!environment.full) return { coverage: 'partial', coverageReason: LATE }
+function coverageOf (full, image) {
+  if (!full) return { coverage: 'partial', coverageReason: LATE }
   if (image?.alsoV8) return { coverage: 'partial', coverageReason: ALSO_V8 }
   return { coverage: 'full', coverageReason: null }
 }
 
 /** An addon that has not called anything since watching began; or one that is not watched. */
-function idle (image, on) {
-  const row = { id: null, file: image.path, name: addonName(image.path), threadId: null, osThreadId: null, loadedAt: time(image.loadedAtMs), api: image.v8 ? 'v8' : 'node-api' }
+function idle (image, off) {
+  const row = { id: null, file: image.path, name: addonName(image.path), threadId: null, osThreadId: null, loadedAt: time(image.loadedAt), api: image.v8 ? 'v8' : 'node-api' }
   const none = (coverageReason) => ({ ...row, coverage: 'none', coverageReason, ...noFigures() })
   if (image.v8) return none('it uses V8\'s C++ API, which does not go through Node-API')
-  if (!on) return none('addons are not watched; watchAddons() begins that')
-  if (image.refused) return none(image.refused)
+  if (off !== null) return none(off)
+  if (image.refused !== '') return none(image.refused)
   if (image.pointersMissing) return none('it had looked its Node-API functions up before watching began, and where it keeps them was not found')
   if (image.late) return { ...row, coverage: 'partial', coverageReason: LATE, ...figures() }
   if (image.alsoV8) return { ...row, coverage: 'partial', coverageReason: ALSO_V8, ...figures() }
@@ -116,7 +136,7 @@ function idle (image, on) {
 }
 
 function time (ms) {
-  return typeof ms === 'number' ? new Date(ms).toISOString() : null
+  return ms !== undefined ? new Date(ms).toISOString() : null
 }
 
 /** @returns {import('../index.js').AddonChecks} */

@@ -14,7 +14,7 @@ function support () {
     platform: platform(),
     node: process.version,
     probe: capability(probe.unsupportedReason()),
-    interposition: capability(addons.unsupportedReason()),
+    interposition: capability(addons.refusedReason()),
     cgroup: { ...capability(resident.cgroup), version: resident.cgroupVersion ?? null },
     residentBreakdown: capability(resident.breakdown),
     trim: capability(resident.trim)

@@ -4,9 +4,11 @@
 
 const NUMBERS = 40
 
-/** The figures at a place of `numbers`; all 0 without. */
-function figures (numbers, index) {
-  const n = numbers === undefined ? new Float64Array(NUMBERS) : numbers.subarray(index * NUMBERS, (index + 1) * NUMBERS)
+const ZEROS = new Float64Array(NUMBERS)
+const NULLS = new Array(NUMBERS).fill(null)
+
+/** @param {ArrayLike<number | null>} n all numbers of one addon; all 0 without */
+function figures (n = ZEROS) {
   const things = (at) => ({ liveCount: n[at], totalCount: n[at + 1] })
   const sized = (at) => ({ liveCount: n[at], liveBytes: n[at + 1], totalCount: n[at + 2], totalBytes: n[at + 3] })
   return {
@@ -32,7 +34,7 @@ function figures (numbers, index) {
     deferreds: { unsettledCount: n[31], totalCount: n[32] },
     asyncWorks: things(33),
     asyncCleanupHooks: things(35),
-    instanceData: n[37] === 1,
+    instanceData: n[37] === null ? null : n[37] === 1,
     adjustedExternalBytes: n[38],
     lowestAdjustedExternalBytes: n[39]
   }
@@ -40,11 +42,7 @@ function figures (numbers, index) {
 
 /** The same names without a figure: nothing was counted, which is not 0. */
 function noFigures () {
-  return nulls(figures())
+  return figures(NULLS)
 }
 
-function nulls (object) {
-  return Object.fromEntries(Object.entries(object).map(([name, value]) => [name, typeof value === 'object' ? nulls(value) : null]))
-}
-
-module.exports = { figures, noFigures }
+module.exports = { NUMBERS, figures, noFigures }

@@ -5,10 +5,19 @@
 const fs = require('node:fs')
 const { fileURLToPath } = require('node:url')
 
+const paths = new Map()
+
 /** The path in what Node calls an environment's file. */
 function toPath (url) {
+  if (!url.startsWith('file:')) return url
+  let path = paths.get(url)
+  if (path === undefined) paths.set(url, path = pathIn(url))
+  return path
+}
+
+function pathIn (url) {
   try {
-    return url.startsWith('file:') ? fileURLToPath(url) : url
+    return fileURLToPath(url)
   } catch {
     return url
   }

@@ -6,9 +6,17 @@
 const binding = require('../load.js')
 const { fromNative } = require('../errors.js')
 
-/** Why addons cannot be watched here, or null. Asked anew each time: another copy of offheap may come and go. */
+let reason
+
+/** Why addons cannot be watched in such a process, or null. */
 function unsupportedReason () {
-  return foreignRuntime() ?? fromNative(() => binding.watchUnsupportedReason()) ?? null
+  if (reason === undefined) reason = foreignRuntime() ?? fromNative(() => binding.watchUnsupportedReason()) ?? null
+  return reason
+}
+
+/** Who is in the way here and now, or null: another tool, or another copy of offheap, that has redirected `dlopen`. */
+function refusedReason () {
+  return unsupportedReason() ?? fromNative(() => binding.watchRefusedReason()) ?? null
 }
 
 /** Others offer Node-API as well, but lead addons to it in another way. */
@@ -19,4 +27,4 @@ function foreignRuntime () {
   if (electron !== undefined) return `this is Electron ${electron}, and interposition is known to work only in Node`
 }
 
-module.exports = { unsupportedReason }
+module.exports = { refusedReason, unsupportedReason }

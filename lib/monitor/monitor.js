@@ -12,6 +12,10 @@ const { memory } = require('../memory.js')
 const { afterMajorCollections } = require('./collections.js')
 const { METRICS, columns, valueOf } = require('./thresholds.js')
 
+// How long a service whose heap is full waits for the snapshot of that heap: about what V8 spends on its last collections. With
+// any other snapshot on its way it dies at once.
+const HOLD_ABORT_MS = 30_000
+
 /** Samples memory, and acts when a threshold is crossed; made by start(). See index.d.ts. */
 class Monitor extends EventEmitter {
   // The thresholds' state is native, under this number (src/trigger/watch.rs); undefined once stopped.
@@ -139,7 +143,14 @@ class Monitor extends EventEmitter {
     binding.recordWatch(this.#watch, performance.now())
     try {
       // The limits of this Monitor were asked already; cooldownMs here would count the snapshots of others too.
-      const settings = { ...this.#snapshot, cooldownMs: 0, reason, signal: controller.signal, onProgress: (progress) => this.#progress(progress, controller) }
+      const settings = {
+        ...this.#snapshot,
+        cooldownMs: 0,
+        holdAbortMs: this.#snapshot.holdAbortMs ?? (trigger?.metric === 'heapUsed' ? HOLD_ABORT_MS : 0),
+        reason,
+        signal: controller.signal,
+        onProgress: (progress) => this.#progress(progress, controller)
+      }
       const result = await requestSnapshot(settings)
       this.#writing = undefined
       if (!controller.signal.aborted) this.#deliver('snapshotWritten', { ...result, trigger })

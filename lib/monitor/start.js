@@ -11,7 +11,8 @@ const { checkSignal } = require('./signals.js')
 const { giveColumns, needsAddons, parseThresholds, refuseUnmeasurable } = require('./thresholds.js')
 
 // What a service can bear while nobody watches it: a snapshot in this process stops its thread for seconds.
-const DEFAULTS = { cooldownMs: 30 * 60_000, maxFiles: 5, maxTotalBytes: 4 * 2 ** 30 }
+// How long an abort is held up depends on what asked for the snapshot: lib/monitor/monitor.js.
+const DEFAULTS = { cooldownMs: 30 * 60_000, maxFiles: 5, maxTotalBytes: 4 * 2 ** 30, holdAbortMs: null }
 const MAX_PER_DAY = 6
 
 /** Starts a Monitor; see index.d.ts. */

@@ -23,10 +23,16 @@ thread_local! {
 /// The numbers that `worker_threads` gives to threads that offheap is loaded on, by the system's.
 static THREADS: Lazy<Mutex<FxHashMap<i32, f64>>> = Lazy::new(Mutex::default);
 
-/// Why addons cannot be watched in this process, or nothing.
+/// Why addons cannot be watched in such a process, or nothing.
 #[napi(catch_unwind)]
 pub fn watch_unsupported_reason() -> Option<String> {
     watch::unsupported_reason()
+}
+
+/// Who is in the way of a watch, or nothing.
+#[napi(catch_unwind)]
+pub fn watch_refused_reason() -> Option<String> {
+    watch::refused_reason()
 }
 
 /// Tells which thread this is, in the words of `worker_threads`.
@@ -82,111 +88,83 @@ pub fn watch_is_on() -> bool {
     environments::is_on()
 }
 
-/// An image that is an addon, or part of one.
-#[napi(object, object_from_js = false)]
-pub struct AddonImageReading {
-    /// The name it was loaded under.
-    pub path: String,
-    /// Whether it is written against V8's C++ API.
-    pub v8: bool,
-    /// Whether it uses V8's C++ API besides Node-API.
-    pub also_v8: bool,
-    /// When it was loaded under this watch, in milliseconds of the calendar.
-    pub loaded_at_ms: Option<f64>,
-    /// Whether it was there before the watch began.
-    pub late: bool,
-    /// Why it was not patched.
-    pub refused: Option<String>,
-    /// Whether it had looked its functions up already, and where it keeps them was not found.
-    pub pointers_missing: bool,
-}
-
-/// One addon on one thread; or what the ended ones of one file ever had.
-#[napi(object, object_from_js = false)]
-pub struct EnvironmentReading {
-    /// Its number; 0 for ended ones.
-    pub id: u32,
-    /// A URL, a path, or empty.
-    pub file: String,
-    /// What `worker_threads` calls the thread, if that is known.
-    pub thread_id: Option<f64>,
-    /// What the system calls it; nothing for ended ones.
-    pub os_thread_id: Option<i32>,
-    /// When it was first seen, in milliseconds of the calendar.
-    pub seen_at_ms: f64,
-    /// Whether every call since its beginning was seen.
-    pub full: bool,
-    /// How many have ended; 0 for one that lives.
-    pub ended_count: u32,
-}
-
-/// A reading.
+/// A reading, in few and flat values: an object for each row would cost more than all the rest.
 #[napi(object, object_from_js = false)]
 pub struct AddonsReading {
     /// Whether a watch is on.
     pub on: bool,
-    /// All addons among the images.
-    pub images: Vec<AddonImageReading>,
-    /// All environments that live, then the ended ones by file.
-    pub environments: Vec<EnvironmentReading>,
-    /// The figures of each, in the order of `Tallies::numbers`.
-    pub numbers: Float64Array,
     /// What the system calls this thread.
     pub os_thread_id: i32,
+    /// The names that the images were loaded under which are addons.
+    pub images: Vec<String>,
+    /// Why each was not patched, or empty.
+    pub refusals: Vec<String>,
+    /// Five numbers of each image: 1 if it is written against V8's C++ API; 1 if it uses that besides Node-API; when it was loaded
+    /// under this watch, in milliseconds of the calendar, or NaN; 1 if it was there before; 1 if it had looked its functions
+    /// up already and where it keeps them was not found.
+    pub image_numbers: Float64Array,
+    /// The file of each environment, a URL, a path, or empty; then the files of which some have ended.
+    pub files: Vec<String>,
+    /// Five numbers of each: its own, or 0 for ended ones; what `worker_threads` calls its thread, or NaN; what the system
+    /// calls it; when it was first seen; 1 if every call since its beginning was seen. Then its figures, in the order of
+    /// `Tallies::numbers`.
+    pub numbers: Float64Array,
 }
 
 /// What every addon holds.
 #[napi(catch_unwind)]
 pub fn read_addons() -> AddonsReading {
-    let images = watch::addons()
-        .into_iter()
-        .map(|image| AddonImageReading {
-            path: String::from_utf8_lossy(&image.path).into_owned(),
-            v8: image.api == Api::V8,
-            also_v8: image.also_v8,
-            loaded_at_ms: image.loaded_at.map(|at| at as f64),
-            late: image.late,
-            refused: image.refused,
-            pointers_missing: image.pointers_missing,
-        })
-        .collect();
+    let mut reading = AddonsReading {
+        on: watch::is_on(),
+        os_thread_id: environments::current_thread(),
+        images: Vec::new(),
+        refusals: Vec::new(),
+        image_numbers: Float64Array::new(Vec::new()),
+        files: Vec::new(),
+        numbers: Float64Array::new(Vec::new()),
+    };
+    let flag = |flag: bool| f64::from(u8::from(flag));
+    let mut image_numbers = Vec::new();
+    for image in watch::addons() {
+        reading
+            .images
+            .push(String::from_utf8_lossy(&image.path).into_owned());
+        reading.refusals.push(image.refused.unwrap_or_default());
+        image_numbers.extend([
+            flag(image.api == Api::V8),
+            flag(image.also_v8),
+            image.loaded_at.map_or(f64::NAN, |at| at as f64),
+            flag(image.late),
+            flag(image.pointers_missing),
+        ]);
+    }
     // SAFETY: JavaScript is calling.
     let (living, ended) = unsafe { environments::read_all() };
     let mut numbers = Vec::new();
-    let mut rows = Vec::with_capacity(living.len() + ended.len());
     let threads = THREADS.lock();
-    for reading in living {
-        numbers.extend(reading.numbers);
-        rows.push(EnvironmentReading {
-            id: reading.id,
-            thread_id: threads.get(&reading.thread).copied(),
-            os_thread_id: Some(reading.thread),
-            file: reading.file,
-            seen_at_ms: reading.seen_at_ms,
-            full: reading.full,
-            ended_count: 0,
-        });
+    for environment in living {
+        numbers.extend([
+            f64::from(environment.id),
+            threads
+                .get(&environment.thread)
+                .copied()
+                .unwrap_or(f64::NAN),
+            f64::from(environment.thread),
+            environment.seen_at_ms,
+            flag(environment.full),
+        ]);
+        numbers.extend(environment.numbers);
+        reading.files.push(environment.file);
     }
     drop(threads);
-    for reading in ended {
-        numbers.extend(reading.numbers);
-        rows.push(EnvironmentReading {
-            id: 0,
-            thread_id: None,
-            os_thread_id: None,
-            file: reading.file,
-            seen_at_ms: 0.0,
-            full: false,
-            ended_count: reading.count,
-        });
+    for file in ended {
+        numbers.extend([0.0, f64::NAN, f64::NAN, f64::NAN, 0.0]);
+        numbers.extend(file.numbers);
+        reading.files.push(file.file);
     }
-    AddonsReading {
-        on: watch::is_on(),
-        images,
-        environments: rows,
-        numbers: Float64Array::new(numbers),
-        os_thread_id: environments::current_thread(),
-    }
+    reading.image_numbers = Float64Array::new(image_numbers);
+    reading.numbers = Float64Array::new(numbers);
+    reading
 }
 
 /// For tests: environments that still take memory.

@@ -170,6 +170,25 @@ impl Environment {
         self.references.get()
     }
 
+    /// Whether memory of `alloc_external` begins at this address.
+    pub fn is_external(&self, address: usize) -> bool {
+        let registry = self.registry.borrow();
+        let mut records = registry.at_address(address);
+        address != 0 && records.any(|(_, record)| record.ends == Ends::WithItsMemory)
+    }
+
+    /// The label and the route of the newest record at this address.
+    pub fn names_at(&self, address: usize) -> Option<(String, String)> {
+        let registry = self.registry.borrow();
+        let (_, record) = registry.at_address(address).next()?;
+        (address != 0).then(|| {
+            (
+                label_name(record.entry.label),
+                route_name(record.entry.route),
+            )
+        })
+    }
+
     /// Bytes of our own that the records take, besides a weak reference of Node's for each.
     pub fn record_bytes(&self) -> usize {
         self.registry.borrow().capacity_bytes()

@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+use once_cell::sync::Lazy;
 use parking_lot::Mutex;
 use std::time::Duration;
 
@@ -66,12 +67,17 @@ struct Watch {
     images: Vec<Known>,
     /// When the images were last looked at.
     generation: (u64, u64),
+    /// What images import, of those that were looked at while no watch was on.
+    uses: Vec<(Vec<u8>, usize, Uses)>,
+    unwatched_generation: (u64, u64),
 }
 
 static WATCH: Mutex<Watch> = Mutex::new(Watch {
     users: 0,
     images: Vec::new(),
     generation: (0, 0),
+    uses: Vec::new(),
+    unwatched_generation: (0, 0),
 });
 
 /// An image that is an addon, or part of one.
@@ -93,17 +99,10 @@ pub struct AddonImage {
     pub pointers_missing: bool,
 }
 
-/// Why there can be no watch in this process, or nothing. Patches nothing.
-pub fn unsupported_reason() -> Option<String> {
-    let watch = WATCH.lock();
-    if watch.users > 0 {
-        return None;
-    }
-    drop(watch);
-    check().err()
-}
+/// The executable, and the address of its slot for `dlopen`; looked for once.
+static EXECUTABLE: Lazy<Result<(Image, usize), String>> = Lazy::new(find_executable);
 
-fn check() -> Result<Image, String> {
+fn find_executable() -> Result<(Image, usize), String> {
     let executable = images::executable().ok_or("the executable's image was not found")?;
     if !images::executable_is_node(&executable) {
         return Err(
@@ -111,44 +110,51 @@ fn check() -> Result<Image, String> {
                 .into(),
         );
     }
-    let mut found = None;
     let mut slot = None;
+    let mut walked = Ok(());
     images::each_mapped(|mapped| {
         if mapped.is_executable {
-            let walked = mapped.each_import(|name, addr| {
+            walked = mapped.each_import(|name, addr| {
                 if name == b"dlopen" {
-                    slot = mapped.word(addr?);
+                    slot = Some(addr?);
                 }
                 Ok(())
             });
-            found = Some(walked);
         }
     });
-    match (found, slot) {
-        (Some(Err(refusal)), _) => {
-            return Err(format!(
-                "the executable's import tables were refused ({refusal:?})"
-            ))
-        }
-        (_, None) => {
-            return Err(
-                "the executable does not import dlopen through a slot (a static build?)".into(),
-            )
-        }
-        (_, Some(current)) => {
-            if let Some(other) = owner_of_hook(current) {
-                return Err(other);
-            }
-        }
-    }
-    Ok(executable)
+    walked
+        .map_err(|refusal| format!("the executable's import tables were refused ({refusal:?})"))?;
+    let slot =
+        slot.ok_or("the executable does not import dlopen through a slot (a static build?)")?;
+    Ok((executable, slot))
 }
 
-/// Who has redirected node's `dlopen`, if anybody has.
-fn owner_of_hook(current: usize) -> Option<String> {
+/// Why there can be no watch in such a process, or nothing.
+pub fn unsupported_reason() -> Option<String> {
+    EXECUTABLE.as_ref().err().cloned()
+}
+
+/// Who has redirected node's `dlopen` before us, if anybody has.
+pub fn refused_reason() -> Option<String> {
+    let Ok((_, slot)) = EXECUTABLE.as_ref() else {
+        return None;
+    };
+    if environments::is_on() {
+        return None;
+    }
+    let mut current = None;
+    images::each_mapped(|mapped| {
+        if mapped.is_executable {
+            current = mapped.word(*slot);
+        }
+    });
+    let current = current?;
     let mut reason = None;
     images::each_mapped(|mapped| {
-        if !mapped.image.contains(current, 1) || mapped.is_executable || is_c_library(&mapped.name)
+        if !mapped.image.contains(current, 1)
+            || mapped.is_executable
+            || is_c_library(&mapped.name)
+            || is_ours(mapped)
         {
             return;
         }
@@ -164,7 +170,12 @@ fn owner_of_hook(current: usize) -> Option<String> {
 
 /// Begins a watch, or joins the one that is on.
 pub fn start() -> Result<(), Failure> {
-    let refused = |reason: String| Failure::new(Code::WatchRefused, reason);
+    let refused = |reason: String| {
+        Failure::new(
+            Code::WatchRefused,
+            format!("Addons cannot be watched: {reason}"),
+        )
+    };
     {
         let mut watch = WATCH.lock();
         if watch.users > 0 {
@@ -173,8 +184,13 @@ pub fn start() -> Result<(), Failure> {
         }
     }
     // Not under the lock: these ask the loader.
-    let executable = check().map_err(|reason| Failure::new(Code::UnsupportedPlatform, reason))?;
-    originals::find(&executable).map_err(refused)?;
+    let (executable, _) = EXECUTABLE
+        .as_ref()
+        .map_err(|reason| Failure::new(Code::UnsupportedPlatform, reason.clone()))?;
+    if let Some(reason) = refused_reason() {
+        return Err(refused(reason));
+    }
+    originals::find(executable).map_err(refused)?;
     {
         let mut watch = WATCH.lock();
         if watch.users > 0 {
@@ -262,34 +278,20 @@ pub fn is_image(path: &[u8]) -> bool {
 
 /// All addons among the images of this process.
 pub fn addons() -> Vec<AddonImage> {
-    let on = is_on();
-    let mut addons = Vec::new();
-    if !on {
-        images::each_mapped(|mapped| {
-            let uses = uses_of(mapped).unwrap_or_default();
-            addons.extend(describe(&mapped.name, uses, None));
-        });
-        return addons;
+    if !is_on() {
+        return unwatched_addons();
     }
-    // Images that came through something else than our hook: a name without `/`, `dlmopen`.
-    if WATCH.lock().generation.0 != images::generation().0 {
+    // Images that came through something else than our hook (a name without `/`, `dlmopen`), or went.
+    if WATCH.lock().generation != images::generation() {
         scan(None);
     }
-    // One that was unloaded is no longer there.
-    let mut mapped_now = Vec::new();
-    images::each_mapped(|mapped| mapped_now.push((mapped.image.load_bias, mapped.name.clone())));
     let watch = WATCH.lock();
+    let mut addons = Vec::new();
     for known in &watch.images {
-        if !mapped_now
-            .iter()
-            .any(|(base, name)| *base == known.base && *name == known.name)
-        {
-            continue;
-        }
-        let Some(mut addon) = describe(&known.name, known.uses, loader::first_opened(&known.name))
-        else {
+        let Some(mut addon) = describe(&known.name, known.uses) else {
             continue;
         };
+        addon.loaded_at = loader::first_opened(&known.name);
         addon.late = known.late;
         match &known.state {
             State::Refused(reason) => addon.refused = Some(reason.clone()),
@@ -303,7 +305,29 @@ pub fn addons() -> Vec<AddonImage> {
     addons
 }
 
-fn describe(name: &[u8], uses: Uses, loaded_at: Option<u64>) -> Option<AddonImage> {
+fn unwatched_addons() -> Vec<AddonImage> {
+    let mut watch = WATCH.lock();
+    let generation = images::generation();
+    if watch.unwatched_generation != generation {
+        watch.unwatched_generation = generation;
+        let known = std::mem::take(&mut watch.uses);
+        images::each_mapped(|mapped| {
+            let base = mapped.image.load_bias;
+            let uses = known
+                .iter()
+                .find(|(name, at, _)| *at == base && *name == mapped.name)
+                .map_or_else(|| uses_of(mapped).unwrap_or_default(), |known| known.2);
+            watch.uses.push((mapped.name.clone(), base, uses));
+        });
+    }
+    watch
+        .uses
+        .iter()
+        .filter_map(|(name, _, uses)| describe(name, *uses))
+        .collect()
+}
+
+fn describe(name: &[u8], uses: Uses) -> Option<AddonImage> {
     let api = if uses.is_node_api() {
         Api::NodeApi
     } else if uses.is_v8_only() {
@@ -315,7 +339,7 @@ fn describe(name: &[u8], uses: Uses, loaded_at: Option<u64>) -> Option<AddonImag
         path: name.to_vec(),
         api,
         also_v8: api == Api::NodeApi && uses.v8,
-        loaded_at,
+        loaded_at: None,
         late: false,
         refused: None,
         pointers_missing: false,
@@ -376,13 +400,21 @@ fn scan(opened: Option<&[u8]>) {
     watch.generation = generation;
     let mut protections = None;
     let late = opened.is_none();
+    let mut present = Vec::new();
     images::each_mapped(|mapped| {
+        present.push((mapped.image.load_bias, mapped.name.clone()));
         let is_listed = listed
             .iter()
             .any(|(base, name)| *base == mapped.image.load_bias && *name == mapped.name);
         if is_listed && !mapped.is_executable {
             look_at(&mut watch, mapped, &mut protections, late);
         }
+    });
+    // Workers unload addons, and load them elsewhere.
+    watch.images.retain(|known| {
+        present
+            .iter()
+            .any(|(base, name)| *base == known.base && *name == known.name)
     });
     let patched = opened.is_some_and(|path| {
         watch
@@ -620,5 +652,9 @@ fn is_system(mapped: &Mapped) -> bool {
         ]
         .iter()
         .any(|start| name.starts_with(start))
-        || mapped.image.contains(scan as *const () as usize, 1)
+        || is_ours(mapped)
+}
+
+fn is_ours(mapped: &Mapped) -> bool {
+    mapped.image.contains(scan as *const () as usize, 1)
 }

@@ -35,6 +35,7 @@ use super::chunks;
 use super::fork::{self, Forked, NoFork, Request, Side};
 use super::frame::Reader;
 use super::headroom::{self, Question, Scratch, Sources};
+use super::hold;
 use super::maps::{self, Known, Range};
 use super::outcome::{self, Ending, Stopped};
 use super::sys;
@@ -663,6 +664,7 @@ impl Run {
         } = attempt;
         let anonymous_at_fork =
             anonymous_bytes("self").map(|bytes| bytes.saturating_sub(left_out_bytes as u64));
+        let writing = hold::writing(self.options.output.as_deref());
         let sources = self.options.expected_bytes.map(|_| Sources::find());
         let pidfd = sys::pidfd(pid);
         let mut reader = Reader::default();
@@ -785,6 +787,12 @@ impl Run {
                 Err(error) => {
                     ending.link_error = Some(write_failed(&output.path, &error).failure.message)
                 }
+            }
+        }
+        if let Some(writing) = writing {
+            let linked = output.as_ref().is_some_and(|output| !output.nameless);
+            if ending.succeeded() && linked {
+                writing.complete();
             }
         }
         (ending, output)
