@@ -439,10 +439,10 @@ export interface AddonTally {
   externalBuffers: AddonBytes
   /** `node_api_create_external_string_latin1` and `_utf16`. */
   externalStrings: AddonBytes
-  /** `napi_create_buffer` and `_copy`: memory of Node's, whose end is not seen. */
-  buffers: { totalCount: number | null, totalBytes: number | null }
-  /** `napi_create_arraybuffer`: memory of Node's, whose end is not seen. */
-  arrayBuffers: { totalCount: number | null, totalBytes: number | null }
+  /** `napi_create_buffer` and `_copy`: memory of Node's. What is live is `null` unless watched with `buffers: true`. */
+  buffers: AddonBytes
+  /** `napi_create_arraybuffer`: memory of Node's. What is live is `null` unless watched with `buffers: true`. */
+  arrayBuffers: AddonBytes
   /** Finalizers of the addon's that have yet to run. */
   finalizersPending: number | null
   /** Bytes declared with `napi_adjust_external_memory`, less those taken back. */
@@ -461,6 +461,15 @@ export interface AddonTally {
   instanceData: boolean | null
   /** With `since`: what it holds more than then; `null` where nothing was counted. */
   growth?: AddonGrowth | null
+}
+
+export interface WatchAddonsOptions {
+  /**
+   * Look for the end of Buffers and ArrayBuffers that Node allocates for addons, so that it is known how many are live (default:
+   * `false`, which counts their totals only). Node gives each a finalizer then: some 300 ns for each, where
+   * `napi_create_buffer` itself takes 500 or more.
+   */
+  buffers?: boolean
 }
 
 /** A watch of all addons, see `watchAddons`. */
@@ -485,6 +494,7 @@ export class AddonWatch {
  * No pause, no garbage collection.
  * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
  * @throws {ERR_OFFHEAP_WATCH_REFUSED} when the node image cannot be patched, or another tool or copy of offheap has patched it; nothing is patched then
+ * @throws {ERR_INVALID_ARG_TYPE} if `buffers` is no boolean
  * @throws {ERR_INVALID_ARG_VALUE} if an option is unknown
  * @example
  * const { addons, watchAddons } = require('offheap')
@@ -492,7 +502,7 @@ export class AddonWatch {
  * for (const { name, references } of addons()) console.log(name, references.liveCount)
  * watch.stop()
  */
-export function watchAddons (options?: { stacks?: false }): AddonWatch
+export function watchAddons (options?: WatchAddonsOptions): AddonWatch
 
 /**
  * Reads what every addon of the process holds: one row for each addon and thread, and one for each addon that has called

@@ -64,11 +64,14 @@ fn end_with_thread(env: &Env) -> Result<()> {
     Ok(())
 }
 
-/// Begins a watch.
+/// Begins a watch. `buffers`: looks for the end of Buffers that Node allocates.
 #[napi(catch_unwind)]
-pub fn watch_start(env: &Env) -> Result<()> {
+pub fn watch_start(env: &Env, buffers: bool) -> Result<()> {
     end_with_thread(env)?;
     watch::start()?;
+    if buffers {
+        environments::watch_buffers();
+    }
     WATCHES.set(WATCHES.get() + 1);
     Ok(())
 }
@@ -93,6 +96,8 @@ pub fn watch_is_on() -> bool {
 pub struct AddonsReading {
     /// Whether a watch is on.
     pub on: bool,
+    /// Whether the end of Buffers that Node allocates is looked for.
+    pub buffers: bool,
     /// What the system calls this thread.
     pub os_thread_id: i32,
     /// The names that the images were loaded under which are addons.
@@ -116,6 +121,7 @@ pub struct AddonsReading {
 pub fn read_addons() -> AddonsReading {
     let mut reading = AddonsReading {
         on: watch::is_on(),
+        buffers: environments::watches_buffers(),
         os_thread_id: environments::current_thread(),
         images: Vec::new(),
         refusals: Vec::new(),

@@ -25,6 +25,9 @@ use crate::references::tallies::{Tallies, NUMBERS};
 /// Which watch is on; 0 while none is. Each has a number of its own: what was counted under another is void.
 static EPOCH: AtomicU32 = AtomicU32::new(0);
 
+/// Whether the end of Buffers that Node allocates is looked for under this watch.
+static BUFFERS: AtomicBool = AtomicBool::new(false);
+
 /// One addon on one JavaScript thread.
 #[derive(Debug)]
 pub struct Environment {
@@ -418,7 +421,7 @@ fn clear_live(numbers: &mut [f64; NUMBERS]) {
 
 /// Places of the totals in `Tallies::numbers`.
 const TOTALS: [usize; 18] = [
-    4, 5, 9, 11, 14, 15, 18, 19, 22, 23, 24, 25, 26, 27, 30, 32, 34, 36,
+    4, 5, 9, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31, 34, 36, 38, 40,
 ];
 
 /// Gives the memory of an ended environment back, once Node cannot call any finalizer of it.
@@ -607,12 +610,24 @@ pub fn begin() {
         next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
     }
     ALL.lock().ended.clear();
+    BUFFERS.store(false, Ordering::Relaxed);
     EPOCH.store(next, Ordering::Relaxed);
 }
 
 /// The watch is over: hooks that are still called pass everything on.
 pub fn finish() {
     EPOCH.store(0, Ordering::Relaxed);
+}
+
+/// From now on the end of Buffers that Node allocates is looked for.
+pub fn watch_buffers() {
+    BUFFERS.store(true, Ordering::Relaxed);
+}
+
+/// Whether it is.
+#[inline]
+pub fn watches_buffers() -> bool {
+    BUFFERS.load(Ordering::Relaxed)
 }
 
 /// Whether a watch is on.

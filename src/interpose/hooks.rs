@@ -457,6 +457,29 @@ unsafe extern "C" fn create_external_string_utf16(
 
 // ── memory that Node allocates, and bytes that are only declared ────────────────────────────────────────────────────────
 
+/// Counts memory that Node has allocated for an addon; and, on request, gives it a finalizer, as nobody else tells of its end.
+#[inline]
+fn allocated(env: Env, kind: Kind, byte_length: usize, value: Option<Value>) {
+    let Some(environment) = calling(env) else {
+        return;
+    };
+    let bytes = byte_length as u64;
+    let begun = value
+        .filter(|_| environments::watches_buffers())
+        .and_then(|value| Some((begin(env, kind, None, ptr::null_mut(), 0, bytes)?, value)));
+    let Some((begun, value)) = begun else {
+        environment.tallies.of(kind).pass(bytes);
+        return;
+    };
+    // Leaves no error behind when it succeeds, and it is the addon's own call that succeeded before.
+    let status = call!(AddFinalizer as fn(Env, Value, Data, Finalize, Data, *mut Ref);
+        env, value, ptr::null_mut(), Some(finalize), begun.hint(), ptr::null_mut());
+    begun.end(status, 0);
+    if status != OK {
+        environment.tallies.of(kind).pass(bytes);
+    }
+}
+
 unsafe extern "C" fn create_buffer(
     env: Env,
     byte_length: usize,
@@ -465,8 +488,9 @@ unsafe extern "C" fn create_buffer(
 ) -> Status {
     let status = call!(CreateBuffer as fn(Env, usize, *mut Data, *mut Value);
         env, byte_length, data, result);
-    if let (OK, Some(environment)) = (status, calling(env)) {
-        environment.tallies.buffers.pass(byte_length as u64);
+    if status == OK {
+        // SAFETY: Node refuses a null result, so it has written to this one.
+        allocated(env, Kind::Buffer, byte_length, unsafe { filled(result) });
     }
     status
 }
@@ -480,8 +504,9 @@ unsafe extern "C" fn create_buffer_copy(
 ) -> Status {
     let status = call!(CreateBufferCopy as fn(Env, usize, *const c_void, *mut Data, *mut Value);
         env, byte_length, data, result_data, result);
-    if let (OK, Some(environment)) = (status, calling(env)) {
-        environment.tallies.buffers.pass(byte_length as u64);
+    if status == OK {
+        // SAFETY: Node refuses a null result, so it has written to this one.
+        allocated(env, Kind::Buffer, byte_length, unsafe { filled(result) });
     }
     status
 }
@@ -494,8 +519,11 @@ unsafe extern "C" fn create_array_buffer(
 ) -> Status {
     let status = call!(CreateArrayBuffer as fn(Env, usize, *mut Data, *mut Value);
         env, byte_length, data, result);
-    if let (OK, Some(environment)) = (status, calling(env)) {
-        environment.tallies.array_buffers.pass(byte_length as u64);
+    if status == OK {
+        // SAFETY: Node refuses a null result, so it has written to this one.
+        allocated(env, Kind::ArrayBuffer, byte_length, unsafe {
+            filled(result)
+        });
     }
     status
 }
