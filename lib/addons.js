@@ -7,6 +7,7 @@ const { OffheapError, fromNative } = require('./errors.js')
 const { addonName } = require('./addons/name.js')
 const { NUMBERS, figures, noFigures } = require('./addons/figures.js')
 const { growth, isTally } = require('./addons/growth.js')
+const { everyNth, sites } = require('./addons/stacks.js')
 const { sameFile, toPath } = require('./addons/files.js')
 const { refusedReason, unsupportedReason } = require('./addons/supported.js')
 const { memory } = require('./memory.js')
@@ -40,10 +41,11 @@ class AddonWatch {
 
 /** @param {import('../index.js').WatchAddonsOptions} [options] */
 function watchAddons (options) {
-  const { buffers = false } = checkOptions('options', options, ['buffers'])
+  const { buffers = false, stacks } = checkOptions('options', options, ['buffers', 'stacks'])
   boolean('options.buffers', buffers)
+  const sampled = everyNth(stacks)
   checkSupport()
-  fromNative(() => binding.watchStart(buffers))
+  fromNative(() => binding.watchStart(buffers, sampled))
   return new AddonWatch()
 }
 
@@ -89,7 +91,9 @@ function read () {
       loadedAt: full === 1 ? time(image?.loadedAt ?? seenAt) : null,
       api: 'node-api',
       ...coverageOf(full === 1, image),
-      ...figures(reading.buffers, reading.numbers.subarray(at + ENVIRONMENT_NUMBERS, at + ENVIRONMENT_NUMBERS + NUMBERS))
+      ...figures(reading.buffers, reading.numbers.subarray(at + ENVIRONMENT_NUMBERS, at + ENVIRONMENT_NUMBERS + NUMBERS)),
+      // Other threads' are theirs to read.
+      ...(reading.everyNth > 0 ? { stacks: osThreadId === reading.osThreadId ? sites(id) : null } : {})
     })
   }
   const off = reading.on ? null : refusedReason() ?? 'addons are not watched; watchAddons() begins that'

@@ -20,6 +20,7 @@ use napi::sys;
 use parking_lot::Mutex;
 
 use crate::references::books::{Books, Finalizer, RecordId};
+use crate::references::stacks::Site;
 use crate::references::tallies::{Tallies, NUMBERS};
 
 /// Which watch is on; 0 while none is. Each has a number of its own: what was counted under another is void.
@@ -27,6 +28,9 @@ static EPOCH: AtomicU32 = AtomicU32::new(0);
 
 /// Whether the end of Buffers that Node allocates is looked for under this watch.
 static BUFFERS: AtomicBool = AtomicBool::new(false);
+
+/// One thing in so many is sampled under this watch; 0 for none.
+static EVERY: AtomicU32 = AtomicU32::new(0);
 
 /// One addon on one JavaScript thread.
 #[derive(Debug)]
@@ -611,6 +615,7 @@ pub fn begin() {
     }
     ALL.lock().ended.clear();
     BUFFERS.store(false, Ordering::Relaxed);
+    EVERY.store(0, Ordering::Relaxed);
     EPOCH.store(next, Ordering::Relaxed);
 }
 
@@ -628,6 +633,36 @@ pub fn watch_buffers() {
 #[inline]
 pub fn watches_buffers() -> bool {
     BUFFERS.load(Ordering::Relaxed)
+}
+
+/// From now on one thing in `every` is sampled.
+pub fn watch_stacks(every: u32) {
+    EVERY.store(every, Ordering::Relaxed);
+}
+
+/// One thing in how many is sampled; 0 for none.
+#[inline]
+pub fn stacks_every() -> u32 {
+    EVERY.load(Ordering::Relaxed)
+}
+
+/// Where sampled things of an environment of this thread were made; nothing for others. The system's number of the thread
+/// that the environment belongs to must be the caller's: Node-API values of it are not touched.
+pub fn sites_of(id: u32) -> Vec<Site> {
+    let thread = current_thread();
+    let environment = {
+        let all = ALL.lock();
+        all.environments
+            .iter()
+            .find(|environment| environment.id == id)
+            .map(Arc::clone)
+    };
+    environment
+        .filter(|environment| {
+            environment.thread == thread && !environment.ended.load(Ordering::Relaxed)
+        })
+        .map(|environment| environment.books(|books, _| books.stacks.sites().to_vec()))
+        .unwrap_or_default()
 }
 
 /// Whether a watch is on.

@@ -22,8 +22,9 @@ use napi::sys;
 
 use super::environments::{self, Environment};
 use super::functions::Function;
-use super::{loader, originals, shared, strings};
+use super::{loader, originals, shared, stack, strings};
 use crate::references::books::{Finalizer, RecordId};
+use crate::references::stacks::REFERENCE;
 use crate::references::tallies::Kind;
 
 /// By this another copy of the package knows that it is not the first: see `watch::MARKER`.
@@ -87,6 +88,35 @@ fn or_local<T>(output: *mut T, local: &mut T) -> *mut T {
     }
 }
 
+/// Where a thing is being made, if this one is to be sampled; 0 if not. Called outside of the originals.
+#[inline]
+fn site(environment: &Environment, kind: u8) -> u32 {
+    let every = environments::stacks_every();
+    if every == 0 {
+        return 0;
+    }
+    let due = environment.books(|books, _| {
+        books.stacks.set_every(every);
+        books.stacks.is_due()
+    });
+    if due {
+        sample(environment, kind)
+    } else {
+        0
+    }
+}
+
+#[cold]
+fn sample(environment: &Environment, kind: u8) -> u32 {
+    let mut frames = [0; stack::LIMIT];
+    let count = stack::capture(&mut frames);
+    environment.books(|books, _| {
+        books
+            .stacks
+            .begin(kind, frames.get(..count).unwrap_or_default())
+    })
+}
+
 // ── finalizers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// The stand-in for every finalizer: counts, and runs the addon's own.
@@ -145,6 +175,7 @@ fn refused(status: Status) -> bool {
 struct Begun {
     environment: &'static Environment,
     record: RecordId,
+    kind: Kind,
 }
 
 #[inline]
@@ -165,6 +196,7 @@ fn begin(
     Some(Begun {
         environment,
         record,
+        kind,
     })
 }
 
@@ -183,6 +215,13 @@ impl Begun {
                 books.abandon(self.record, refused(status));
             }
         });
+        if status == OK {
+            let site = site(self.environment, self.kind as u8);
+            if site != 0 {
+                self.environment
+                    .books(|books, _| books.record_made_at(self.record, site));
+            }
+        }
     }
 }
 
@@ -201,6 +240,10 @@ unsafe extern "C" fn create_reference(
             environment.books(|books, tallies| {
                 books.reference_created(tallies, reference as usize, count);
             });
+            let site = site(environment, REFERENCE);
+            if site != 0 {
+                environment.books(|books, _| books.reference_made_at(reference as usize, site));
+            }
         }
     }
     status
