@@ -75,7 +75,7 @@ for (const late of [false, true]) {
     assert.strictEqual(unwatched, undefined)
     const hooked = (slots) => slots.filter((slot) => slot.endsWith('offheap.node')).map((slot) => slot.split('=')[0]).sort()
 
-    const expected = ['dlopen', 'dlsym', 'napi_create_function', 'napi_create_reference', 'napi_delete_reference']
+    const expected = ['dlopen', 'dlsym', 'napi_create_arraybuffer', 'napi_create_buffer', 'napi_create_buffer_copy', 'napi_create_function', 'napi_create_reference', 'napi_delete_reference']
     assert.deepStrictEqual(hooked(watched), expected)
     assert.deepStrictEqual(hooked(stopped), [])
     assert.deepStrictEqual(hooked(again), expected)

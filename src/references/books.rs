@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 use super::pointer_table::PointerTable;
+use super::stacks::Stacks;
 use super::tallies::{Kind, Tallies};
 
 /// One reference.
@@ -25,6 +26,8 @@ struct Reference {
     count: u32,
     /// The record whose finalizer ends with the same object, plus 1; 0 for none.
     record: u32,
+    /// Where it was made, if it was sampled; 0 if not.
+    site: u32,
     /// Its object is known to be gone.
     outlived: bool,
 }
@@ -59,6 +62,8 @@ struct Record {
     native: usize,
     /// The reference that came with it; 0 for none.
     reference: usize,
+    /// Where it was made, if it was sampled; 0 if not.
+    site: u32,
     /// Its neighbours among wraps of the same native object, plus 1. `next` also links free records.
     next: u32,
     previous: u32,
@@ -99,6 +104,8 @@ pub struct Books {
     async_works: PointerTable<()>,
     /// Where the search for outlived references goes on.
     cursor: usize,
+    /// Where sampled things were made.
+    pub stacks: Stacks,
     /// Something could not be entered because there was no memory.
     incomplete: bool,
 }
@@ -127,11 +134,13 @@ impl Books {
         self.async_works.clear();
         self.cursor = 0;
         self.incomplete = false;
+        self.stacks.clear();
         for record in &mut self.records {
             if record.state == State::Live {
                 record.state = State::Stray;
             }
             record.reference = 0;
+            record.site = 0;
         }
         tallies.clear();
     }
@@ -144,18 +153,38 @@ impl Books {
         self.enter_reference(tallies, address, count, 0);
     }
 
+    /// Where the reference that was just created was made.
+    pub fn reference_made_at(&mut self, address: usize, site: u32) {
+        if let Some(entry) = self.references.get_mut(address) {
+            entry.site = site;
+        }
+    }
+
+    /// Where the thing that was just committed was made.
+    pub fn record_made_at(&mut self, id: RecordId, site: u32) {
+        match self.records.get_mut(id.place as usize) {
+            Some(record) if record.generation == id.generation => record.site = site,
+            // It has ended within the call.
+            _ => self.stacks.end(site),
+        }
+    }
+
     #[inline]
     fn enter_reference(&mut self, tallies: &Tallies, address: usize, count: u32, record: u32) {
         let entry = Reference {
             count,
             record,
+            site: 0,
             outlived: false,
         };
         tallies.references.add(1);
         match self.references.insert(address, entry) {
             Ok(None) => {}
             // Deleted where we could not see it.
-            Ok(Some(old)) => Self::uncount_reference(tallies, old),
+            Ok(Some(old)) => {
+                Self::uncount_reference(tallies, old);
+                self.stacks.end(old.site);
+            }
             Err(_) => {
                 self.incomplete = true;
                 return;
@@ -190,6 +219,7 @@ impl Books {
             return;
         };
         Self::uncount_reference(tallies, entry);
+        self.stacks.end(entry.site);
         tallies.deleted.add(1);
         if entry.record != 0 {
             self.forget(tallies, entry.record - 1);
@@ -426,6 +456,7 @@ impl Books {
     #[inline]
     fn release(&mut self, place: u32) {
         if let Some(record) = self.records.get_mut(place as usize) {
+            self.stacks.end(record.site);
             *record = Record {
                 generation: record.generation.wrapping_add(1),
                 next: self.free,
