@@ -108,6 +108,25 @@ test('what a library does for the addon that was linked with it counts as the ad
   assert.deepStrictEqual(await story('dependent', fixtureAddon('dependent', 'dependent').file), { held: [5], left: [4] })
 })
 
+test('stacks name the function that made what is still there', { skip }, async () => {
+  const dependent = fixtureAddon('dependent', 'dependent').file
+
+  assert.deepStrictEqual(await story('stacks', dependent), [{
+    kind: 'reference',
+    liveCount: 3,
+    totalCount: 5,
+    symbol: 'offheap_fixture_hold',
+    callers: [path.basename(fixtureAddon('helper').file), path.basename(dependent)]
+  }])
+})
+
+test('Buffers and ArrayBuffers of Node\'s are counted until they are collected, on request', { skip }, async () => {
+  assert.deepStrictEqual(await story('buffers', file), {
+    during: [{ buffers: { liveCount: 2, liveBytes: 3_006, totalCount: 2, totalBytes: 3_006 }, arrayBuffers: { liveCount: 1, liveBytes: 5_003, totalCount: 1, totalBytes: 5_003 } }],
+    after: [{ buffers: { liveCount: 0, liveBytes: 0, totalCount: 2, totalBytes: 3_006 }, arrayBuffers: { liveCount: 0, liveBytes: 0, totalCount: 1, totalBytes: 5_003 } }]
+  })
+})
+
 test('counts are exact while other threads acquire and release a thread-safe function', { skip }, async () => {
   const { counts, threadsafeFunctions, references, after } = await story('hammered', file)
 
