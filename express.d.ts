@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ExternalAllocations, Memory, OwnReferences } from './index.js'
+import type { AddonTally, ExternalAllocations, Memory, OwnReferences } from './index.js'
 
 declare namespace offheapExpress {
   interface ExpressOptions {
@@ -33,6 +33,10 @@ declare namespace offheapExpress {
     externalAllocations: ExternalAllocations
     /** napi references that offheap itself holds in this thread. */
     ownReferences: OwnReferences
+    /**
+     * What each addon holds, while addons are watched; otherwise `null`. Rows of `addons()` without the paths of files.
+     */
+    addons: Array<Omit<AddonTally, 'id' | 'file' | 'osThreadId' | 'coverageReason' | 'stacks' | 'growth'>> | null
     /** Requests that are over, by route; `null` with `routes: false`. */
     requestCounts: Record<string, number> | null
   }

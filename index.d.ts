@@ -663,6 +663,13 @@ export interface SnapshotFileOptions {
   scratch?: 'auto' | 'memory' | 'disk'
   /** A child that takes longer is killed, in ms (default: `600000`). */
   timeoutMs?: number
+  /**
+   * While the child writes, an abort of this process (a full heap, an assertion) waits so long for it, in ms, and gives the file
+   * its name before the process dies as it would have (default: `0`; a Monitor's for `heapUsed`: `30000`). For that time a handler for
+   * SIGABRT is there, unless somebody else has one; SIGABRT sent from outside, SIGKILL and SIGTERM end the process at once. Main
+   * thread only; not with `report: 'only'`.
+   */
+  holdAbortMs?: number
   /** After an in-process snapshot, gives back what it left behind in malloc (default: `true`). */
   trim?: boolean
   /**
@@ -763,8 +770,11 @@ export function writeHeapSnapshot (options?: WriteHeapSnapshotOptions): Promise<
  * - `external`, `arrayBuffers`: Node's figures
  * - `trackedExternal`: live bytes of tracked external allocations
  * - `cgroup`: the working set of the cgroup, which is what Kubernetes goes by
+ * - `references`: live references of one addon or of all, in all threads; a count
+ * - `addonExternal`: bytes of their own that addons handed to JavaScript (external Buffers, ArrayBuffers, strings), and what
+ *   they declared with `napi_adjust_external_memory`
  */
-export type Metric = 'rss' | 'heapUsed' | 'external' | 'arrayBuffers' | 'trackedExternal' | 'cgroup'
+export type Metric = 'rss' | 'heapUsed' | 'external' | 'arrayBuffers' | 'trackedExternal' | 'cgroup' | 'references' | 'addonExternal'
 
 /**
  * A limit: bytes (`943718400`, `'900MB'`) or a percentage (`'80%'`).
@@ -797,8 +807,48 @@ export interface GrowthThreshold extends ThresholdOptions {
 
 export type Threshold = Limit | AbsoluteThreshold | GrowthThreshold
 
-/** Thresholds by metric, any number of each. */
-export type Thresholds = { [metric in Metric]?: Threshold | Threshold[] }
+/** Which addon a threshold is about. */
+export interface OfAddon {
+  /** Its name as in `addons()`, `'@img/sharp'`; the last part of it will do, `'sharp'` (default: all addons together). */
+  addon?: string
+}
+
+/** A number of live references. */
+export interface ReferenceThreshold extends OfAddon {
+  /** The limit, at least 1. */
+  live: number
+  /** As in {@link ThresholdOptions}. */
+  forSamples?: number
+  /** The count to fall below before it may fire again (default: 95 % of the limit). */
+  rearmBelow?: number
+  /** As in {@link ThresholdOptions}. */
+  cooldownMs?: number
+}
+
+/** So many references more. */
+export interface ReferenceGrowthThreshold extends OfAddon {
+  /** Growth of the floor, as in {@link GrowthThreshold}, in references. */
+  growth: number
+  /** Over this time, in ms; at least two sample intervals. */
+  overMs: number
+  forSamples?: number
+  rearmBelow?: number
+  cooldownMs?: number
+}
+
+export type AddonReferenceThreshold = number | ReferenceThreshold | ReferenceGrowthThreshold
+export type AddonExternalThreshold = Limit | (OfAddon & (AbsoluteThreshold | GrowthThreshold))
+
+/**
+ * Thresholds by metric, any number of each. Those of `references` and `addonExternal` have addons watched for as long as the Monitor
+ * runs ({@link watchAddons}); an addon that is not loaded (yet) counts as 0.
+ */
+export type Thresholds = {
+  [metric in Exclude<Metric, 'references' | 'addonExternal'>]?: Threshold | Threshold[]
+} & {
+  references?: AddonReferenceThreshold | AddonReferenceThreshold[]
+  addonExternal?: AddonExternalThreshold | AddonExternalThreshold[]
+}
 
 export interface MonitorSnapshotOptions extends SnapshotFileOptions {
   /** At most so many snapshots by threshold in any 24 hours (default: `6`). What lies in the directory at the start counts. */
@@ -826,24 +876,29 @@ export interface StartOptions {
   baseline?: boolean
 }
 
-/** One reading: all of `memory()`, and when. Bytes; `null` is "cannot be measured". */
+/** What one addon holds, all its environments in all threads together. `null` where it cannot be counted. */
+export interface AddonSummary {
+  /** As in {@link AddonTally}. */
+  readonly name: string
+  readonly liveReferenceCount: number | null
+  /** Live ones whose object was collected. */
+  readonly outlivedReferenceCount: number | null
+  /** Bytes of external Buffers, ArrayBuffers and strings that JavaScript still has. */
+  readonly liveExternalBytes: number | null
+  /** The net of `napi_adjust_external_memory`. */
+  readonly adjustedExternalBytes: number | null
+}
+
+/** One reading: all of `memory()`, what addons hold, and when. Bytes; `null` is "cannot be measured". */
 export interface Reading extends Memory {
   /** ISO 8601, UTC. */
   readonly at: string
+  /** While addons are watched ({@link watchAddons}); otherwise `null`. */
+  readonly addons: AddonSummary[] | null
 }
 
-/** A threshold fired. */
-export interface Triggered {
-  metric: Metric
+interface TriggeredBase {
   kind: 'absolute' | 'percentage' | 'growth'
-  /** As it was given: `'80%'`, `{ growth, overMs }`. */
-  threshold: Limit | { growth: Bytes, overMs: number }
-  /** In bytes, at this sample. */
-  thresholdBytes: number
-  /** What is over it: the metric, or what it grew by. */
-  valueBytes: number
-  /** The metric itself. */
-  metricBytes: number
   /** ISO 8601, UTC. */
   at: string
   /** What is done about it: a snapshot begins, or none is wanted (`'off'`), or a limit forbids it. */
@@ -851,6 +906,38 @@ export interface Triggered {
   /** The sample. */
   reading: Reading
 }
+
+/** A threshold in bytes fired. */
+export interface TriggeredBytes extends TriggeredBase {
+  metric: Exclude<Metric, 'references'>
+  /** The addon it names, `null` for all; `addonExternal` only. */
+  addon?: string | null
+  /** As it was given: `'80%'`, `{ growth, overMs }`. */
+  threshold: Limit | { growth: Bytes, overMs: number } | AddonExternalThreshold
+  /** In bytes, at this sample. */
+  thresholdBytes: number
+  /** What is over it: the metric, or what it grew by. */
+  valueBytes: number
+  /** The metric itself. */
+  metricBytes: number
+}
+
+/** A threshold in references fired. */
+export interface TriggeredCount extends TriggeredBase {
+  metric: 'references'
+  /** The addon it names; `null` for all. */
+  addon: string | null
+  /** As it was given. */
+  threshold: AddonReferenceThreshold
+  thresholdCount: number
+  /** What is over it: the count, or what it grew by. */
+  valueCount: number
+  /** The count itself. */
+  metricCount: number
+}
+
+/** A threshold fired. */
+export type Triggered = TriggeredBytes | TriggeredCount
 
 /** A snapshot that a Monitor wrote. */
 export interface SnapshotWritten extends HeapSnapshot {
@@ -897,7 +984,8 @@ export interface Monitor extends EventEmitter {
  *
  * @throws {ERR_OFFHEAP_METRIC_UNAVAILABLE} a threshold needs what cannot be measured here, such as a percentage of a
  *   cgroup limit where there is none
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} `signal` in a worker thread, which no signal reaches
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} `signal` in a worker thread, which no signal reaches; a threshold about addons
+ *   where they cannot be watched
  * @example
  * const { start } = require('offheap')
  * const monitor = start({ snapshotAt: { rss: '80%' }, signal: 'SIGUSR2' })
@@ -1160,3 +1248,58 @@ export function redactHeapSnapshot (path: string, out: string, options?: RedactH
   /** Length of the copy, unpacked. */
   snapshotBytes: number
 }>
+
+/** Node's pool, from which small Buffers are cut, and its slabs in this thread. docs/buffer-profile.md. */
+export interface BufferPool {
+  /** Slabs that were seen since offheap looked first. With coverage `'partial'` there were at least so many. */
+  createdCount: number
+  /** Those of them that are alive: the current one, and those that slices keep. */
+  liveCount: number
+  /** Bytes of the slabs that are alive, used or not. */
+  liveBytes: number
+  /**
+   * The slab that the next small Buffer is cut from, found by cutting one (8 bytes). `null` when the pool is switched off
+   * (`Buffer.poolSize` below 4).
+   */
+  currentSlab: { byteLength: number, usedBytes: number, freeBytes: number } | null
+  /**
+   * `'full'` while `trackBuffers()` runs: each slab made since `fullSince` was counted. `'partial'` otherwise: nothing of Node
+   * is changed then, and only slabs are counted that were current at a reading, at a sample of a Monitor, or when a request entered
+   * `offheap/express`.
+   */
+  coverage: 'full' | 'partial'
+  /** Why coverage is partial. */
+  coverageReason: string | null
+  /** Since when coverage has been full (ISO 8601). */
+  fullSince: string | null
+}
+
+/**
+ * Says how many slabs of Node's pool there are in this thread, and how full the current one is. One finalizer per slab, none per
+ * slice. Costs a few microseconds and 8 bytes of the pool; no pause, no garbage collection.
+ * @example
+ * const { bufferPool } = require('offheap')
+ * const { liveCount, liveBytes, currentSlab } = bufferPool()
+ * console.log(`${liveCount} slabs, ${liveBytes} bytes; ${currentSlab.freeBytes} left in the current one`)
+ */
+export function bufferPool (): BufferPool
+
+/**
+ * Returns a copy of `view` with bytes of its own when the view keeps more alive than it uses, and the view itself otherwise.
+ * Keep the result and let go of the view: then a 50-byte slice does not pin its slab, nor a header its whole upload.
+ *
+ * - The copy is of the same type (Buffer, Float64Array, DataView, a subclass), and over a SharedArrayBuffer if the view was; it is not
+ *   resizable, and follows no later change of the original.
+ * - Costs a copy of the view's bytes. No pause, no garbage collection.
+ * @param options.ifWasteOver bytes of the ArrayBuffer outside the view that are put up with (default: `0`)
+ * @throws {ERR_INVALID_ARG_TYPE} if `view` is no view
+ * @throws {ERR_OUT_OF_RANGE} if `ifWasteOver` is negative or no safe integer
+ * @throws {RangeError} what V8 throws when there is no memory for the copy
+ * @example
+ * const { unslab } = require('offheap')
+ * const cache = new Map()
+ * const packet = Buffer.alloc(10_000_000)
+ * cache.set('token', unslab(packet.subarray(0, 32)))
+ * console.log(cache.get('token').buffer.byteLength) // 32
+ */
+export function unslab<T extends NodeJS.ArrayBufferView> (view: T, options?: { ifWasteOver?: number }): T

@@ -4,6 +4,9 @@
 
 const { AddonWatch, addonChecks, addons, watchAddons } = require('./lib/addons.js')
 const { allocExternal } = require('./lib/alloc-external.js')
+const { bufferPool } = require('./lib/buffer-pool.js')
+const { bufferProfile, trackBuffers } = require('./lib/buffer-profile.js')
+const { census } = require('./lib/census.js')
 const { OffheapError } = require('./lib/errors.js')
 const { externalAllocations, ownReferences } = require('./lib/external-allocations.js')
 const { writeHeapSnapshot } = require('./lib/heap-snapshot/write.js')
@@ -16,6 +19,7 @@ const { analyzeHeapSnapshot, compareHeapSnapshots, redactHeapSnapshot } = requir
 const { support } = require('./lib/support.js')
 const { track, untrack } = require('./lib/track.js')
 const { trim } = require('./lib/trim.js')
+const { unslab } = require('./lib/unslab.js')
 
 module.exports = {
   AddonWatch,
@@ -24,6 +28,9 @@ module.exports = {
   addons,
   allocExternal,
   analyzeHeapSnapshot,
+  bufferPool,
+  bufferProfile,
+  census,
   compareHeapSnapshots,
   createRouteContext,
   externalAllocations,
@@ -35,7 +42,9 @@ module.exports = {
   start,
   support,
   track,
+  trackBuffers,
   trim,
+  unslab,
   untrack,
   watchAddons,
   writeHeapSnapshot

@@ -107,6 +107,73 @@ export interface ExternalGrowthError extends Error {
  */
 export function expectNoExternalGrowth (fn: () => unknown, options?: ExternalGrowthOptions): Promise<ExternalGrowth>
 
+/** What an addon can hold on to; `addons()` has the same under these names. */
+export type ReferenceMetric = 'references' | 'wraps' | 'externals' | 'externalArrayBuffers' | 'externalBuffers' | 'externalStrings' |
+  'finalizersPending' | 'threadsafeFunctions' | 'deferreds' | 'asyncWorks' | 'asyncCleanupHooks'
+
+/** What `expectNoReferenceGrowth()` and the matcher take beside the function. */
+export interface ReferenceGrowthOptions {
+  /** Look at this addon only: its name in `addons()`, the last part of it, or its file's name (default: all). One that is not loaded is an error. */
+  addon?: string
+  /** Calls in each of the two blocks (default: `100`). A whole number of at least 1. */
+  iterations?: number
+  /** Calls before the first block (default: `10`). Enough to fill the addon's caches. */
+  warmup?: number
+  /** How many of each there may be more after a block (default: `0`: the counts are exact). */
+  tolerance?: number
+}
+
+/** How one count went. */
+export interface ReferenceGrowthFigure {
+  /** The addon's name in `addons()`. */
+  addon: string
+  metric: ReferenceMetric
+  /** Growth over the first and over the second block; negative when it shrank. */
+  blockCounts: [number, number]
+  /** Growth over the second block by its iterations. */
+  perIteration: number
+  tolerance: number
+  /** Whether it grew by more than that in the second block; when there were two attempts, of both. */
+  grew: boolean
+}
+
+/** What was counted. With two attempts, `figures` are those of the second one. */
+export interface ReferenceGrowth {
+  iterations: number
+  warmup: number
+  /** `1`, or `2` when a count grew in the first. */
+  attempts: 1 | 2
+  figures: ReferenceGrowthFigure[]
+}
+
+/** The rejection of `expectNoReferenceGrowth()`. An `OffheapError`. */
+export interface ReferenceGrowthError extends Error {
+  readonly code: 'ERR_OFFHEAP_REFERENCE_GROWTH'
+  readonly growth: ReferenceGrowth
+}
+
+/**
+ * Runs a function again and again, and rejects when an addon holds more and more: references that nobody deletes, wraps and external
+ * Buffers that are not let go of, promises never settled. Counts of this thread's environments; they are exact.
+ *
+ * Addons are watched for as long as it runs (`watchAddons()`), so what an addon held before is not looked at, and need not be.
+ * Otherwise it does what `expectNoExternalGrowth()` does, with the same blocks, settled readings and second attempt.
+ *
+ * Cost: as `expectNoExternalGrowth()`: at least 9 full garbage collections. Run one at a time.
+ * @param fn sync or async. What it throws is passed through unchanged and is never reported as growth.
+ * @returns the counts, when none of them grew beyond its tolerance
+ * @throws {ReferenceGrowthError} `ERR_OFFHEAP_REFERENCE_GROWTH` (rejection); the message names each addon and what grew, by how much per
+ *   iteration; `growth` holds all counts
+ * @throws {OffheapError} `ERR_OFFHEAP_UNSUPPORTED_PLATFORM` (rejection) where addons cannot be watched; `ERR_OFFHEAP_METRIC_UNAVAILABLE`
+ *   for an addon whose calls cannot be seen
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (rejection) for wrong arguments, and for an addon that is not loaded
+ * @throws {RangeError} `ERR_OUT_OF_RANGE` (rejection)
+ * @example
+ * const { expectNoReferenceGrowth } = require('offheap/testing')
+ * expectNoReferenceGrowth(() => resize('a.png'), { addon: 'sharp' }).catch((error) => console.log(error.message))
+ */
+export function expectNoReferenceGrowth (fn: () => unknown, options?: ReferenceGrowthOptions): Promise<ReferenceGrowth>
+
 /** What a matcher answers. */
 export interface MatcherResult {
   pass: boolean
@@ -121,4 +188,6 @@ export interface MatcherResult {
 export const matchers: {
   /** `expectNoExternalGrowth()` as a matcher on a function; same options, same cost, same errors. */
   toHaveNoExternalGrowth (received: unknown, options?: ExternalGrowthOptions): Promise<MatcherResult>
+  /** `expectNoReferenceGrowth()` as a matcher on a function; same options, same cost, same errors. */
+  toHaveNoReferenceGrowth (received: unknown, options?: ReferenceGrowthOptions): Promise<MatcherResult>
 }

@@ -60,16 +60,20 @@ class RouteContext {
     const deferred = this.#deferred
     if (deferred !== undefined && deferred !== null) {
       this.#deferred = undefined
-      for (const id of deferred) binding.changeRecord(id, -1, -1, this.#key)
+      for (const { id, change } of deferred) change(id, this.#key)
     }
     return this.#key
   }
 
-  /** Notes a record that was counted while the route was not known yet. */
-  defer (id) {
+  /**
+   * Notes a record that was counted while the route was not known yet, and how it is put under it.
+   * @param {number | undefined} id
+   * @param {(id: number, route: number) => void} [change]
+   */
+  defer (id, change = changeRecordRoute) {
     if (id === undefined || this.#deferred === null) return
     this.#deferred ??= []
-    if (this.#deferred.length < MAX_DEFERRED) this.#deferred.push(id)
+    if (this.#deferred.length < MAX_DEFERRED) this.#deferred.push({ id, change })
   }
 
   #current () {
@@ -83,6 +87,10 @@ class RouteContext {
     }
     return typeof name === 'string' && name !== '' ? name : undefined
   }
+}
+
+function changeRecordRoute (id, route) {
+  binding.changeRecord(id, -1, -1, route)
 }
 
 function routeKey (name) {

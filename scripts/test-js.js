@@ -2,9 +2,12 @@
 
 // Runs the node:test suites, one process per file. Arguments: paths of files or folders to run (default: all).
 // NODE_UNDER_TEST names the Node binary to run them with (default: this one); scripts/test-matrix.js sets it.
+// Where CI is set, a file that failed is run once more, alone, and what passed only then is named at the end: a shared
+// machine can starve a test, and Node has crashes of its own, but neither may go unseen.
 
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
+const os = require('node:os')
 const path = require('node:path')
 
 const root = path.join(__dirname, '..')
@@ -18,8 +21,32 @@ if (files.length === 0) {
 }
 
 const node = process.env.NODE_UNDER_TEST ?? process.execPath
-const run = spawnSync(node, ['--expose-gc', '--test', '--test-timeout=300000', ...files], { cwd: root, stdio: 'inherit' })
-process.exit(run.status ?? 1)
+const first = run(files)
+if (first.status === 0) process.exit(0)
+if (!process.env.CI || first.failed.length === 0) process.exit(first.status)
+
+process.stdout.write(`\n# Failed, and run once more, alone:\n${first.failed.map((file) => `#   ${file}\n`).join('')}`)
+const again = first.failed.map((file) => ({ file, status: run([file]).status }))
+for (const { file, status } of again) process.stdout.write(`# ${status === 0 ? 'FLAKY, passed the second time' : 'FAILED twice'}: ${file}\n`)
+process.exit(again.every(({ status }) => status === 0) ? 0 : 1)
+
+/** Runs the suites in `paths`, and says in which files something failed. */
+function run (paths) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'offheap-tests-'))
+  const list = path.join(folder, 'failed')
+  try {
+    const { status } = spawnSync(node, [
+      '--expose-gc', '--test', '--test-timeout=300000',
+      `--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`, '--test-reporter-destination=stdout',
+      `--test-reporter=${path.join(__dirname, 'failed-files.mjs')}`, `--test-reporter-destination=${list}`,
+      ...paths
+    ], { cwd: root, stdio: 'inherit' })
+    const failed = fs.existsSync(list) ? fs.readFileSync(list, 'utf8').split('\n').filter((file) => paths.includes(file)) : []
+    return { status: status ?? 1, failed }
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true })
+  }
+}
 
 function testFiles (name) {
   if (fs.statSync(name).isFile()) return [name]

@@ -64,6 +64,8 @@ codes! {
     SnapshotInProgress => "ERR_OFFHEAP_SNAPSHOT_IN_PROGRESS",
     /// The last snapshot is too recent.
     SnapshotCooldown => "ERR_OFFHEAP_SNAPSHOT_COOLDOWN",
+    /// Another census of this thread is being taken, with other options.
+    CensusInProgress => "ERR_OFFHEAP_CENSUS_IN_PROGRESS",
     /// A threshold needs a figure that cannot be measured here.
     MetricUnavailable => "ERR_OFFHEAP_METRIC_UNAVAILABLE",
     /// A listener of a Monitor threw; `cause` is what it threw.
@@ -72,6 +74,8 @@ codes! {
     GcTimeout => "ERR_OFFHEAP_GC_TIMEOUT",
     /// The function under test left external memory behind each time it ran.
     ExternalGrowth => "ERR_OFFHEAP_EXTERNAL_GROWTH",
+    /// The function under test left an addon with more references each time it ran.
+    ReferenceGrowth => "ERR_OFFHEAP_REFERENCE_GROWTH",
     /// A heap snapshot is not JSON of the kind V8 writes; the message gives the byte offset.
     SnapshotSyntax => "ERR_OFFHEAP_SNAPSHOT_SYNTAX",
     /// A heap snapshot is JSON, but a field of it contradicts the format or the rest of the file.
@@ -82,6 +86,8 @@ codes! {
     SnapshotReadFailed => "ERR_OFFHEAP_SNAPSHOT_READ_FAILED",
     /// No object of the snapshot has the id that was asked for.
     SnapshotObjectNotFound => "ERR_OFFHEAP_SNAPSHOT_OBJECT_NOT_FOUND",
+    /// A profile of Buffers was asked for, and nobody has sampled any in this thread.
+    BuffersNotTracked => "ERR_OFFHEAP_BUFFERS_NOT_TRACKED",
     /// Addons cannot be watched in this process: the node image could not be patched, or somebody else has patched it.
     WatchRefused => "ERR_OFFHEAP_WATCH_REFUSED",
     /// A bug in offheap; the message carries the panic.

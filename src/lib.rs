@@ -17,8 +17,10 @@
 //! | [`resident`] | where the resident set is, the cgroup that binds, what malloc holds |
 //! | [`trigger`] | thresholds, limits on actions, retention; pure |
 //! | [`unfinished`] | files being written, and whose; pure |
+//! | [`buffer_profile`] | samples of Buffers by call site: estimates, pprof; pure |
 //! | [`bindings`] | the only `#[napi]`: convert, call the room, map the result |
 //! | [`heap_snapshot`] | `.heapsnapshot` files: classes, retained sizes, retaining paths, differences, redaction |
+//! | [`buffers`] | slabs, slices and backing stores: which bytes are reached, which are pinned; pure |
 //! | [`ledger`] | live / total / peak tallies by key |
 //! | [`external`] | tracked external allocations |
 //! | [`references`] | napi references and what else addons hold: the package's own, and every addon's |
@@ -27,6 +29,8 @@
 //! Direction: `bindings` → rooms → `error`. Rooms do not import each other, except through `ledger` and `elf`.
 
 pub mod bindings;
+pub mod buffer_profile;
+pub mod buffers;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 pub mod elf;
 pub mod error;

@@ -87,23 +87,35 @@ test('a worker that ends leaves nothing behind, however it ends', async () => {
 })
 
 test('a worker that is terminated in the middle of tracking does no harm', async () => {
-  const before = binding.environmentCount()
-  for (let round = 0; round < 10; round++) {
-    const thread = new Worker(`
-      const offheap = require(${JSON.stringify(root)})
-      require('node:worker_threads').parentPort.postMessage('started')
-      const loop = () => {
-        for (let i = 0; i < 1000; i++) { offheap.track(Buffer.alloc(200), { label: 'cut off' }); offheap.allocExternal(3000, { label: 'cut off' }) }
-        setImmediate(loop)
+  // Node 20 forgets an isolate before it disposes of it: a background compilation that allocates in between aborts the
+  // process (`NodePlatform::ForIsolate`, https://github.com/v8/node/pull/208). So nothing is compiled in the background here.
+  const left = await runChildForJson(`
+    const { once } = require('node:events')
+    const { Worker } = require('node:worker_threads')
+    const { externalAllocations } = require(${JSON.stringify(root)})
+    const binding = require(${JSON.stringify(path.join(root, 'lib', 'load.js'))})
+    const before = binding.environmentCount()
+    ;(async () => {
+      for (let round = 0; round < 10; round++) {
+        const thread = new Worker(\`
+          const offheap = require(${JSON.stringify(root)})
+          require('node:worker_threads').parentPort.postMessage('started')
+          const loop = () => {
+            for (let i = 0; i < 1000; i++) { offheap.track(Buffer.alloc(200), { label: 'cut off' }); offheap.allocExternal(3000, { label: 'cut off' }) }
+            setImmediate(loop)
+          }
+          loop()
+        \`, { eval: true })
+        await once(thread, 'message')
+        await new Promise((resolve) => setTimeout(resolve, round * 3))
+        await thread.terminate()
       }
-      loop()
-    `, { eval: true })
-    await once(thread, 'message')
-    await new Promise((resolve) => setTimeout(resolve, round * 3))
-    await thread.terminate()
-  }
-  assert.strictEqual(externalAllocations({ scope: 'process' }).labels['cut off'].liveBytes, 0)
-  assert.strictEqual(binding.environmentCount(), before)
+      const { liveBytes, totalCount } = externalAllocations({ scope: 'process' }).labels['cut off']
+      console.log(JSON.stringify({ liveBytes, tracked: totalCount > 0, environments: binding.environmentCount() - before }))
+    })()
+  `, { execArgv: ['--no-concurrent-recompilation'] })
+
+  assert.deepStrictEqual(left, { liveBytes: 0, tracked: true, environments: 0 })
 })
 
 test('the memory of a terminated worker\'s external allocations is freed', async () => {

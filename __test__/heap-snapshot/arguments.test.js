@@ -20,7 +20,12 @@ const RIGHT = {
   cooldownMs: [],
   minFreeDiskBytes: [],
   mode: [],
+  fallback: [],
+  scratch: [],
+  timeoutMs: [],
+  holdAbortMs: [],
   trim: [],
+  report: [],
   signal: []
 }
 

@@ -16,7 +16,7 @@ const major = Number(process.versions.node.split('.')[0])
 /** A probe and a snapshot under these flags; the service ends as it would have without us. */
 async function works (t, { flags = [], env, args = [], cwd } = {}) {
   const directory = folder(t)
-  const result = await runFixture('flags.js', [directory, ...args], { flags, env, cwd, timeoutMs: 120_000 })
+  const result = await runFixture('flags.js', [directory, ...args], { flags, env, cwd, timeoutMs: 120_000, ownPipe: true })
   assert.deepStrictEqual([result.code, result.signal], [0, null], result.stderr)
   assert.strictEqual(result.said.code, undefined, result.said.message)
   assert.deepStrictEqual([result.said.value, result.said.mode], [321, 0o600])
@@ -30,7 +30,7 @@ function folder (t) {
   return directory
 }
 
-for (const flags of [['--single-threaded'], ['--jitless'], ['--v8-pool-size=1'], ['--v8-pool-size=0'], ['--expose-gc']]) {
+for (const flags of [['--single-threaded'], ['--jitless'], ['--v8-pool-size=1'], ['--v8-pool-size=0'], ['--expose-gc'], ['--trace-gc']]) {
   test(`works with ${flags.join(' ')}`, { skip }, async (t) => { await works(t, { flags }) })
 }
 
@@ -64,7 +64,7 @@ test('works under NODE_V8_COVERAGE, and the service writes its one report', { sk
 
 test('works under --permission --allow-addons, without a grant to write', { skip: skip || (major < 22 ? '--permission is experimental on Node 20' : false) }, async (t) => {
   const directory = folder(t)
-  const result = await runFixture('flags.js', [directory], { flags: ['--permission', '--allow-addons', `--allow-fs-read=${root}`, `--allow-fs-read=${directory}`] })
+  const result = await runFixture('flags.js', [directory], { flags: ['--permission', '--allow-addons', `--allow-fs-read=${root}`, `--allow-fs-read=${directory}`], ownPipe: true })
   assert.deepStrictEqual([result.code, result.signal], [0, null], result.stderr)
   assert.strictEqual(result.said.code, undefined, result.said.message)
   assert.deepStrictEqual([result.said.value, result.said.mode], [321, 0o600])

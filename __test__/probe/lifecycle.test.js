@@ -6,6 +6,7 @@ const { spawn } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
+const { isAlive, untilDead } = require('./helpers/dead.js')
 const { fixtures, runFixture } = require('./helpers/node.js')
 const { support } = require('../..')
 
@@ -19,29 +20,12 @@ async function run (scenario, args = [], options) {
   return result.said
 }
 
-async function until (what, condition) {
-  for (let round = 0; round < 1000; round++) {
-    if (condition()) return
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  assert.fail(`never came true: ${what}`)
-}
-
-function isAlive (pid) {
-  try {
-    // A zombie that its new parent has not reaped yet is dead.
-    return !fs.readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ')
-  } catch {
-    return false
-  }
-}
-
 test('a service that is killed takes the child with it', { skip }, async () => {
   const service = spawn(process.execPath, [path.join(fixtures, 'lifecycle.js'), 'hang'], { stdio: ['ignore', 'pipe', 'inherit'] })
   const { child } = JSON.parse(await new Promise((resolve) => service.stdout.once('data', resolve)))
   assert.ok(isAlive(child))
   service.kill('SIGKILL')
-  await until('the child is dead', () => !isAlive(child))
+  await untilDead(child)
 })
 
 test('process.exit() during a snapshot ends at once with its code, and leaves neither child nor file', { skip }, async (t) => {
@@ -49,7 +33,7 @@ test('process.exit() during a snapshot ends at once with its code, and leaves ne
   t.after(() => fs.rmSync(directory, { recursive: true, force: true }))
   const result = await runFixture('lifecycle.js', ['exit', directory])
   assert.deepStrictEqual([result.code, result.signal], [7, null], result.stderr)
-  await until('the child is dead', () => !isAlive(result.said.child))
+  await untilDead(result.said.child)
   assert.deepStrictEqual(fs.readdirSync(directory), [])
 })
 

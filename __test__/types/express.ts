@@ -17,7 +17,7 @@ export function growth (before: offheapExpress.MemoryReading, after: offheapExpr
   const rss: number | null = after.memory.rss
   const count: number | undefined = after.requestCounts?.['GET /x']
   const { liveBytes } = after.externalAllocations.routes['GET /x']
-  return liveBytes - before.externalAllocations.liveBytes + (rss ?? 0) + (count ?? 0) + after.ownReferences.liveCount
+  return liveBytes - before.externalAllocations.liveBytes + (rss ?? 0) + (count ?? 0) + after.ownReferences.liveCount + (after.addons?.[0]?.references.liveCount ?? 0)
 }
 
 // @ts-expect-error a misspelt option

@@ -23,6 +23,16 @@ async function accepted (): Promise<void> {
     .on('triggered', ({ metric, snapshot }) => { if (metric === 'rss' && snapshot === 'cooldown') monitor.stop() })
     .once('snapshotWritten', ({ path, trigger }) => texts.push(path, trigger?.metric ?? 'a signal'))
     .on('error', ({ code, cause }) => texts.push(code, String(cause)))
+  start({
+    thresholds: {
+      references: [10_000, { addon: 'sharp', live: 1_000, forSamples: 1 }, { addon: 'sharp', growth: 100, overMs: 60_000 }],
+      addonExternal: ['80%', { addon: '@napi-rs/canvas', above: '512MB' }, { growth: '50MB', overMs: 60_000 }]
+    }
+  }).on('triggered', (event) => {
+    if (event.metric === 'references') numbers.push(event.valueCount, event.thresholdCount, event.metricCount)
+    else numbers.push(event.valueBytes, event.thresholdBytes, event.metricBytes)
+    texts.push(event.addon ?? 'all', event.reading.addons?.[0]?.name ?? 'none')
+  })
   const readings: Reading[] = [...monitor.history(), monitor.sample()]
   numbers.push(readings.length)
   monitor[Symbol.dispose]()
@@ -37,6 +47,12 @@ async function refused (): Promise<void> {
   start({ thresholds: { heap: '80%' } })
   // @ts-expect-error growth needs a time
   start({ thresholds: { rss: { growth: '1MB' } } })
+  // @ts-expect-error references are counted, not measured in percent
+  start({ thresholds: { references: '80%' } })
+  // @ts-expect-error a limit on references is `live`
+  start({ thresholds: { references: { addon: 'sharp', above: 5 } } })
+  // @ts-expect-error the resident set is nobody's in particular
+  start({ thresholds: { rss: { addon: 'sharp', above: '1GB' } } })
   // @ts-expect-error one file for many snapshots
   start({ snapshot: { file: 'x' } })
   // @ts-expect-error not a signal

@@ -3,8 +3,8 @@
 import { expect } from '@jest/globals'
 import 'offheap/jest'
 import { matchers as sameMatchers } from 'offheap/jest'
-import { expectNoExternalGrowth, gcUntil, matchers } from 'offheap/testing'
-import type { ExternalGrowth, ExternalGrowthError, GrowthMetric } from 'offheap/testing'
+import { expectNoExternalGrowth, expectNoReferenceGrowth, gcUntil, matchers } from 'offheap/testing'
+import type { ExternalGrowth, ExternalGrowthError, GrowthMetric, ReferenceGrowth, ReferenceGrowthError } from 'offheap/testing'
 
 async function helpers (): Promise<number | null> {
   await gcUntil(() => true)
@@ -35,6 +35,23 @@ async function helpers (): Promise<number | null> {
   return metric === 'tracked' ? bytes + attempts : figure?.blockBytes?.[1] ?? null
 }
 
+async function references (): Promise<number> {
+  const growth: ReferenceGrowth = await expectNoReferenceGrowth(async () => {}, { addon: 'sharp', iterations: 10, warmup: 0, tolerance: 1 })
+  // @ts-expect-error no such option
+  await expectNoReferenceGrowth(() => {}, { metrics: ['references'] })
+  // @ts-expect-error an addon is named
+  await expectNoReferenceGrowth(() => {}, { addon: 5 })
+  await expect(() => {}).toHaveNoReferenceGrowth({ addon: 'sharp' })
+  // @ts-expect-error no such option
+  await expect(() => {}).not.toHaveNoReferenceGrowth({ label: 'uploads' })
+  return growth.figures[0]?.blockCounts[1] ?? 0
+}
+
+function onReferences (error: ReferenceGrowthError): string {
+  const code: 'ERR_OFFHEAP_REFERENCE_GROWTH' = error.code
+  return `${code} ${error.growth.figures.map(({ addon, metric, grew }) => `${addon} ${metric} ${grew}`).join()}`
+}
+
 function onFailure (error: ExternalGrowthError): string {
   const code: 'ERR_OFFHEAP_EXTERNAL_GROWTH' = error.code
   return `${code} ${error.growth.figures.length} ${error.message}`
@@ -54,4 +71,4 @@ const asGlobal: Promise<void> = globalMatchers.toHaveNoExternalGrowth({ warmup: 
 expect.extend(matchers)
 expect.extend(sameMatchers)
 
-export { asGlobal, helpers, matcher, onFailure }
+export { asGlobal, helpers, matcher, onFailure, onReferences, references }

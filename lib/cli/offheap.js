@@ -5,8 +5,8 @@
 
 const { parseArgs } = require('node:util')
 const { progressBar } = require('./progress.js')
-const { styles } = require('./format.js')
-const { analysisText, comparisonText, retainersText } = require('./report.js')
+const { styles } = require('./styles.js')
+const { analysisText, comparisonText, retainersText } = require('../text/snapshots.js')
 
 const USAGE = `Usage:
   offheap analyze FILE [--top N] [--retainers N] [--filter TEXT] [--json]

@@ -5,7 +5,8 @@
 
 const { threadId } = require('node:worker_threads')
 
-const { externalAllocations, memory, ownReferences } = require('../../index.js')
+const { addons, externalAllocations, memory, ownReferences } = require('../../index.js')
+const { isWatching } = require('../addons.js')
 
 /**
  * @param {Map<string, number> | undefined} requestCounts by route
@@ -19,8 +20,15 @@ function reading (requestCounts) {
     memory: memory(),
     externalAllocations: externalAllocations(),
     ownReferences: ownReferences(),
+    addons: servedAddons(),
     requestCounts: requestCounts === undefined ? null : Object.fromEntries(requestCounts)
   }
+}
+
+/** What each addon holds, without the paths of files and whatever may have one in it; `null` while nobody watches. */
+function servedAddons () {
+  if (!isWatching()) return null
+  return addons().map(({ id, file, osThreadId, coverageReason, stacks, growth, ...row }) => row)
 }
 
 /** JSON has no BigInt, and a figure that becomes one some day is not to break the page. */

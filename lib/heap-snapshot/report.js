@@ -6,12 +6,12 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const v8 = require('node:v8')
-const { styles } = require('../cli/format.js')
-const { analysisText } = require('../cli/report.js')
 const { run } = require('../probe/run.js')
 const { unsupportedReason } = require('../probe/supported.js')
 const { asThrown } = require('../probe/thrown.js')
 const { analyzeHeapSnapshot, analyzeHeapSnapshotSync } = require('../snapshot-analysis.js')
+const { plain } = require('../text/format.js')
+const { analysisText } = require('../text/snapshots.js')
 const { partialName, reportName } = require('./names.js')
 const { createPrivate } = require('./private-file.js')
 const { inTurn } = require('./turn.js')
@@ -32,7 +32,7 @@ async function writeReport (snapshot, { contentBytes, mode, timeoutMs, signal })
   const json = reportName(snapshot, 'json')
   const text = reportName(snapshot, 'txt')
   await writePrivate(json, `${JSON.stringify(analysis, null, 2)}\n`)
-  await writePrivate(text, analysisText(analysis, styles({ isTTY: false }, {})))
+  await writePrivate(text, analysisText(analysis, plain))
   return { path: json, textPath: text, pauseMs }
 }
 

@@ -7,7 +7,7 @@ const { snapshotFailure } = require('./failure.js')
 
 const MODES = ['auto', 'probe', 'in-process']
 const SCRATCHES = ['auto', 'memory', 'disk']
-const WHERE_AND_HOW = ['directory', 'gzip', 'maxFiles', 'maxTotalBytes', 'cooldownMs', 'minFreeDiskBytes', 'mode', 'fallback', 'scratch', 'timeoutMs', 'trim', 'report']
+const WHERE_AND_HOW = ['directory', 'gzip', 'maxFiles', 'maxTotalBytes', 'cooldownMs', 'minFreeDiskBytes', 'mode', 'fallback', 'scratch', 'timeoutMs', 'holdAbortMs', 'trim', 'report']
 const SINGLE = [...WHERE_AND_HOW, 'file', 'reason', 'signal', 'onProgress']
 
 // A folder of its own, in the place where Node writes its own diagnostics: retention works in it, and nothing else is
@@ -39,6 +39,8 @@ function snapshotSettings (name, value) {
 function whereAndHow (name, options, defaults = {}) {
   const { directory = DIRECTORY, gzip = false, maxFiles = defaults.maxFiles, mode = 'auto', trim = true, report = false } = options
   const { fallback = false, scratch = 'auto', timeoutMs = TIMEOUT_MS } = options
+  // null: whoever set that default decides for each snapshot.
+  const { holdAbortMs = defaults.holdAbortMs === undefined ? 0 : defaults.holdAbortMs } = options
   const { cooldownMs = defaults.cooldownMs ?? 0, minFreeDiskBytes = MIN_FREE_DISK_BYTES, maxTotalBytes = defaults.maxTotalBytes } = options
   checkPath(`${name}.directory`, directory)
   boolean(`${name}.gzip`, gzip)
@@ -48,6 +50,7 @@ function whereAndHow (name, options, defaults = {}) {
   boolean(`${name}.fallback`, fallback)
   oneOf(`${name}.scratch`, scratch, SCRATCHES)
   integer(`${name}.timeoutMs`, timeoutMs, { min: 1, max: LONGEST_MS })
+  if (holdAbortMs !== null || options.holdAbortMs === null) integer(`${name}.holdAbortMs`, holdAbortMs, { max: LONGEST_MS })
   if (maxFiles !== undefined) integer(`${name}.maxFiles`, maxFiles, { min: 1 })
   integer(`${name}.cooldownMs`, cooldownMs, { max: LONGEST_MS })
   return {
@@ -61,6 +64,7 @@ function whereAndHow (name, options, defaults = {}) {
     fallback,
     scratch,
     timeoutMs,
+    holdAbortMs,
     trim,
     report
   }

@@ -7,6 +7,7 @@ const { performance } = require('node:perf_hooks')
 const { prepareDestination } = require('./destination.js')
 const { snapshotFailure, throwIfAborted } = require('./failure.js')
 const { retain } = require('./folder.js')
+const { holdAbort } = require('./hold.js')
 const { openExisting } = require('./private-file.js')
 const { writeReport } = require('./report.js')
 const { verify } = require('./verify.js')
@@ -31,11 +32,13 @@ async function takeSnapshot (settings, write, signal, onProgress) {
   const startedAt = performance.now()
   const { gzip, minFreeDiskBytes, trim } = settings
   let destination
+  let letGo = () => {}
   try {
     throwIfAborted(signal)
     onProgress({ phase: 'prepare' })
     destination = await prepareDestination(settings)
     const { directory, path, temporaryPath } = destination
+    letGo = holdAbort(settings, destination)
     throwIfAborted(signal)
     const written = await write({ temporaryPath, gzip, trim, minFreeDiskBytes, signal, onProgress })
     throwIfAborted(signal)
@@ -44,6 +47,7 @@ async function takeSnapshot (settings, write, signal, onProgress) {
     throwIfAborted(signal)
     await fs.promises.rename(temporaryPath, path)
     destination.finished()
+    letGo()
     await syncDirectory(directory)
     const report = settings.report === false ? NO_REPORT : await reportOn(path, written, settings, signal, onProgress)
     const removed = settings.file === undefined ? await retain(directory, path, settings).catch(() => []) : []
@@ -67,6 +71,8 @@ async function takeSnapshot (settings, write, signal, onProgress) {
   } catch (error) {
     if (destination !== undefined) await discard(destination)
     throw snapshotFailure(error, `Writing a heap snapshot to ${settings.file ?? settings.directory}`)
+  } finally {
+    letGo()
   }
 }
 

@@ -4,12 +4,17 @@ const EventEmitter = require('node:events')
 const timers = require('node:timers')
 const { performance } = require('node:perf_hooks')
 const binding = require('../load.js')
+const { addonSummary } = require('../addon-summary.js')
 const { OffheapError, fromNative } = require('../errors.js')
 const { pastSnapshots } = require('../heap-snapshot/folder.js')
 const { requestSnapshot } = require('../heap-snapshot/write.js')
 const { memory } = require('../memory.js')
 const { afterMajorCollections } = require('./collections.js')
-const { METRICS, columns } = require('./thresholds.js')
+const { METRICS, columns, valueOf } = require('./thresholds.js')
+
+// How long a service whose heap is full waits for the snapshot of that heap: about what V8 spends on its last collections. With
+// any other snapshot on its way it dies at once.
+const HOLD_ABORT_MS = 30_000
 
 /** Samples memory, and acts when a threshold is crossed; made by start(). See index.d.ts. */
 class Monitor extends EventEmitter {
@@ -24,14 +29,17 @@ class Monitor extends EventEmitter {
   #signal
   #onSignal
   #writing
+  // Of addons, when a threshold is about them.
+  #watchedAddons
   #warned = new Set()
 
   /** @param {object} settings checked, from start.js */
-  constructor ({ sampleIntervalMs, thresholds, snapshot, signal, historyLength }) {
+  constructor ({ sampleIntervalMs, thresholds, snapshot, signal, historyLength, watch }) {
     super()
     this.#thresholds = thresholds
     this.#snapshot = snapshot
     this.#historyLength = historyLength
+    this.#watchedAddons = watch
     this.#watch = fromNative(() => binding.openWatch(
       thresholds.map(({ rule }) => rule),
       snapshot.cooldownMs,
@@ -52,7 +60,7 @@ class Monitor extends EventEmitter {
 
   /** Takes one reading now, with all that follows from it. */
   sample () {
-    const reading = { at: new Date().toISOString(), ...memory() }
+    const reading = { at: new Date().toISOString(), ...memory(), addons: addonSummary() }
     if (this.#watch === undefined) return reading
     if (this.#history.length >= this.#historyLength) this.#history.shift()
     this.#history.push(reading)
@@ -75,6 +83,7 @@ class Monitor extends EventEmitter {
     this.#ignoreCollections()
     if (this.#onSignal !== undefined) process.removeListener(this.#signal, this.#onSignal)
     this.#writing?.abort()
+    this.#watchedAddons?.stop()
   }
 
   #tick () {
@@ -88,20 +97,24 @@ class Monitor extends EventEmitter {
   #observe (reading) {
     // A listener of 'sample' may have stopped us.
     if (this.#watch === undefined || this.#thresholds.length === 0) return []
-    const { values, bases } = columns(reading)
+    const { values, bases } = columns(reading, this.#thresholds)
     return fromNative(() => binding.observeWatch(this.#watch, performance.now(), values, bases))
   }
 
-  #trigger ({ metric, kind, threshold, writes }, valueBytes, thresholdBytes, reading) {
+  #trigger (breached, value, limit, reading) {
     // A listener of an earlier event of the same sample may have stopped us.
     if (this.#watch === undefined) return
+    const { metric, kind, threshold, writes } = breached
+    const { ofAddon, counts } = METRICS[metric]
+    const unit = counts ? 'Count' : 'Bytes'
     const event = {
       metric,
+      ...(ofAddon ? { addon: breached.addon } : undefined),
       kind,
       threshold,
-      thresholdBytes,
-      valueBytes,
-      metricBytes: METRICS[metric].read(reading),
+      [`threshold${unit}`]: limit,
+      [`value${unit}`]: value,
+      [`metric${unit}`]: valueOf(breached, reading),
       at: reading.at,
       snapshot: writes ? this.#mayWrite() : 'off',
       reading
@@ -130,7 +143,14 @@ class Monitor extends EventEmitter {
     binding.recordWatch(this.#watch, performance.now())
     try {
       // The limits of this Monitor were asked already; cooldownMs here would count the snapshots of others too.
-      const settings = { ...this.#snapshot, cooldownMs: 0, reason, signal: controller.signal, onProgress: (progress) => this.#progress(progress, controller) }
+      const settings = {
+        ...this.#snapshot,
+        cooldownMs: 0,
+        holdAbortMs: this.#snapshot.holdAbortMs ?? (trigger?.metric === 'heapUsed' ? HOLD_ABORT_MS : 0),
+        reason,
+        signal: controller.signal,
+        onProgress: (progress) => this.#progress(progress, controller)
+      }
       const result = await requestSnapshot(settings)
       this.#writing = undefined
       if (!controller.signal.aborted) this.#deliver('snapshotWritten', { ...result, trigger })

@@ -1,15 +1,18 @@
 'use strict'
 
+const { addonSummary } = require('../addon-summary.js')
+const { watchAddons } = require('../addons.js')
 const { giveIds } = require('../heap-snapshot/ids.js')
 const { WHERE_AND_HOW, LONGEST_MS, whereAndHow } = require('../heap-snapshot/settings.js')
 const { memory } = require('../memory.js')
 const { boolean, integer, invalidType, invalidValue, options: known } = require('../validate.js')
 const { Monitor } = require('./monitor.js')
 const { checkSignal } = require('./signals.js')
-const { parseThresholds, refuseUnmeasurable } = require('./thresholds.js')
+const { giveColumns, needsAddons, parseThresholds, refuseUnmeasurable } = require('./thresholds.js')
 
 // What a service can bear while nobody watches it: a snapshot in this process stops its thread for seconds.
-const DEFAULTS = { cooldownMs: 30 * 60_000, maxFiles: 5, maxTotalBytes: 4 * 2 ** 30 }
+// How long an abort is held up depends on what asked for the snapshot: lib/monitor/monitor.js.
+const DEFAULTS = { cooldownMs: 30 * 60_000, maxFiles: 5, maxTotalBytes: 4 * 2 ** 30, holdAbortMs: null }
 const MAX_PER_DAY = 6
 
 /** Starts a Monitor; see index.d.ts. */
@@ -24,15 +27,20 @@ function start (options) {
   if (snapshot === false && snapshotAt !== undefined) throw invalidValue('options.snapshot', 'left out or an object when *snapshotAt* is given', snapshot)
   if (snapshot === false && signal !== undefined) throw invalidValue('options.snapshot', 'left out or an object when *signal* is given', snapshot)
   const writes = snapshot !== undefined && snapshot !== false
-  const parsed = [
+  const parsed = giveColumns([
     ...parseThresholds('options.thresholds', thresholds, sampleIntervalMs).map((threshold) => ({ ...threshold, writes })),
     ...parseThresholds('options.snapshotAt', snapshotAt, sampleIntervalMs).map((threshold) => ({ ...threshold, writes: true }))
-  ]
+  ])
   const settings = snapshotOptions(snapshot)
-  refuseUnmeasurable(parsed, memory())
-  if (baseline) giveIds()
-
-  return new Monitor({ sampleIntervalMs, thresholds: parsed, snapshot: settings, signal, historyLength })
+  const watch = needsAddons(parsed) ? watchAddons() : undefined
+  try {
+    refuseUnmeasurable(parsed, { ...memory(), addons: addonSummary() })
+    if (baseline) giveIds()
+    return new Monitor({ sampleIntervalMs, thresholds: parsed, snapshot: settings, signal, historyLength, watch })
+  } catch (error) {
+    watch?.stop()
+    throw error
+  }
 }
 
 function snapshotOptions (value) {

@@ -2,11 +2,12 @@
 
 // What users write as thresholds, turned into rules for src/trigger, and readings turned into their columns.
 
+const { addonExternal, liveReferences } = require('./addon-metrics.js')
 const { heapLimitBase } = require('./heap-limit.js')
 const { OffheapError } = require('../errors.js')
 const { bytes, isPercentage, percentage } = require('../bytes.js')
 const { LONGEST_MS } = require('../heap-snapshot/settings.js')
-const { integer, invalidType, invalidValue, options: known, outOfRange } = require('../validate.js')
+const { integer, invalidType, invalidValue, options: known, outOfRange, string } = require('../validate.js')
 
 const processBase = {
   of: 'the cgroup limit, or the memory of the container or machine where there is none',
@@ -25,9 +26,13 @@ const METRICS = {
   cgroup: {
     read: (memory) => memory.cgroupWorkingSetBytes ?? memory.cgroupUsageBytes,
     base: { of: 'the cgroup limit', read: (memory) => memory.cgroupLimitBytes }
-  }
+  },
+  // These two may name an addon, and each threshold of theirs has a column of its own.
+  references: { read: liveReferences, base: { read: () => null }, ofAddon: true, counts: true },
+  addonExternal: { read: addonExternal, base: processBase, ofAddon: true }
 }
 const NAMES = Object.keys(METRICS)
+const COLUMNS = NAMES.filter((name) => !METRICS[name].ofAddon)
 
 const FOR_SAMPLES = 2
 const COOLDOWN_MS = 60_000
@@ -36,7 +41,7 @@ const COOLDOWN_MS = 60_000
  * @param {string} name
  * @param {unknown} value
  * @param {number} sampleIntervalMs
- * @returns {{ metric: string, kind: 'absolute' | 'percentage' | 'growth', threshold: unknown, rule: object }[]}
+ * @returns {{ metric: string, addon?: string | null, kind: 'absolute' | 'percentage' | 'growth', threshold: unknown, rule: object }[]}
  */
 function parseThresholds (name, value, sampleIntervalMs) {
   return Object.entries(known(name, value, NAMES)).flatMap(([metric, wanted]) => {
@@ -44,7 +49,8 @@ function parseThresholds (name, value, sampleIntervalMs) {
     if (list.length === 0) throw invalidValue(`${name}.${metric}`, 'at least one threshold', wanted)
     return list.map((threshold, index) => {
       const path = Array.isArray(wanted) ? `${name}.${metric}[${index}]` : `${name}.${metric}`
-      return { metric, ...parseThreshold(path, threshold, sampleIntervalMs, NAMES.indexOf(metric)) }
+      if (METRICS[metric].ofAddon) return { metric, ...parseAddonThreshold(path, threshold, sampleIntervalMs, METRICS[metric].counts) }
+      return { metric, ...parseThreshold(path, threshold, sampleIntervalMs, COLUMNS.indexOf(metric)) }
     })
   })
 }
@@ -80,6 +86,37 @@ function parseThreshold (name, threshold, sampleIntervalMs, column) {
   return { kind: 'growth', threshold: { growth, overMs }, rule }
 }
 
+/** The column is given by giveColumns(): it belongs to this threshold alone. */
+function parseAddonThreshold (name, threshold, sampleIntervalMs, counts) {
+  const { addon = null, ...rest } = typeof threshold === 'object' && threshold !== null ? threshold : { [counts ? 'live' : 'above']: threshold }
+  if (addon !== null) string(`${name}.addon`, addon)
+  const parsed = counts ? parseCount(name, rest, sampleIntervalMs) : parseThreshold(name, rest, sampleIntervalMs, undefined)
+  return { ...parsed, addon, threshold }
+}
+
+/** `{ live }` or `{ growth, overMs }`, in whole things. */
+function parseCount (name, threshold, sampleIntervalMs) {
+  const options = known(name, threshold, ['live', 'growth', 'overMs', 'forSamples', 'rearmBelow', 'cooldownMs'])
+  const { live, growth, ...common } = options
+  if ((live === undefined) === (growth === undefined)) throw invalidValue(name, 'an object with either *live* or *growth*', threshold)
+  if (growth === undefined) {
+    integer(`${name}.live`, live, { min: 1 })
+    if (common.rearmBelow !== undefined) integer(`${name}.rearmBelow`, common.rearmBelow)
+    return parseThreshold(name, { ...common, above: live }, sampleIntervalMs, undefined)
+  }
+  integer(`${name}.growth`, growth, { min: 1 })
+  return parseThreshold(name, { ...common, growth }, sampleIntervalMs, undefined)
+}
+
+/** Gives each threshold of an addon its column, behind those that all share. */
+function giveColumns (thresholds) {
+  let next = COLUMNS.length
+  for (const { metric, rule } of thresholds) {
+    if (METRICS[metric].ofAddon) rule.column = next++
+  }
+  return thresholds
+}
+
 function rearmLevel (name, value, limit, read) {
   if (value === undefined) return undefined
   const level = read(`${name}.rearmBelow`, value)
@@ -87,28 +124,42 @@ function rearmLevel (name, value, limit, read) {
   return level
 }
 
+/** What a threshold compares, in a reading. */
+function valueOf ({ metric, addon }, reading) {
+  return METRICS[metric].read(reading, addon)
+}
+
 /** A reading as columns; NaN where there is no figure. */
-function columns (memory) {
-  const metrics = Object.values(METRICS)
+function columns (reading, thresholds) {
+  const shared = COLUMNS.map((metric) => ({ metric }))
+  const own = thresholds.filter(({ metric }) => METRICS[metric].ofAddon)
+  const all = [...shared, ...own]
   return {
-    values: metrics.map(({ read }) => read(memory) ?? NaN),
-    bases: metrics.map(({ base }) => base.read(memory) ?? NaN)
+    values: all.map((each) => valueOf(each, reading) ?? NaN),
+    bases: all.map(({ metric }) => METRICS[metric].base.read(reading) ?? NaN)
   }
 }
 
+/** Whether a threshold needs addons to be watched. */
+function needsAddons (thresholds) {
+  return thresholds.some(({ metric }) => METRICS[metric].ofAddon)
+}
+
 /** Refuses thresholds that could never fire, because what they compare is not measured here. */
-function refuseUnmeasurable (thresholds, memory) {
-  for (const { metric, kind, threshold } of thresholds) {
-    const { read, base } = METRICS[metric]
+function refuseUnmeasurable (thresholds, reading) {
+  for (const each of thresholds) {
+    const { metric, kind, threshold } = each
+    const { base } = METRICS[metric]
     // null >= 0 is true.
-    if (!((read(memory) ?? NaN) >= 0)) {
-      throw new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE', `The threshold ${metric} cannot work: ${metric} cannot be measured here; leave it out`)
+    if (!((valueOf(each, reading) ?? NaN) >= 0)) {
+      const whose = typeof each.addon === 'string' ? ` of ${each.addon}` : ''
+      throw new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE', `The threshold ${metric} cannot work: ${metric}${whose} cannot be measured here; leave it out`)
     }
-    if (kind === 'percentage' && !((base.read(memory) ?? NaN) > 0)) {
+    if (kind === 'percentage' && !((base.read(reading) ?? NaN) > 0)) {
       throw new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE',
         `The threshold ${metric}: ${JSON.stringify(threshold)} cannot work: ${base.of} cannot be measured here; give it in bytes or leave it out`)
     }
   }
 }
 
-module.exports = { METRICS, columns, parseThresholds, refuseUnmeasurable }
+module.exports = { METRICS, columns, giveColumns, needsAddons, parseThresholds, refuseUnmeasurable, valueOf }

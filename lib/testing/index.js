@@ -1,7 +1,8 @@
 'use strict'
 
 const { expectNoExternalGrowth } = require('./expect-no-external-growth.js')
+const { expectNoReferenceGrowth } = require('./expect-no-reference-growth.js')
 const { gcUntil } = require('./gc-until.js')
 const matchers = require('./matchers.js')
 
-module.exports = { expectNoExternalGrowth, gcUntil, matchers }
+module.exports = { expectNoExternalGrowth, expectNoReferenceGrowth, gcUntil, matchers }

@@ -3,7 +3,9 @@
 // Matchers for expect.extend(), jest's or vitest's. This file registers nothing.
 
 const { growthMessage } = require('./expect-no-external-growth.js')
+const { referenceGrowthMessage } = require('./expect-no-reference-growth.js')
 const { measureGrowth } = require('./measure-growth.js')
+const { measureReferenceGrowth } = require('./reference-growth.js')
 
 async function toHaveNoExternalGrowth (received, options) {
   const growth = await measureGrowth(received, options)
@@ -16,4 +18,15 @@ async function toHaveNoExternalGrowth (received, options) {
   }
 }
 
-module.exports = { toHaveNoExternalGrowth }
+async function toHaveNoReferenceGrowth (received, options) {
+  const growth = await measureReferenceGrowth(received, options)
+  const pass = !growth.figures.some((figure) => figure.grew)
+  return {
+    pass,
+    message: () => pass
+      ? `Expected what an addon holds to grow each time the function ran; in the second block of ${growth.iterations} iterations no count grew beyond its tolerance`
+      : referenceGrowthMessage(growth)
+  }
+}
+
+module.exports = { toHaveNoExternalGrowth, toHaveNoReferenceGrowth }

@@ -33,14 +33,15 @@ async function measureGrowth (fn, options) {
   }
 
   await run(fn, warmup)
-  let before = await settledReading(watched)
+  const settled = () => settledReading(() => read(watched), agree)
+  let before = await settled()
   let figures
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const earlier = figures
     await run(fn, iterations)
-    const between = await settledReading(watched)
+    const between = await settled()
     await run(fn, iterations)
-    const after = await settledReading(watched)
+    const after = await settled()
     checkLabel(watched.label, after)
     figures = compare([before, between, after], iterations, toleranceOf)
     for (const figure of figures) {
@@ -61,13 +62,13 @@ async function run (fn, times) {
   }
 }
 
-async function settledReading (watched) {
+async function settledReading (read, agree) {
   let last
   for (let round = 1; ; round++) {
     await turn()
     collectGarbage()
     await rest()
-    const reading = read(watched)
+    const reading = read()
     if (round >= MAX_SETTLE_ROUNDS || (round >= MIN_SETTLE_ROUNDS && agree(last, reading))) return reading
     last = reading
   }
@@ -115,4 +116,4 @@ function checkLabel (label, reading) {
   throw invalidValue('options.label', 'a label that something has been tracked under; the function tracked nothing under it', label)
 }
 
-module.exports = { measureGrowth }
+module.exports = { ATTEMPTS, ITERATIONS, WARMUP, measureGrowth, run, settledReading }

@@ -4,6 +4,8 @@
 //! Node would abort the host.
 //! Numbers cross as `f64`, exact to 2^53 − 1; `lib/validate.js` has checked them before they get here.
 
+pub mod buffer_profile;
+pub mod buffers;
 pub mod external;
 pub mod heap_snapshot;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]

@@ -17,6 +17,7 @@ use crate::error::{Code, Failure};
 use crate::probe;
 use crate::probe::frame::{Kind, MAX_PAYLOAD};
 use crate::probe::headroom::Scratch;
+use crate::probe::hold;
 use crate::probe::outcome::{self, Stopped};
 use crate::probe::session::{self, Event, Options, Process};
 use crate::probe::stand_ins;
@@ -354,4 +355,18 @@ pub fn probe_abandon(id: u32) -> Result<()> {
         session.abandon();
     }
     Ok(())
+}
+
+/// An abort of this process waits for `output`, at most so long, and renames it to `path`. Whether it does; if so, until
+/// `probeHoldEnd`.
+#[napi(catch_unwind)]
+pub fn probe_hold_begin(output: String, path: String, limit_ms: f64) -> bool {
+    let limit = Duration::from_secs_f64(limit_ms / 1000.0);
+    hold::begin(&PathBuf::from(output), &PathBuf::from(path), limit)
+}
+
+/// An abort is an abort again.
+#[napi(catch_unwind)]
+pub fn probe_hold_end() {
+    hold::end();
 }

@@ -25,6 +25,7 @@ mod distances;
 mod dominators;
 mod essential;
 mod graph;
+mod holders;
 mod json;
 mod meta;
 mod parse;
@@ -43,6 +44,7 @@ pub use control::{Control, Phase, Runs, RUNS};
 pub use diff::compare;
 pub use essential::Rules;
 pub use graph::{Graph, Ordinal};
+pub use holders::holders;
 pub use redact::{redact, redact_stream, Redacted};
 pub use report::{report, ReportOptions};
 

@@ -26,6 +26,7 @@
 //! | [`chunks`] | no | which large blocks the child most likely does not need |
 //! | [`left_out`] | yes | what the child does about memory that was left out |
 //! | [`scratch`] | yes | the child's `malloc` on disk |
+//! | [`hold`] | yes | an abort of the service waits for its snapshot |
 //! | [`sys`] | yes | system calls |
 
 pub mod child;
@@ -33,6 +34,7 @@ pub mod chunks;
 pub mod fork;
 pub mod frame;
 pub mod headroom;
+pub mod hold;
 pub mod left_out;
 pub mod maps;
 pub mod outcome;

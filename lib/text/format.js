@@ -1,6 +1,6 @@
 'use strict'
 
-// Text for people: sizes, counts, aligned tables, colours where they can be seen.
+// Text for people: sizes, counts, aligned tables. Where it is shown, and so how it is styled, is the caller's business.
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB']
 
@@ -59,11 +59,8 @@ function shorten (text, length) {
   return cleaned.length > length ? `${cleaned.slice(0, length - 1)}…` : cleaned
 }
 
-/** Colours, or none: NO_COLOR (https://no-color.org) and everything that is no terminal get none. */
-function styles (stream, env) {
-  const on = stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb'
-  const wrap = (open, close) => (text) => on ? `\u001b[${open}m${text}\u001b[${close}m` : text
-  return { bold: wrap(1, 22), dim: wrap(2, 22), red: wrap(31, 39) }
-}
+const asIs = (text) => text
+/** For files; terminals have theirs in lib/cli/styles.js. */
+const plain = { bold: asIs, dim: asIs, red: asIs }
 
-module.exports = { bytes, clean, count, percent, shorten, signed, styles, table }
+module.exports = { bytes, clean, count, percent, plain, shorten, signed, table }

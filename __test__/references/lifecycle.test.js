@@ -1,0 +1,112 @@
+'use strict'
+
+const test = require('node:test')
+const assert = require('node:assert')
+const path = require('node:path')
+const { spawnSync } = require('node:child_process')
+const { runChild, runChildForJson } = require('../helpers/child.js')
+const { emptyFolder } = require('../helpers/folder.js')
+const { fixtureAddon } = require('../helpers/fixture-addon.js')
+
+const script = path.join(__dirname, 'fixtures', 'lifecycle.js')
+const { file, skip } = fixtureAddon('everything')
+const story = (...args) => runChildForJson(script, { args, execArgv: ['--expose-gc'], timeoutMs: 240_000 })
+
+test('each thread has a row of its own, which is gone with its thread', { skip }, async () => {
+  const { during, after } = await story('workers', file)
+
+  // -1 is the main thread.
+  assert.deepStrictEqual(during, [[-1, 3, 'full'], [0, 5, 'full'], [1, 7, 'full']])
+  assert.deepStrictEqual(after, [[-1, 3]])
+})
+
+test('200 workers come and go with an addon in use, and none of it counts as growth', { skip }, async () => {
+  const { rows, growth } = await story('churn', file, '200')
+
+  assert.deepStrictEqual(rows, [[0, 5]])
+  assert.strictEqual(growth.references, 2)
+})
+
+test('an addon that is loaded twice in one thread is counted in both', { skip }, async () => {
+  const { lives, finalized } = await story('twice', file)
+
+  assert.strictEqual(lives.reduce((sum, count) => sum + count, 0), 8)
+  assert.deepStrictEqual(finalized, [0, 0])
+})
+
+test('two copies of an addon are two addons', { skip }, async (t) => {
+  assert.deepStrictEqual(await story('copies', file, emptyFolder(t)), { first: [3], second: [5], names: ['copy.node'] })
+})
+
+for (const kind of ['plt', 'no-plt', 'dlsym']) {
+  test(`what an addon opens by itself counts as the opener's (${kind})`, { skip }, async () => {
+    const { opener, inner } = await story('opened', file, fixtureAddon('everything', kind === 'plt' ? 'relro' : kind).file)
+
+    assert.deepStrictEqual(opener, [8])
+    // It has no environment of its own.
+    assert.deepStrictEqual(inner.filter((count) => count !== null && count !== 0), [])
+  })
+}
+
+test('an addon in a package has the package\'s name', { skip }, async (t) => {
+  assert.deepStrictEqual(await story('packaged', file, emptyFolder(t)), ['@scope/native'])
+})
+
+for (const kind of ['plt', 'no-plt', 'dlsym', 'constructor']) {
+  test(`watching can end and begin again (${kind})`, { skip }, async () => {
+    const { counted, stopped, late, deleted } = await story('restored', fixtureAddon('everything', kind).file)
+
+    assert.deepStrictEqual(counted, [3])
+    assert.deepStrictEqual(stopped, [['none', true]])
+    // The eight of before are unknown now, and so is their deletion.
+    assert.deepStrictEqual(late, [['partial', 7]])
+    assert.deepStrictEqual(deleted, [6])
+  })
+
+  test(`finalizers from while it was watched run as they should when it no longer is (${kind})`, { skip }, async () => {
+    const { wraps, externalBuffers, finalizers, wrong } = await story('orphans', fixtureAddon('everything', kind).file)
+
+    assert.deepStrictEqual({ wraps, externalBuffers, finalizers, wrong }, { wraps: 3, externalBuffers: 5, finalizers: 1, wrong: 0 })
+  })
+}
+
+test('several may watch: it ends with the last, and ending twice is ending once', { skip }, async () => {
+  assert.deepStrictEqual(await story('several', file), { one: [8], none: ['none'] })
+})
+
+test('unwatched addons are listed, with no made-up zeros', { skip }, async () => {
+  assert.deepStrictEqual(await story('unwatched', file), [{ coverage: 'none', why: 'string', counted: [null, null, null] }])
+})
+
+test('growth between two readings is that of all an addon holds', { skip }, async () => {
+  assert.deepStrictEqual(await story('growth', file), {
+    references: 17,
+    wraps: 0,
+    externals: 0,
+    externalBytes: 15_010,
+    adjustedExternalBytes: 1_001,
+    finalizersPending: 2,
+    threadsafeFunctions: 0,
+    deferreds: 0,
+    asyncWorks: 0,
+    asyncCleanupHooks: 0
+  })
+})
+
+test('process.exit() while watching ends the process with its code', { skip }, async () => {
+  const { code, stderr } = await runChild(script, { args: ['exit', file, '7'], execArgv: ['--expose-gc'] })
+
+  assert.deepStrictEqual([code, stderr], [7, ''])
+})
+
+test('a crash of an addon is that addon\'s crash, with its own stack', { skip }, async () => {
+  await assert.rejects(runChild(script, { args: ['crash', file], execArgv: ['--expose-gc'] }), /ended by SIGSEGV/)
+
+  // Where there is a debugger it shows the addon's function, called by Node, and nothing of ours between them.
+  const gdb = spawnSync('gdb', ['--version'])
+  if (gdb.error) return
+  const { stdout } = spawnSync('gdb', ['-batch', '-nx', '-ex', 'set print thread-events off', '-ex', 'handle SIGUSR1 nostop noprint', '-ex', 'run', '-ex', 'bt 4', '--args', process.execPath, script, 'crash', file],
+    { encoding: 'utf8', timeout: 120_000, env: { ...process.env, NODE_TEST_CONTEXT: undefined } })
+  const frames = stdout.split('\n').filter((line) => /^#\d/.test(line))
+  assert.match(frames[0] ?? stdout, /offheap_fixture_crash/)
+})

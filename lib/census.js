@@ -1,0 +1,134 @@
+'use strict'
+
+// The public face of the census: checks, one at a time, in the probe's child or in the process.
+
+const v8 = require('node:v8')
+const { setImmediate: nextTurn, setTimeout: sleep } = require('node:timers/promises')
+const { OffheapError } = require('./errors.js')
+const { throwIfAborted } = require('./heap-snapshot/failure.js')
+const { inTurn } = require('./heap-snapshot/turn.js')
+const { run } = require('./probe/run.js')
+const { unsupportedReason } = require('./probe/supported.js')
+const { asThrown } = require('./probe/thrown.js')
+const { takeCensus } = require('./census/take.js')
+const { expectedBytes } = require('./census/estimate.js')
+const { abortSignal, boolean, integer, oneOf, options: checkOptions } = require('./validate.js')
+
+const NAMES = ['mode', 'fallback', 'top', 'retainers', 'timeoutMs', 'signal']
+const MODES = ['auto', 'probe', 'in-process']
+const TOP = 10
+const MAX_TOP = 1000
+const TIMEOUT_MS = 120_000
+const LONGEST_MS = 2 ** 31 - 1
+
+/** Failures after which a census in the process may still succeed, as for snapshots. */
+const worthAnotherWay = new Set(['ERR_OFFHEAP_UNSUPPORTED_PLATFORM', 'ERR_OFFHEAP_PROBE_FAILED', 'ERR_OFFHEAP_PROBE_DEADLOCK'])
+
+/** The one of this thread that is being taken, for those who ask for the same meanwhile. */
+let running
+
+/** Takes a census of the Buffers of this thread; see index.d.ts. */
+async function census (options) {
+  const settings = check(options)
+  const { signal } = settings
+  throwIfAborted(signal)
+  const wanted = JSON.stringify([settings.mode, settings.fallback, settings.top, settings.retainers])
+  if (running !== undefined && (running.wanted !== wanted || running.controller.signal.aborted)) {
+    throw new OffheapError('ERR_OFFHEAP_CENSUS_IN_PROGRESS', 'Another census of this thread is being taken, with other options; wait for it')
+  }
+  if (running === undefined) {
+    const controller = new AbortController()
+    running = { wanted, controller, waiting: 0 }
+    running.result = take(settings, controller.signal).finally(() => { running = undefined })
+  }
+  const { text, ...facts } = await wait(running, signal)
+  // Parsed for each caller, and here: results are objects of this realm.
+  const { realms, ...rest } = JSON.parse(text)
+  return { ...facts, realms, ...rest }
+}
+
+function check (options) {
+  const { mode = 'auto', fallback = false, top = TOP, retainers = false, timeoutMs = TIMEOUT_MS, signal } = checkOptions('options', options, NAMES)
+  oneOf('options.mode', mode, MODES)
+  boolean('options.fallback', fallback)
+  integer('options.top', top, { min: 1, max: MAX_TOP })
+  boolean('options.retainers', retainers)
+  integer('options.timeoutMs', timeoutMs, { min: 1, max: LONGEST_MS })
+  if (signal !== undefined) abortSignal('options.signal', signal)
+  return { mode, fallback, top, retainers, timeoutMs, signal }
+}
+
+/** Aborting leaves a census to the others who wait for it; the last one ends it, and hears of that when it is over. */
+async function wait (run, signal) {
+  run.waiting++
+  let onAbort
+  const aborted = new Promise((resolve, reject) => {
+    onAbort = () => {
+      run.waiting--
+      if (run.waiting === 0) return run.controller.abort(signal.reason)
+      reject(new OffheapError('ERR_OFFHEAP_ABORTED', 'The operation was aborted', signal.reason))
+    }
+  })
+  signal?.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([run.result, aborted])
+  } finally {
+    signal?.removeEventListener('abort', onAbort)
+  }
+}
+
+/** Where realms are ending just now, Node takes them off the inspector's list in a later turn; see census/realms.js. */
+const MAX_VISITS = 5
+const NEXT_VISIT_MS = 10
+
+async function take (settings, signal) {
+  const start = performance.now()
+  let attempts = 0
+  let pauseMs = 0
+  for (let visit = 1; ; visit++) {
+    await (visit === 1 ? nextTurn() : sleep(NEXT_VISIT_MS))
+    throwIfAborted(signal)
+    const left = { ...settings, timeoutMs: Math.max(1, Math.ceil(settings.timeoutMs - (performance.now() - start))) }
+    const taken = await takeAnyWay(left, signal, visit < MAX_VISITS)
+    attempts += taken.attempts
+    pauseMs = Math.max(pauseMs, taken.pauseMs)
+    if (taken.text !== undefined) return { mode: taken.mode, pauseMs, durationMs: performance.now() - start, attempts, text: taken.text }
+  }
+}
+
+async function takeAnyWay (settings, signal, patient) {
+  const { mode, fallback } = settings
+  if (mode === 'in-process') return takeHere(settings, patient)
+  try {
+    return await takeInProbe(settings, signal, patient)
+  } catch (error) {
+    if (mode !== 'auto' || !fallback || !worthAnotherWay.has(error.code)) throw error
+    return takeHere(settings, patient)
+  }
+}
+
+async function takeInProbe (settings, signal, patient) {
+  const reason = unsupportedReason()
+  if (reason !== null) {
+    throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM',
+      `A census that does not stop the service is not possible here: ${reason}. Pass fallback: true, or mode: 'in-process', to take one that does`)
+  }
+  const { thrown, value, pauseMs, attempts } = await inTurn(signal, settings.timeoutMs, (timeLeftMs) => run({
+    work: () => JSON.stringify(takeCensus(settings, { inChild: true, patient })),
+    expectedBytes: expectedBytes(settings),
+    // Where Buffers lie is asked, never what they hold.
+    leaveOut: true,
+    timeoutMs: timeLeftMs,
+    signal
+  }))
+  if (thrown !== undefined) throw asThrown(thrown)
+  return { mode: 'probe', pauseMs, attempts, text: v8.deserialize(value) }
+}
+
+function takeHere (settings, patient) {
+  const start = performance.now()
+  const text = JSON.stringify(takeCensus(settings, { inChild: false, patient }))
+  return { mode: 'in-process', pauseMs: performance.now() - start, attempts: 1, text }
+}
+
+module.exports = { census }

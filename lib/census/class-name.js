@@ -1,0 +1,17 @@
+'use strict'
+
+/**
+ * The class of an object as DevTools would call it, without running any code of the object's owner.
+ * @param {object} object
+ */
+function className (object) {
+  for (let prototype = Object.getPrototypeOf(object); prototype !== null; prototype = Object.getPrototypeOf(prototype)) {
+    const constructor = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value
+    if (typeof constructor !== 'function') continue
+    const name = Object.getOwnPropertyDescriptor(constructor, 'name')?.value
+    if (typeof name === 'string' && name !== '') return name.slice(0, 256)
+  }
+  return 'Object'
+}
+
+module.exports = { className }

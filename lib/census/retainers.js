@@ -1,0 +1,71 @@
+'use strict'
+
+// Who holds the largest offenders: a heap snapshot of the same instant, read by the heap_snapshot room. It stays in
+// memory, compressed: no file with everybody's secrets, and no permission to write one.
+
+const v8 = require('node:v8')
+const zlib = require('node:zlib')
+const { fromNative } = require('../errors.js')
+const binding = require('../load.js')
+
+/** A member of the gzip stream, made at a time. */
+const MEMBER_BYTES = 2 ** 20
+/** Different paths per offender. */
+const HOLDERS = 3
+
+/** Its name is what src/heap_snapshot/holders.rs looks for. */
+class OffheapMarks {}
+
+/**
+ * Adds `path` and `holders` to each row. Nothing else may hold what was found: it would be on the paths.
+ * @param {{ row: object, buffer: WeakRef<ArrayBuffer> }[]} offenders
+ */
+function addRetainers (offenders) {
+  const marks = new OffheapMarks()
+  offenders.forEach(({ buffer }, index) => { marks[`m${index}`] = buffer })
+  const answers = JSON.parse(fromNative(() => binding.bufferHolders(snapshot(), offenders.length, HOLDERS)))
+  offenders.forEach(({ row }, index) => {
+    row.path = answers[index]?.path ?? null
+    row.holders = answers[index]?.holders ?? []
+  })
+  return marks
+}
+
+/** The text of a snapshot, gzip'd, in pieces; without the event loop, so reading the stream's handle pushes all at once. */
+function snapshot () {
+  const stream = v8.getHeapSnapshot()
+  const members = []
+  let pieces = []
+  let pendingBytes = 0
+  let isComplete = false
+  const flush = () => {
+    members.push(zlib.gzipSync(Buffer.concat(pieces), { level: 1 }))
+    pieces = []
+    pendingBytes = 0
+  }
+  let failure
+  stream.push = (piece) => {
+    if (piece === null) isComplete = true
+    else if (failure === undefined) {
+      // Called from native code: nothing may be thrown.
+      try {
+        pieces.push(piece)
+        pendingBytes += piece.length
+        if (pendingBytes >= MEMBER_BYTES) flush()
+      } catch (error) {
+        failure = error
+      }
+    }
+    return true
+  }
+  const { _read } = stream
+  stream._read = () => {}
+  _read.call(stream)
+  stream.destroy()
+  if (failure !== undefined) throw failure
+  if (!isComplete) throw new Error('V8 stopped before the end of the snapshot')
+  if (pendingBytes > 0) flush()
+  return members
+}
+
+module.exports = { addRetainers }

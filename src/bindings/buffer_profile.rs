@@ -1,0 +1,171 @@
+//! Node's pool and the sampled profile of Buffers: see `crate::buffer_profile`.
+//!
+//! The profile of a JS thread lives in that thread and ends with it.
+
+use std::cell::RefCell;
+
+use napi::bindgen_prelude::{Buffer, Float64Array, Unknown};
+use napi::Env;
+use napi_derive::napi;
+
+use super::Result;
+use crate::buffer_profile::estimate::Estimate;
+use crate::buffer_profile::pprof::{self, Document, Frame, Row};
+use crate::buffer_profile::profile::{Profile, SampleId, Sums};
+use crate::error::{Code, Failure};
+use crate::external::finalizer;
+use crate::ledger::{Key, NONE};
+
+/// What all copies of lib/buffer-pool.js on a thread share. Made in the main realm: one of jest's realms would be kept alive by it.
+/// The name is what stands in the stack traces of errors that a wrapped function throws.
+const SHARED_SOURCE: &str = concat!(
+    include_str!("../buffer_profile/shared.js"),
+    "//# sourceURL=offheap:buffers\n"
+);
+
+thread_local! {
+    static PROFILE: RefCell<Profile> = RefCell::default();
+}
+
+/// Evaluates `shared.js` in the main realm; a function.
+#[napi(catch_unwind, ts_return_type = "Function")]
+pub fn buffer_script(env: &Env) -> napi::Result<Unknown<'_>> {
+    env.run_script(SHARED_SOURCE)
+}
+
+/// Forgets all samples. The seed makes the gaps that follow.
+#[napi(catch_unwind)]
+pub fn reset_samples(seed: f64) {
+    PROFILE.with_borrow_mut(|profile| profile.reset(seed.to_bits()));
+}
+
+/// Bytes until the next sample, at so many on average.
+#[napi(catch_unwind)]
+pub fn next_sample_gap(interval_bytes: f64) -> f64 {
+    PROFILE.with_borrow_mut(|profile| profile.next_gap(interval_bytes))
+}
+
+/// Adds a sample and returns its number.
+#[napi(catch_unwind)]
+pub fn add_sample(site: u32, bytes: f64, charged_bytes: f64, interval_bytes: f64) -> f64 {
+    PROFILE.with_borrow_mut(|profile| {
+        profile
+            .add(site, bytes, charged_bytes, interval_bytes)
+            .to_number()
+    })
+}
+
+/// Counts a sample under another route. Whether it was still there.
+#[napi(catch_unwind)]
+pub fn change_sample_route(id: f64, route: u32) -> bool {
+    PROFILE.with_borrow_mut(|profile| {
+        profile.change_route(SampleId::from_number(id), Key::from_u32(route))
+    })
+}
+
+/// The sampled allocation is gone. Whether it was still there.
+#[napi(catch_unwind)]
+pub fn release_sample(id: f64) -> bool {
+    PROFILE.with_borrow_mut(|profile| profile.release(SampleId::from_number(id)))
+}
+
+/// Sums of the samples by call site and route: three arrays of the same order, ten numbers for each.
+#[napi(object, object_from_js = false)]
+pub struct SamplesReading {
+    /// The call sites.
+    pub sites: Vec<u32>,
+    /// The names of the routes.
+    pub routes: Vec<String>,
+    /// Of what is alive: bytes and their variance, count and its variance, samples; the same of all there ever was.
+    pub numbers: Float64Array,
+}
+
+/// Reads the samples.
+#[napi(catch_unwind)]
+pub fn read_samples() -> SamplesReading {
+    let cells = PROFILE.with_borrow(Profile::cells);
+    SamplesReading {
+        sites: cells.iter().map(|(cell, _)| cell.site).collect(),
+        routes: cells
+            .iter()
+            .map(|(cell, _)| finalizer::route_name(cell.route))
+            .collect(),
+        numbers: Float64Array::new(cells.iter().flat_map(|(_, sums)| ten(sums)).collect()),
+    }
+}
+
+fn ten(Sums { live, total }: &Sums) -> impl Iterator<Item = f64> {
+    let five = |estimate: &Estimate| {
+        [
+            estimate.bytes,
+            estimate.bytes_variance,
+            estimate.count,
+            estimate.count_variance,
+            estimate.samples as f64,
+        ]
+    };
+    five(live).into_iter().chain(five(total))
+}
+
+/// What `writePprof` needs besides the samples. Frames are in four arrays of the same order.
+#[napi(object, object_to_js = false)]
+pub struct PprofInput {
+    /// Function names.
+    pub names: Vec<String>,
+    /// Files or URLs.
+    pub files: Vec<String>,
+    /// Lines from 1.
+    pub lines: Vec<u32>,
+    /// Columns from 1.
+    pub columns: Vec<u32>,
+    /// The frames of each call site, innermost first.
+    pub stacks: Vec<Vec<u32>>,
+    /// When sampling began.
+    pub started_at_ms: f64,
+    /// How long it has gone on.
+    pub duration_ms: f64,
+    /// Bytes from sample to sample.
+    pub interval_bytes: f64,
+}
+
+/// The samples as a gzip'd pprof protobuf.
+#[napi(catch_unwind)]
+pub fn write_pprof(input: PprofInput) -> Result<Buffer> {
+    let frames: Vec<Frame<'_>> = input
+        .names
+        .iter()
+        .zip(&input.files)
+        .zip(input.lines.iter().zip(&input.columns))
+        .map(|((function, file), (line, column))| Frame {
+            function,
+            file,
+            line: *line,
+            column: *column,
+        })
+        .collect();
+    let cells = PROFILE.with_borrow(Profile::cells);
+    let routes: Vec<Option<String>> = cells
+        .iter()
+        .map(|(cell, _)| (cell.route != NONE).then(|| finalizer::route_name(cell.route)))
+        .collect();
+    let rows: Vec<Row<'_>> = cells
+        .iter()
+        .zip(&routes)
+        .map(|((cell, Sums { live, total }), route)| Row {
+            stack: cell.site,
+            route: route.as_deref(),
+            values: [total.count, total.bytes, live.count, live.bytes],
+        })
+        .collect();
+    let written = pprof::write(&Document {
+        frames: &frames,
+        stacks: &input.stacks,
+        rows: &rows,
+        started_at_ms: input.started_at_ms,
+        duration_ms: input.duration_ms,
+        interval_bytes: input.interval_bytes,
+    });
+    written
+        .map(Buffer::from)
+        .map_err(|error| Failure::new(Code::Internal, error.to_string()).into())
+}

@@ -1,0 +1,231 @@
+//! Who holds the views of some ArrayBuffers: retaining paths for the census.
+//!
+//! Knows: how a snapshot shows the ArrayBuffers that were marked before it was taken, and how views lead to them.
+//! Must never know: why those were marked.
+//! Limits: one shortest path per view; of the views of one ArrayBuffer the first [`MAX_VIEWS`] are looked at.
+//!
+//! A mark is an object of class [`MARKS`] with properties `m0`, `m1`, …, each a WeakRef of an ArrayBuffer: a weak edge
+//! keeps nothing alive, so it is on no path.
+
+#![forbid(unsafe_code)]
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::analysis::Input;
+use super::control::{Control, Ticker};
+use super::distances::Distances;
+use super::graph::{Graph, Ordinal};
+use super::json::JsonWriter;
+use super::meta::{EdgeKind, NodeKind};
+use super::parse::parse;
+use super::paths::{describe, steps, Detail};
+use super::report::PATH_LIMIT;
+use crate::error::Failure;
+
+/// The class of the object that marks.
+const MARKS: &str = "OffheapMarks";
+/// Views of one ArrayBuffer that are looked at.
+const MAX_VIEWS: usize = 5_000;
+/// What a path of a view ends with.
+const STORE: &str = " → backing store";
+
+/// Reads a snapshot, on this thread, and writes for each of `count` marks who holds its views, as a JSON array of
+/// `null` (no such mark, or nothing reaches it) or `{ path, holders: [{ path, count }] }`: the shortest path, and the
+/// `limit` commonest ones with keys and indices left out.
+///
+/// # Errors
+///
+/// Any `ERR_OFFHEAP_SNAPSHOT_…`.
+pub fn holders(input: Input, count: usize, limit: usize) -> Result<String, Failure> {
+    let control = Control::new();
+    let graph = parse(input.into_source(), 1, &control)?;
+    let distances = Distances::find(&graph, &control)?;
+    let marked = marked(&graph, count);
+    let views = views(&graph, &marked, &control)?;
+    let mut json = JsonWriter::default();
+    json.list(marked, |json, buffer| {
+        let Some(buffer) = buffer else {
+            json.null();
+            return;
+        };
+        // Without a view, somebody holds the ArrayBuffer itself.
+        let alone = [buffer];
+        let held = views.get(&buffer).map_or(&alone[..], Vec::as_slice);
+        write(&graph, &distances, held, limit, json);
+    });
+    Ok(json.finish())
+}
+
+/// The ArrayBuffer of each mark.
+fn marked(graph: &Graph, count: usize) -> Vec<Option<Ordinal>> {
+    let marks = graph.strings.find(MARKS).and_then(|name| {
+        graph.nodes().find(|&node| {
+            graph.name(node) == name
+                && graph.kind(node) == NodeKind::Object
+                && graph.find_edge(node, EdgeKind::Property, "m0").is_some()
+        })
+    });
+    (0..count)
+        .map(|index| {
+            let edge = graph.find_edge(marks?, EdgeKind::Property, &format!("m{index}"))?;
+            let target = graph.find_edge(graph.to(edge), EdgeKind::Weak, "target")?;
+            Some(graph.to(target))
+        })
+        .collect()
+}
+
+/// The views of each marked ArrayBuffer, in one pass over all edges.
+fn views(
+    graph: &Graph,
+    marked: &[Option<Ordinal>],
+    control: &Control,
+) -> Result<FxHashMap<Ordinal, Vec<Ordinal>>, Failure> {
+    let mut views: FxHashMap<Ordinal, Vec<Ordinal>> = FxHashMap::default();
+    let wanted: FxHashSet<Ordinal> = marked.iter().flatten().copied().collect();
+    let Some(name) = graph.strings.find("buffer") else {
+        return Ok(views);
+    };
+    let mut ticker = Ticker::new(control);
+    for from in graph.nodes() {
+        ticker.tick()?;
+        if graph.kind(from) != NodeKind::Object {
+            continue;
+        }
+        for edge in graph.edges(from) {
+            let to = graph.to(edge);
+            if graph.edge_kind(edge) == EdgeKind::Internal
+                && graph.edge_name(edge) == name
+                && wanted.contains(&to)
+            {
+                let known = views.entry(to).or_default();
+                if known.len() < MAX_VIEWS {
+                    known.push(from);
+                }
+            }
+        }
+    }
+    Ok(views)
+}
+
+fn write(
+    graph: &Graph,
+    distances: &Distances,
+    views: &[Ordinal],
+    limit: usize,
+    json: &mut JsonWriter,
+) {
+    let text = |view: Ordinal, detail| {
+        let steps = steps(graph, distances, view);
+        format!("{}{STORE}", describe(graph, &steps, detail, PATH_LIMIT))
+    };
+    let nearest = views
+        .iter()
+        .copied()
+        .filter(|&view| distances.is_reached(view))
+        .min_by_key(|&view| (distances.raw(view), graph.id(view)));
+    let Some(nearest) = nearest else {
+        json.null();
+        return;
+    };
+    let mut groups: FxHashMap<String, u64> = FxHashMap::default();
+    for &view in views.iter().filter(|&&view| distances.is_reached(view)) {
+        *groups.entry(text(view, Detail::Grouped)).or_default() += 1;
+    }
+    let mut groups: Vec<(String, u64)> = groups.into_iter().collect();
+    groups.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    groups.truncate(limit);
+    json.object(|json| {
+        json.key("path").text(&text(nearest, Detail::Exact));
+        json.key("holders").list(groups, |json, (path, count)| {
+            json.object(|json| {
+                json.key("path").text(&path);
+                json.key("count").number(count);
+            });
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sketch::{input, Sketch};
+    use super::*;
+
+    /// `global.a`, `.b` and `.c` are Sessions with a `.token` each; the tokens of a and b are views of one ArrayBuffer.
+    ///
+    /// ```text
+    /// root ─► global ─► a, b ─► token ─► ArrayBuffer 1 ◄┄ m0      c ─► token ─► ArrayBuffer 2 ◄┄ m1
+    /// ```
+    fn sketch() -> Sketch {
+        let mut sketch = Sketch::new();
+        let global = sketch.node("object", "global", 8);
+        sketch.edge(0, "shortcut", "global", global);
+        let buffers = [
+            sketch.node("object", "ArrayBuffer", 8),
+            sketch.node("object", "ArrayBuffer", 8),
+        ];
+        let names = ["a", "b", "c"];
+        for (index, name) in names.iter().enumerate() {
+            let session = sketch.node("object", "Session", 8);
+            let token = sketch.node("object", "Buffer", 8);
+            sketch.edge(global, "property", name, session);
+            sketch.edge(session, "property", "token", token);
+            sketch.edge(token, "internal", "buffer", buffers[index / 2]);
+        }
+        let marks = sketch.node("object", MARKS, 8);
+        sketch.edge(0, "element", "9", marks);
+        for (index, buffer) in buffers.into_iter().enumerate() {
+            let reference = sketch.node("object", "WeakRef", 8);
+            sketch.edge(marks, "property", &format!("m{index}"), reference);
+            sketch.edge(reference, "weak", "target", buffer);
+        }
+        sketch
+    }
+
+    fn said(sketch: &Sketch, count: usize) -> String {
+        match holders(input(sketch.json().as_bytes()).unwrap(), count, 2) {
+            Ok(text) => text,
+            Err(failure) => failure.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_view_is_held_by_the_shortest_path_to_it_and_views_alike_are_counted() {
+        let a = "global.a (Session).token (Buffer) → backing store";
+        let b = a.replace(".a", ".b");
+        let c = a.replace(".a", ".c");
+        let row = |path: &str| format!("{{\"path\":\"{path}\",\"count\":1}}");
+        assert_eq!(
+            said(&sketch(), 3),
+            format!(
+                "[{{\"path\":\"{a}\",\"holders\":[{},{}]}},{{\"path\":\"{c}\",\"holders\":[{}]}},null]",
+                row(a),
+                row(&b),
+                row(&c)
+            )
+        );
+    }
+
+    #[test]
+    fn an_array_buffer_without_a_view_is_held_itself() {
+        let mut sketch = Sketch::new();
+        let global = sketch.node("object", "global", 8);
+        sketch.edge(0, "shortcut", "global", global);
+        let buffer = sketch.node("object", "ArrayBuffer", 8);
+        sketch.edge(global, "property", "image", buffer);
+        let marks = sketch.node("object", MARKS, 8);
+        sketch.edge(0, "element", "9", marks);
+        let reference = sketch.node("object", "WeakRef", 8);
+        sketch.edge(marks, "property", "m0", reference);
+        sketch.edge(reference, "weak", "target", buffer);
+        assert!(
+            said(&sketch, 1).contains("\"global.image (ArrayBuffer) → backing store\""),
+            "{}",
+            said(&sketch, 1)
+        );
+    }
+
+    #[test]
+    fn without_marks_there_is_nothing_to_say() {
+        assert_eq!(said(&Sketch::new(), 2), "[null,null]");
+    }
+}
