@@ -368,7 +368,7 @@ export interface AddonReferences {
   weakCount: number | null
   /**
    * Of the weak ones, those whose object was collected: the addon has yet to delete them. Those of another thread are as that
-   * thread last read them; beyond some ten thousand weak references they are found over several readings.
+   * thread last read them; beyond some thousand weak references they are found over several readings.
    */
   outlivedCount: number | null
   /** References ever created. */

@@ -90,8 +90,16 @@ pub fn refuse_external_buffers(refuse: bool) -> Result<()> {
 
 /// For tests: bytes of our own that the records of this environment take.
 #[napi(catch_unwind)]
-pub fn record_bytes() -> Result<f64> {
-    Ok(environment()?.record_bytes() as f64)
+pub fn record_bytes(env: &Env) -> Result<f64> {
+    let environment = environment()?;
+    environment.finish_sweep(env.raw());
+    Ok(environment.record_bytes() as f64)
+}
+
+/// For tests: how much of the table is still to be looked at after the last major collection.
+#[napi(catch_unwind)]
+pub fn pending_records() -> Result<f64> {
+    Ok(environment()?.pending_places() as f64)
 }
 
 /// For tests: environments that still take memory.
@@ -102,8 +110,10 @@ pub fn environment_count() -> u32 {
 
 /// The napi references that offheap holds in this environment: strong, weak, total ever created.
 #[napi(catch_unwind)]
-pub fn own_references() -> Result<Vec<f64>> {
-    let references = environment()?.references();
+pub fn own_references(env: &Env) -> Result<Vec<f64>> {
+    let environment = environment()?;
+    environment.finish_sweep(env.raw());
+    let references = environment.references();
     Ok(vec![
         references.strong_count as f64,
         references.weak_count as f64,
@@ -111,7 +121,7 @@ pub fn own_references() -> Result<Vec<f64>> {
     ])
 }
 
-/// Live bytes alone, for `memory()`: no names, no allocation.
+/// Live bytes alone, for `memory()`: no names, no allocation, and no waiting for a sweep that is under way.
 #[napi(catch_unwind)]
 pub fn tracked_bytes() -> Result<f64> {
     Ok(environment()?.with_ledger(|ledger| ledger.overall().live_bytes as f64))
@@ -134,7 +144,9 @@ pub struct AllocationsReading {
 
 /// The tallies of this environment, or of the process.
 #[napi(catch_unwind)]
-pub fn read_allocations(process: bool) -> Result<AllocationsReading> {
+pub fn read_allocations(env: &Env, process: bool) -> Result<AllocationsReading> {
+    let environment = environment()?;
+    environment.finish_sweep(env.raw());
     let copy = |ledger: &Ledger| {
         (
             ledger.overall(),
@@ -145,7 +157,7 @@ pub fn read_allocations(process: bool) -> Result<AllocationsReading> {
     let (overall, labels, routes) = if process {
         finalizer::with_process(copy)
     } else {
-        environment()?.with_ledger(copy)
+        environment.with_ledger(copy)
     };
     let tallies = std::iter::once(&overall)
         .chain(labels.iter().map(|(_, tally)| tally))

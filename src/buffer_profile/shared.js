@@ -9,32 +9,65 @@
 (() => function create (Buffer, performance, native) {
   'use strict'
 
-  const { apply, defineProperty, getOwnPropertyDescriptor, ownKeys } = Reflect
+  const { apply, defineProperty, deleteProperty, getOwnPropertyDescriptor, ownKeys, set } = Reflect
   const allocUnsafe = Buffer.allocUnsafe
 
   // ---- The pool ------------------------------------------------------------------------------------------------
 
-  // The slab that was current when last looked. Weak: held, it would outlive its last slice.
-  let currentSlab = new WeakRef({})
+  // The slab that was current when last looked: held while allocations are watched, which is at most until the next half slab
+  // is used up, and weakly otherwise. A WeakRef would not do for the former: the language keeps its target until the end of the job,
+  // so a loop that goes through a thousand slabs would keep them all.
+  let heldSlab
+  let weakSlab = new WeakRef({})
+  let slabBytes = 0
   let createdCount = 0
   let liveCount = 0
   let liveBytes = 0
+  let liveVariance = 0
 
-  // The one finalizer per slab.
-  const slabs = new FinalizationRegistry((byteLength) => {
-    liveCount--
-    liveBytes -= byteLength
-  })
+  // The one finalizer per slab: V8 takes 1.5 to 4 µs for each, all in all. Where slabs come and go so fast that this would be felt, one
+  // in `watchEvery` is watched, at random, and stands for as many.
+  const SLABS_PER_LOOK = 16
+  const MS_PER_SLAB = 0.003
+  const MOST_PER_WATCHED = 256
+  let watchEvery = 1
+  let slabsUntilLook = SLABS_PER_LOOK
+  let lastLook = 0
+
+  const slabs = new FinalizationRegistry(({ byteLength, standsFor }) => countSlab(-standsFor, byteLength))
+
+  function countSlab (count, byteLength) {
+    liveCount += count
+    liveBytes += count * byteLength
+    // Of one that is watched with probability 1/k: (1 − 1/k) · k².
+    liveVariance += Math.sign(count) * (count * count - Math.abs(count))
+  }
 
   /** Counts the slab, if it was not counted yet. Between two looks the pool never goes back to an earlier one. */
   function noticeSlab (slab) {
-    if (currentSlab.deref() === slab) return
-    currentSlab = new WeakRef(slab)
-    const { byteLength } = slab
-    slabs.register(slab, byteLength)
+    if (heldSlab === undefined) {
+      if (weakSlab.deref() === slab) return
+      weakSlab = new WeakRef(slab)
+    } else {
+      if (heldSlab === slab) return
+      heldSlab = slab
+      if (--slabsUntilLook === 0) slowDown()
+    }
+    slabBytes = slab.byteLength
     createdCount++
-    liveCount++
-    liveBytes += byteLength
+    if (watchEvery > 1 && Math.random() * watchEvery >= 1) return
+    slabs.register(slab, { byteLength: slabBytes, standsFor: watchEvery })
+    countSlab(watchEvery, slabBytes)
+  }
+
+  /** Watches as many slabs as the share of the thread's time allows. */
+  function slowDown () {
+    const now = performance.now()
+    const wanted = maxShare === 1 ? 1 : SLABS_PER_LOOK * MS_PER_SLAB / maxShare / (now - lastLook)
+    watchEvery = 1
+    while (watchEvery < wanted && watchEvery < MOST_PER_WATCHED) watchEvery *= 2
+    lastLook = now
+    slabsUntilLook = SLABS_PER_LOOK
   }
 
   /** Cuts the smallest slice there is from the pool, which shows where the pool is. Undefined: the pool is switched off. */
@@ -52,6 +85,7 @@
       createdCount,
       liveCount,
       liveBytes,
+      liveStandardError: Math.sqrt(Math.max(0, liveVariance)),
       slabBytes: slice?.buffer.byteLength,
       // The pool hands out multiples of 8.
       usedBytes: slice === undefined ? undefined : slice.byteOffset + 8,
@@ -64,20 +98,27 @@
 
   // Each allocation counts as this much more than it has: the pool rounds up to 8, and none weighs nothing.
   const EXTRA = 8
+  // In a typed array, because a variable of a closure that holds a fraction is allocated anew for each change.
+  const left = new Float64Array(4)
+  // Bytes until the next event; Infinity: nobody is interested.
   const COUNT = 0
-  // Bytes until the next event. In a typed array, because a variable of a closure that holds a fraction is allocated anew for
-  // each change. Infinity: nobody is interested.
-  const left = new Float64Array(1)
-  left[COUNT] = Infinity
-  let stretch = Infinity
-  let untilSample = Infinity
+  // What it was set to.
+  const STRETCH = 1
+  // Bytes until the next sample.
+  const UNTIL_SAMPLE = 2
+  // Where in its slab the slice ended that was looked at last.
+  const END = 3
+  left.fill(Infinity)
 
-  // Above this share of the thread's time the interval is doubled, below a quarter of it halved again, down to what was asked.
-  const WINDOW_MS = 20
+  // After so many samples their share of the thread's time is looked at. Above the limit the interval is made longer, below a
+  // quarter of it shorter again, down to what was asked. What was sampled is weighed by the interval of that time.
+  const SAMPLES_PER_LOOK = 8
+  const LONGEST = 4096
   let maxShare = 0
   let baseInterval = 0
   let interval = 0
-  let windowStart = 0
+  let samplesUntilLook = SAMPLES_PER_LOOK
+  let lookStart = 0
   let spentMs = 0
 
   let startedAt
@@ -93,38 +134,47 @@
    * So whoever looks after every half slab sees each of them.
    */
   function event (value, wrapper, isPooled, isNew) {
+    const untilSample = left[UNTIL_SAMPLE] - (left[STRETCH] - left[COUNT])
+    left[UNTIL_SAMPLE] = untilSample
     try {
-      untilSample -= stretch - left[COUNT]
       if (isPooled && isNew) lookForSlab(value)
       if (untilSample < 0) {
         if (isNew) sample(value, wrapper)
-        untilSample = native.nextSampleGap(interval)
+        left[UNTIL_SAMPLE] = native.nextSampleGap(interval)
       }
     } catch {
       // Near the end of the stack, for one. The host's allocation has succeeded and is not to fail because of us.
+      if (untilSample < 0) left[UNTIL_SAMPLE] = interval
     }
     wind()
   }
 
   function wind () {
-    const slab = currentSlab.deref()?.byteLength ?? 8192
     // Node 26 makes slabs longer than the pool, by 64 bytes.
-    const halfSlab = Math.max(64, (Math.min(slab, Buffer.poolSize) - 128) / 2)
-    stretch = Math.min(untilSample, halfSlab) || 64
-    left[COUNT] = stretch
+    const { poolSize } = Buffer
+    const halfSlab = poolSize < 4 ? Infinity : Math.max(64, (Math.min(slabBytes, poolSize) - 128) / 2)
+    left[COUNT] = left[STRETCH] = Math.min(left[UNTIL_SAMPLE], halfSlab)
   }
 
   function lookForSlab (view) {
-    if (view.byteLength === 0) return
+    const { byteLength, byteOffset } = view
+    if (byteLength >= Buffer.poolSize >>> 1) return
+    // As long as slices lie one behind the other it is the same slab: of the next one less is used by now than of the one before after
+    // the last look, since both together are less than half a slab. Asking for the ArrayBuffer costs as much as a small allocation.
+    const before = left[END]
+    left[END] = byteOffset + byteLength
+    if (byteOffset >= before) return
     // A view of up to 64 bytes may live in V8's heap; asking for its ArrayBuffer would move it out. In the pool it has an offset, or
     // is the first slice.
-    if (view.byteLength <= 64 && view.byteOffset === 0) {
-      probe()
+    if (byteLength <= 64 && byteOffset === 0) {
+      if (byteLength > 0) probe()
       return
     }
     const store = view.buffer
-    if (store === currentSlab.deref() || store.byteLength === view.byteLength) return
-    probe()
+    if (store === heldSlab || store.byteLength === byteLength) return
+    // Another slab: most likely, since the pool has no reason to give out anything else.
+    if (store.byteLength === slabBytes) noticeSlab(store)
+    else probe()
   }
 
   // ---- A sample ------------------------------------------------------------------------------------------------
@@ -174,13 +224,13 @@
   function govern (start) {
     const now = performance.now()
     spentMs += now - start
-    const elapsed = now - windowStart
-    if (elapsed < WINDOW_MS) return
-    const share = spentMs / elapsed
-    if (share > maxShare) interval *= 2
-    else if (share < maxShare / 4 && interval > baseInterval) interval /= 2
-    windowStart = now
+    if (--samplesUntilLook > 0) return
+    const share = spentMs / (now - lookStart)
+    if (share > maxShare) interval = Math.min(interval * Math.min(2 ** Math.ceil(Math.log2(share / maxShare)), 64), baseInterval * LONGEST)
+    else if (share < maxShare / 4) interval = Math.max(interval / 2, baseInterval)
+    lookStart = now
     spentMs = 0
+    samplesUntilLook = SAMPLES_PER_LOOK
   }
 
   function siteOf (wrapper) {
@@ -222,20 +272,21 @@
     return next
   }
 
+  /** Structured, which costs less than text. Where Error is frozen there are none, and all is one site. */
   function callSites (wrapper) {
     const holder = {}
-    const { prepareStackTrace, stackTraceLimit } = Error
-    const hadPrepare = Object.hasOwn(Error, 'prepareStackTrace')
+    const prepare = getOwnPropertyDescriptor(Error, 'prepareStackTrace')
+    const { stackTraceLimit } = Error
     try {
-      Error.stackTraceLimit = stackDepth
-      Error.prepareStackTrace = (_, calls) => calls
+      set(Error, 'stackTraceLimit', stackDepth)
+      set(Error, 'prepareStackTrace', (_, calls) => calls)
       Error.captureStackTrace(holder, wrapper)
       const calls = holder.stack
       return Array.isArray(calls) ? calls : []
     } finally {
-      if (hadPrepare) Error.prepareStackTrace = prepareStackTrace
-      else delete Error.prepareStackTrace
-      Error.stackTraceLimit = stackTraceLimit
+      if (prepare === undefined) deleteProperty(Error, 'prepareStackTrace')
+      else defineProperty(Error, 'prepareStackTrace', prepare)
+      set(Error, 'stackTraceLimit', stackTraceLimit)
     }
   }
 
@@ -250,40 +301,60 @@
 
   // ---- Wrapping ------------------------------------------------------------------------------------------------
 
-  // One literal each: shared, they would share their type feedback too, and be slow. What the originals return is not checked
+  // One literal each: shared, they would share their type feedback too, and be slow. V8 inlines what a constant of the closure holds,
+  // and not what a parameter does. What the originals return is not checked
   // beyond its existence: it is what the host gets with us or without.
   const MAKE = {
-    from: (original) => function from (value) {
-      const buffer = apply(original, this, arguments)
-      if ((left[COUNT] -= buffer?.length + EXTRA) < 0) event(buffer, from, true, isFresh(buffer, value))
-      return buffer
+    from: (original) => {
+      const call = original
+      return function from (value) {
+        const buffer = apply(call, this, arguments)
+        if ((left[COUNT] -= buffer?.length + EXTRA) < 0) event(buffer, from, true, isFresh(buffer, value))
+        return buffer
+      }
     },
-    alloc: (original) => function alloc (size) {
-      const buffer = apply(original, this, arguments)
-      if ((left[COUNT] -= size + EXTRA) < 0) event(buffer, alloc, false, true)
-      return buffer
+    alloc: (original) => {
+      const call = original
+      return function alloc (size) {
+        const buffer = apply(call, this, arguments)
+        if ((left[COUNT] -= size + EXTRA) < 0) event(buffer, alloc, false, true)
+        return buffer
+      }
     },
-    allocUnsafe: (original) => function allocUnsafe (size, alignment) {
-      const buffer = apply(original, this, arguments)
-      if ((left[COUNT] -= size + EXTRA + (alignment === undefined ? 0 : alignment)) < 0) event(buffer, allocUnsafe, true, true)
-      return buffer
+    allocUnsafe: (original) => {
+      const call = original
+      return function allocUnsafe (size, alignment) {
+        const buffer = apply(call, this, arguments)
+        if ((left[COUNT] -= size + EXTRA + (alignment === undefined ? 0 : alignment)) < 0) event(buffer, allocUnsafe, true, true)
+        return buffer
+      }
     },
-    allocUnsafeSlow: (original) => function allocUnsafeSlow (size) {
-      const buffer = apply(original, this, arguments)
-      if ((left[COUNT] -= size + EXTRA) < 0) event(buffer, allocUnsafeSlow, false, true)
-      return buffer
+    allocUnsafeSlow: (original) => {
+      const call = original
+      return function allocUnsafeSlow (size) {
+        const buffer = apply(call, this, arguments)
+        if ((left[COUNT] -= size + EXTRA) < 0) event(buffer, allocUnsafeSlow, false, true)
+        return buffer
+      }
     },
-    concat: (original) => function concat () {
-      const buffer = apply(original, this, arguments)
-      if ((left[COUNT] -= buffer?.length + EXTRA) < 0) event(buffer, concat, true, true)
-      return buffer
+    concat: (original) => {
+      const call = original
+      return function concat () {
+        const buffer = apply(call, this, arguments)
+        if ((left[COUNT] -= buffer?.length + EXTRA) < 0) event(buffer, concat, true, true)
+        return buffer
+      }
     },
-    copyBytesFrom: (original) => function copyBytesFrom () {
-      const buffer = apply(original, this, arguments)
-      if ((left[COUNT] -= buffer?.length + EXTRA) < 0) event(buffer, copyBytesFrom, true, true)
-      return buffer
+    copyBytesFrom: (original) => {
+      const call = original
+      return function copyBytesFrom () {
+        const buffer = apply(call, this, arguments)
+        if ((left[COUNT] -= buffer?.length + EXTRA) < 0) event(buffer, copyBytesFrom, true, true)
+        return buffer
+      }
     }
   }
+
   // How to find out whether a function calls one of the others by its name, as Buffer.concat did up to Node 22: then the other one
   // sees what it allocates, and it must not be counted twice.
   const TRIES = {
@@ -296,7 +367,7 @@
   }
   const NAMES = Object.keys(TRIES)
 
-  // What is in place of each function: { wrapper, original, descriptor }.
+  // What is in place of each function.
   const wrappers = new Map()
 
   // Those that call another one, which sees what they allocate.
@@ -315,11 +386,15 @@
     return store !== value && store !== value.valueOf?.()
   }
 
+  function isOurs (wrapper) {
+    return typeof wrapper === 'function' && wrapped.get(wrapper)?.state === left
+  }
+
   function wrap (name) {
     const descriptor = getOwnPropertyDescriptor(Buffer, name)
     const original = descriptor?.value
-    if (typeof original !== 'function' || !(descriptor.configurable || descriptor.writable)) return
-    if (wrapped.get(original)?.isOurs(left)) {
+    if (typeof original !== 'function' || !descriptor.writable) return
+    if (isOurs(original)) {
       // Ours is there already, asleep: covered by somebody else when we stopped, and uncovered since.
       wrappers.set(name, wrapped.get(original))
       return
@@ -330,21 +405,21 @@
       if (key === 'prototype') wrapper.prototype = original.prototype
       else defineProperty(wrapper, key, getOwnPropertyDescriptor(original, key))
     }
-    const entry = { wrapper, original, descriptor, isAsleep: () => left[COUNT] === Infinity, isOurs: (state) => state === left }
+    const entry = { wrapper, original, state: left, isAsleep: () => left[COUNT] === Infinity }
     wrapped.set(wrapper, entry)
-    defineProperty(Buffer, name, { ...descriptor, value: wrapper })
+    // Not defined anew: V8 would look Buffer's properties up in a dictionary from then on.
+    Buffer[name] = wrapper
     wrappers.set(name, entry)
   }
 
   function unwrap (name) {
-    const { wrapper, descriptor } = wrappers.get(name)
+    const { wrapper } = wrappers.get(name)
     wrappers.delete(name)
-    const now = getOwnPropertyDescriptor(Buffer, name)
     // Somebody has put a function of theirs over ours, which calls ours: it stays, asleep.
-    if (now?.value !== wrapper) return
+    if (getOwnPropertyDescriptor(Buffer, name)?.value !== wrapper) return
     let { original } = wrapped.get(wrapper)
     while (wrapped.get(original)?.isAsleep()) original = wrapped.get(original).original
-    defineProperty(Buffer, name, { ...descriptor, value: original })
+    set(Buffer, name, original)
   }
 
   function callsAnother (name) {
@@ -362,7 +437,7 @@
     nested.clear()
     for (const name of NAMES) {
       if (!names.includes(name)) continue
-      if (callsAnother(name)) nested.add(name)
+      if (!isOurs(Buffer[name]) && callsAnother(name)) nested.add(name)
       else wrap(name)
     }
     left[COUNT] = Infinity
@@ -389,18 +464,22 @@
     startedAt = Date.now()
     stackDepth = settings.stackDepth
     maxShare = settings.maxOverhead
-    windowStart = performance.now()
+    lastLook = lookStart = performance.now()
+    samplesUntilLook = SAMPLES_PER_LOOK
     spentMs = 0
-    probe()
+    heldSlab = probe()?.buffer ?? {}
     wrapAll(settings.functions)
     baseInterval = interval = settings.sampleIntervalBytes
-    untilSample = native.nextSampleGap(interval)
+    left[UNTIL_SAMPLE] = native.nextSampleGap(interval)
     wind()
   }
 
   function stop (user) {
     if (!users.delete(user) || users.size > 0) return
-    left[COUNT] = stretch = Infinity
+    left.fill(Infinity)
+    weakSlab = new WeakRef(heldSlab)
+    heldSlab = undefined
+    watchEvery = 1
     for (const name of [...wrappers.keys()]) unwrap(name)
   }
 

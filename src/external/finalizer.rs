@@ -17,8 +17,9 @@
 //!
 //! ```text
 //!  minor sentinel: a fresh object          → dies in any collection          → sweep young records
-//!  major sentinel: an object in the old    → dies in a major collection only → sweep all records
-//!                  generation, taken from a reserve of objects held strongly until they are needed
+//!  major sentinel: an object in the old    → dies in a major collection only → sweep all records, a step in
+//!                  generation, taken from a reserve of objects held strongly       each turn of the event loop
+//!                  until they are needed
 //! ```
 //!
 //! The reserve is there because a new object is young: weak from the start, it would die in a minor collection.
@@ -35,7 +36,7 @@ use napi::sys;
 use once_cell::sync::Lazy;
 use parking_lot::Mutex;
 
-use super::registry::{Ends, Record, RecordId, Registry, ADDRESS_CHAIN_LIMIT};
+use super::registry::{Ends, Record, RecordId, Registry, ADDRESS_CHAIN_LIMIT, PLACES_PER_STEP};
 use crate::error::{Code, Failure};
 use crate::ledger::{Entry, Interner, Key, Ledger, Run, NONE};
 use crate::references::own::OwnReferences;
@@ -514,14 +515,51 @@ impl Environment {
         status == sys::Status::napi_ok
     }
 
-    /// Finds out which values were collected.
+    /// Finds out which values were collected, as far as one turn of the event loop should take.
     fn sweep(&self, env: sys::napi_env, after_major: bool) {
+        self.sweeping(env, |registry, is_dead, removed| {
+            registry.sweep(after_major, is_dead, removed);
+        });
+    }
+
+    /// Goes on with a sweep, for at most so many places of the table. Whether there is more to do.
+    fn sweep_on(&self, env: sys::napi_env, places: usize) -> bool {
+        if self.pending_places() == 0 {
+            return false;
+        }
+        let more = self.sweeping(env, |registry, is_dead, removed| {
+            registry.sweep_on(places, is_dead, removed)
+        });
+        if self.registry.borrow().is_empty() {
+            self.drop_reserve(None);
+        }
+        more
+    }
+
+    /// Does what is left of a sweep, so that a reading counts nothing that the last noticed collection has freed.
+    ///
+    /// `env` must be the environment of the running call.
+    pub fn finish_sweep(&self, env: sys::napi_env) {
+        self.sweep_on(env, usize::MAX);
+    }
+
+    /// How many places of the table are still to be looked at.
+    pub fn pending_places(&self) -> usize {
+        self.registry.borrow().pending()
+    }
+
+    /// Lends a sweep what asks whether a value is dead, and what settles its record.
+    fn sweeping<T>(
+        &self,
+        env: sys::napi_env,
+        sweep: impl FnOnce(&mut Registry, &mut dyn FnMut(&Record) -> bool, &mut dyn FnMut(Record)) -> T,
+    ) -> T {
         let mut scope = HandleScope::open(env);
         let mut asked = 0usize;
         let mut run = Run::default();
-        self.registry.borrow_mut().sweep(
-            after_major,
-            |record| {
+        let result = sweep(
+            &mut self.registry.borrow_mut(),
+            &mut |record| {
                 asked += 1;
                 if asked.is_multiple_of(1_024) {
                     // A live value takes a handle each; without this a million of them would take 8 MB at once.
@@ -529,7 +567,7 @@ impl Environment {
                 }
                 self.value_of(record).is_null()
             },
-            |record| {
+            &mut |record| {
                 self.delete_handle(record);
                 if !run.extend(record.entry) {
                     self.uncount(run.take());
@@ -539,6 +577,32 @@ impl Environment {
         );
         drop(scope);
         self.uncount(run);
+        result
+    }
+
+    /// Has JavaScript go on with the sweep in its next turns. Where it cannot (an environment that is ending), the next
+    /// collection or reading does.
+    fn sweep_later(&self, env: sys::napi_env) {
+        let Some(shared) = self.shared(env) else {
+            return;
+        };
+        let (mut later, mut result) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: `env` is the environment of the running finalizer, in which JavaScript may be called, `shared` is a live handle,
+        // the name is NUL-terminated, and outputs are ours — "napi_get_named_property".
+        let status = unsafe {
+            sys::napi_get_named_property(env, shared, c"sweepLater".as_ptr(), &mut later)
+        };
+        if status != sys::Status::napi_ok {
+            return;
+        }
+        // SAFETY: as above; no borrow of ours is held, and without arguments none are read — "napi_call_function".
+        let status =
+            unsafe { sys::napi_call_function(env, shared, later, 0, ptr::null(), &mut result) };
+        if status == sys::Status::napi_pending_exception {
+            // It is ours, not the host's: left pending, it would surface as an uncaught exception.
+            // SAFETY: as above — "napi_get_and_clear_last_exception".
+            unsafe { sys::napi_get_and_clear_last_exception(env, &mut result) };
+        }
     }
 
     fn uncount(&self, run: Run) {
@@ -735,6 +799,9 @@ fn noticed(environment: &Rc<Environment>, env: sys::napi_env, major: bool) {
         return;
     }
     environment.sweep(env, major);
+    if environment.pending_places() > 0 {
+        environment.sweep_later(env);
+    }
     if environment.registry.borrow().is_empty() {
         environment.drop_reserve(None);
     } else {
@@ -926,6 +993,18 @@ unsafe extern "C" fn track_batch(
         environment.count(run.take());
         environment.arm_if_needed(env);
         undecided.then(|| to_number(env, 1.0))
+    })
+}
+
+/// `sweepSome()`: goes on with the sweep. Returns `true` when there is more to do, otherwise nothing.
+unsafe extern "C" fn sweep_some(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    function(env, info, |environment, _: [_; 0]| {
+        environment
+            .sweep_on(env, PLACES_PER_STEP)
+            .then(|| to_number(env, 1.0))
     })
 }
 
@@ -1131,7 +1210,7 @@ pub unsafe fn define_functions(
     exports: sys::napi_value,
     share: *mut c_void,
 ) -> Result<(), Failure> {
-    for (name, function) in FUNCTIONS {
+    let define = |object, name: &str, function: Callback| {
         let mut value = ptr::null_mut();
         // SAFETY: the name is a valid string of the given length; `share` outlives every call of the function (see
         // `call`) — the caller; "napi_create_function".
@@ -1148,11 +1227,23 @@ pub unsafe fn define_functions(
         if status != sys::Status::napi_ok {
             return Err(could_not_export(name));
         }
-        set_property(env, exports, name, value)?;
+        set_property(env, object, name, value)
+    };
+    for (name, function) in FUNCTIONS {
+        define(exports, name, function)?;
     }
-    let shared = current()
-        .and_then(|environment| environment.shared(env))
+    let environment = current().ok_or_else(|| could_not_export("shared"))?;
+    let shared = environment
+        .shared(env)
         .ok_or_else(|| could_not_export("shared"))?;
+    // By the environment that the shared object goes with.
+    if environment
+        .shared
+        .get()
+        .is_some_and(|(owner, _)| owner == env)
+    {
+        define(shared, "sweepSome", sweep_some)?;
+    }
     set_property(env, exports, "shared", shared)
 }
 

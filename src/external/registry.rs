@@ -10,14 +10,17 @@
 //! ```text
 //!            insert            survived YOUNG_SWEEPS sweeps
 //!   (track) ───────▶ young ───────────────────────────────▶ old
-//!                      │ every garbage collection             │ every major one, and a little of
-//!                      ▼ looks at all of them                 ▼ the table at every minor one
+//!                      │ every garbage collection             │ after every major one, in steps, and
+//!                      ▼ looks at all of them                 ▼ a little of the table at every minor one
 //!                    removed when the value is dead         removed when the value is dead
 //! ```
 //!
 //! A minor collection frees young objects only, so only the records of young objects need a look after it. An
 //! object that survived two of them is in the old generation. Records that were taken for old too early are
-//! found by the next major collection at the latest.
+//! found after the next major collection at the latest.
+//!
+//! A million records take 25 ms to look at, which is too long at once: after a major collection each turn of the event loop looks
+//! at [`PLACES_PER_STEP`] places. Whoever reads the tallies meanwhile has the rest done first ([`Registry::sweep_on`]).
 
 #![forbid(unsafe_code)]
 
@@ -33,6 +36,9 @@ const YOUNG_SWEEPS: u8 = 2;
 
 /// How many places of the table a minor sweep looks at besides the young records.
 const OLD_PLACES_PER_MINOR_SWEEP: usize = 2_048;
+
+/// How many places of the table are looked at in a turn after a major collection: about a millisecond.
+pub const PLACES_PER_STEP: usize = 32_768;
 
 /// Ends a chain.
 const NO_RECORD: u32 = u32::MAX;
@@ -115,6 +121,8 @@ pub struct Registry {
     by_address: AddressIndex,
     young: Vec<RecordId>,
     cursor: usize,
+    /// How many places have not been looked at since the last major collection.
+    pending: usize,
     /// That of the next record: no two among a million in a row have the same.
     generation: u32,
 }
@@ -135,6 +143,7 @@ impl Registry {
             by_address: AddressIndex::new(),
             young: Vec::new(),
             cursor: 0,
+            pending: 0,
             generation: 0,
         }
     }
@@ -277,8 +286,8 @@ impl Registry {
         }
     }
 
-    /// Removes the records whose handle `is_dead`, and hands each to `removed`. After a minor collection the young
-    /// ones are asked and a little of the rest; after a major one all.
+    /// Removes the young records whose handle `is_dead`, and hands each to `removed`; and of the others as many as are to be
+    /// looked at in one turn. After a major collection, [`Registry::sweep_on`] does the rest.
     pub fn sweep(
         &mut self,
         after_major: bool,
@@ -304,11 +313,50 @@ impl Registry {
         self.young = young;
 
         let places = if after_major {
-            self.cursor = 0;
-            self.slots.len()
+            // From where the last one has got to: starting anew each time, collections in quick succession would keep it from ever
+            // reaching the end of the table.
+            self.pending = self.slots.len();
+            PLACES_PER_STEP
         } else {
-            OLD_PLACES_PER_MINOR_SWEEP.min(self.slots.len())
+            OLD_PLACES_PER_MINOR_SWEEP
         };
+        self.look(places, is_dead, &mut dead);
+        self.remove_all(dead, removed);
+        if after_major {
+            self.give_back();
+        }
+    }
+
+    /// Goes on after a major collection with at most so many places of the table. Whether there is more to do.
+    pub fn sweep_on(
+        &mut self,
+        places: usize,
+        is_dead: impl FnMut(&Record) -> bool,
+        removed: impl FnMut(Record),
+    ) -> bool {
+        if self.pending > 0 {
+            let mut dead = Vec::new();
+            self.look(places.min(self.pending), is_dead, &mut dead);
+            self.remove_all(dead, removed);
+            self.give_back();
+        }
+        self.pending > 0
+    }
+
+    /// How many places have not been looked at since the last major collection.
+    pub fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// Notes the dead among the old records in the next places of the table.
+    fn look(
+        &mut self,
+        places: usize,
+        mut is_dead: impl FnMut(&Record) -> bool,
+        dead: &mut Vec<RecordId>,
+    ) {
+        let places = places.min(self.slots.len());
+        self.pending = self.pending.saturating_sub(places);
         for _ in 0..places {
             if self.cursor >= self.slots.len() {
                 self.cursor = 0;
@@ -329,10 +377,6 @@ impl Registry {
                     generation: slot.generation,
                 });
             }
-        }
-        self.remove_all(dead, removed);
-        if after_major {
-            self.give_back();
         }
     }
 
@@ -362,8 +406,8 @@ impl Registry {
         }
     }
 
-    /// Gives memory back after a burst: a million values tracked and released leave nothing behind. Only after major
-    /// collections: a service that tracks per request empties its table at every minor one.
+    /// Gives memory back after a burst: a million values tracked and released leave nothing behind. Only at the end of the sweep
+    /// after a major collection: a service that tracks per request empties its table at every minor one.
     fn give_back(&mut self) {
         if self.live == 0 {
             // The generations go on: an id may be kept across this, by an external Buffer that was untracked.
@@ -371,6 +415,9 @@ impl Registry {
                 generation: self.generation,
                 ..Registry::new()
             };
+            return;
+        }
+        if self.pending > 0 {
             return;
         }
         self.by_address.shrink();
@@ -560,6 +607,55 @@ mod tests {
         let (removed, _) = sweep(&mut registry, true, &[9_999, 5_000]);
         assert_eq!(removed, [5_000, 9_999]);
         assert_eq!(registry.len(), 9_998);
+    }
+
+    #[test]
+    fn after_a_major_collection_a_large_table_is_looked_at_in_steps() {
+        let count = 3 * PLACES_PER_STEP + 17;
+        let (mut registry, _) = registry_of((1..=count).map(|n| record(n * 64, n)));
+        sweep(&mut registry, false, &[]);
+        sweep(&mut registry, false, &[]);
+
+        let dead = [count, 1, PLACES_PER_STEP * 2];
+        let mut removed = Vec::new();
+        let mut asked = sweep(&mut registry, true, &[]).1.len();
+        assert_eq!(asked, PLACES_PER_STEP);
+        let mut steps = 0;
+        loop {
+            let before = asked;
+            let more = registry.sweep_on(
+                PLACES_PER_STEP,
+                |record| {
+                    asked += 1;
+                    dead.contains(&record.handle)
+                },
+                |record| removed.push(record.handle),
+            );
+            assert!(asked - before <= PLACES_PER_STEP);
+            steps += 1;
+            if !more {
+                break;
+            }
+        }
+        assert_eq!((steps, asked), (3, count));
+        // The two minor sweeps had taken the cursor past the first of them, so that it came last.
+        removed.sort_unstable();
+        assert_eq!(removed, [1, PLACES_PER_STEP * 2, count]);
+        assert!(!registry.sweep_on(usize::MAX, |_| panic!("all were asked"), |_| {}));
+    }
+
+    #[test]
+    fn collections_in_quick_succession_reach_the_end_of_the_table() {
+        let count = 3 * PLACES_PER_STEP;
+        let (mut registry, _) = registry_of((1..=count).map(|n| record(n * 64, n)));
+        sweep(&mut registry, false, &[]);
+        sweep(&mut registry, false, &[]);
+
+        let removed: Vec<usize> = (0..4)
+            .flat_map(|_| sweep(&mut registry, true, &[count]).0)
+            .collect();
+        assert_eq!(removed, [count]);
+        assert!(registry.pending() > 0);
     }
 
     #[test]

@@ -25,7 +25,16 @@
     }
   }
 
-  return {
+  // Taken now: mocked timers stand still.
+  const { setImmediate } = globalThis
+  let sweeping = false
+
+  function sweep () {
+    sweeping = false
+    if (shared.sweepSome() !== undefined) shared.sweepLater()
+  }
+
+  const shared = {
     // The nursery: values, and beside them what each stands for.
     values: new Array(CAPACITY).fill(undefined),
     bytes: new Float64Array(CAPACITY + 1), // and, at the end, how many there are
@@ -40,6 +49,14 @@
     viewsByIdentity: false,
     objectsWithoutField: false,
     objectTicket: Ticket.get,
-    setObjectTicket: Ticket.set
+    setObjectTicket: Ticket.set,
+
+    // Called after a major collection with more records than should be looked at in one turn. Keeps no process alive.
+    sweepLater () {
+      if (sweeping) return
+      sweeping = true
+      setImmediate(sweep).unref()
+    }
   }
+  return shared
 })()

@@ -159,6 +159,30 @@ struct Incoming {
     lowest: Vec<u32>,
 }
 
+/// Visits every essential edge from a node that the search has reached, by the numbers of its ends.
+fn each_numbered_edge(
+    graph: &Graph,
+    essential: &Essential,
+    tree: &DepthFirst,
+    control: &Control,
+    mut visit: impl FnMut(u32, u32),
+) -> Result<(), Failure> {
+    let mut ticker = Ticker::new(control);
+    for node in graph.nodes() {
+        ticker.tick()?;
+        let from = tree.number[node as usize];
+        if from >= tree.stray {
+            continue;
+        }
+        for edge in graph.edges(node) {
+            if essential.edge(edge) {
+                visit(from, tree.number[graph.to(edge) as usize]);
+            }
+        }
+    }
+    Ok(())
+}
+
 impl Incoming {
     fn build(
         graph: &Graph,
@@ -169,25 +193,13 @@ impl Incoming {
         let count = graph.node_count();
         let mut first = vec![0u32; count + 1];
         let mut lowest = tree.parent.clone();
-        let mut ticker = Ticker::new(control);
-        for node in graph.nodes() {
-            ticker.tick()?;
-            let from = tree.number[node as usize];
-            if from >= tree.stray {
-                continue;
+        each_numbered_edge(graph, essential, tree, control, |from, to| {
+            if from > to {
+                first[to as usize] += 1;
+            } else if to < tree.stray && from < lowest[to as usize] {
+                lowest[to as usize] = from;
             }
-            for edge in graph.edges(node) {
-                if !essential.edge(edge) {
-                    continue;
-                }
-                let to = tree.number[graph.to(edge) as usize];
-                if from > to {
-                    first[to as usize] += 1;
-                } else if to < tree.stray && from < lowest[to as usize] {
-                    lowest[to as usize] = from;
-                }
-            }
-        }
+        })?;
         let mut total = 0u32;
         for slot in &mut first {
             // Below 2^32: there are fewer edges than that.
@@ -195,24 +207,13 @@ impl Incoming {
             *slot = total;
         }
         let mut from_numbers = vec![0u32; total as usize];
-        for node in graph.nodes() {
-            ticker.tick()?;
-            let from = tree.number[node as usize];
-            if from >= tree.stray {
-                continue;
+        each_numbered_edge(graph, essential, tree, control, |from, to| {
+            if from > to {
+                let slot = &mut first[to as usize];
+                *slot -= 1;
+                from_numbers[*slot as usize] = from;
             }
-            for edge in graph.edges(node) {
-                if !essential.edge(edge) {
-                    continue;
-                }
-                let to = tree.number[graph.to(edge) as usize];
-                if from > to {
-                    let slot = &mut first[to as usize];
-                    *slot -= 1;
-                    from_numbers[*slot as usize] = from;
-                }
-            }
-        }
+        })?;
         Ok(Incoming {
             first,
             from: from_numbers,

@@ -536,7 +536,7 @@ pub struct Reading {
 }
 
 /// How many entries are looked at for outlived references in one reading of one environment.
-const OUTLIVED_LIMIT: usize = 16_384;
+const OUTLIVED_LIMIT: usize = 8_192;
 
 /// All environments that the watch has met, and those that have ended.
 ///

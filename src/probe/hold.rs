@@ -144,9 +144,11 @@ fn set_handler(handler: usize) {
 
 extern "C" fn on_abort(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
     ENTERED.fetch_add(1, Ordering::SeqCst);
-    // SAFETY: the kernel hands over a valid siginfo_t to a handler with SA_SIGINFO; si_pid is set for tgkill, which raise()
+    // SAFETY: the kernel hands over a valid siginfo_t to a handler with SA_SIGINFO, with si_pid set for tgkill, which raise()
     // and abort() use, and for kill — sigaction(2).
-    let sender = unsafe { (*info).si_pid() };
+    let info = unsafe { &*info };
+    // SAFETY: as above.
+    let sender = unsafe { info.si_pid() };
     // SAFETY: no arguments — getpid(2), async-signal-safe.
     let own = unsafe { libc::getpid() };
     // SAFETY: null, or from Box::into_raw in `begin`, and not freed while ENTERED is above 0 (see `end`) — pointer::as_ref.

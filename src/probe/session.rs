@@ -611,36 +611,15 @@ impl Run {
         Ok((scratch, Some(file)))
     }
 
-    /// 0600, and never through a symbolic link or over something that exists. Without a name where the file system
-    /// can (ext4, xfs, btrfs, tmpfs, overlay): then nothing is left behind however the process ends.
     fn open_output(&self, path: &Path) -> Result<Output, Refusal> {
-        let mut how = OpenOptions::new();
-        how.read(true).write(true).mode(0o600);
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        if let Ok(file) = how
-            .clone()
-            .custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC)
-            .open(folder)
-        {
-            return Ok(Output {
-                file,
-                path: path.to_path_buf(),
-                nameless: true,
-            });
+        let (file, nameless) = private_file(path)?;
+        if !nameless {
+            *self.session.named_output.lock() = Some(path.to_path_buf());
         }
-        let file = how
-            .create_new(true)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-            .open(path)
-            .map_err(|error| write_failed(path, &error))?;
-        *self.session.named_output.lock() = Some(path.to_path_buf());
         Ok(Output {
             file,
             path: path.to_path_buf(),
-            nameless: false,
+            nameless,
         })
     }
 
@@ -802,27 +781,37 @@ impl Run {
 /// The type of a ramfs, which libc does not name (statfs(2)).
 const RAMFS_MAGIC: i64 = 0x8584_58f6;
 
-/// A file that never outlives this process and its child.
-fn nameless_file(path: &Path) -> Result<File, Refusal> {
+/// A new file and whether it has no name: 0600, and never through a symbolic link or over something that exists. Without
+/// a name where the file system can (ext4, xfs, btrfs, tmpfs, overlay): then nothing is left behind however the process
+/// ends.
+fn private_file(path: &Path) -> Result<(File, bool), Refusal> {
     let mut how = OpenOptions::new();
     how.read(true).write(true).mode(0o600);
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    if let Ok(file) = how
+    let nameless = how
         .clone()
         .custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC)
-        .open(folder)
-    {
-        return Ok(file);
+        .open(folder);
+    if let Ok(file) = nameless {
+        return Ok((file, true));
     }
     let file = how
         .create_new(true)
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
         .open(path)
         .map_err(|error| write_failed(path, &error))?;
-    std::fs::remove_file(path).map_err(|error| write_failed(path, &error))?;
+    Ok((file, false))
+}
+
+/// A file that never outlives this process and its child.
+fn nameless_file(path: &Path) -> Result<File, Refusal> {
+    let (file, nameless) = private_file(path)?;
+    if !nameless {
+        std::fs::remove_file(path).map_err(|error| write_failed(path, &error))?;
+    }
     Ok(file)
 }
 

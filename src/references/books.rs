@@ -51,7 +51,9 @@ pub struct Finalizer {
     pub hint: usize,
 }
 
+/// One cache line: collected objects come in any order.
 #[derive(Debug, Clone, Copy, Default)]
+#[repr(align(64))]
 struct Record {
     state: State,
     kind: Kind,
@@ -99,7 +101,9 @@ pub struct Books {
     free: u32,
     /// Records that are not free.
     outstanding: u32,
+    /// By native object; kept from the first removed wrap on, as few addons ever remove one.
     wraps: PointerTable<Wraps>,
+    wraps_are_indexed: bool,
     deferreds: PointerTable<()>,
     async_works: PointerTable<()>,
     /// Where the search for outlived references goes on.
@@ -130,6 +134,7 @@ impl Books {
     pub fn detach(&mut self, tallies: &Tallies) {
         self.references.clear();
         self.wraps.clear();
+        self.wraps_are_indexed = false;
         self.deferreds.clear();
         self.async_works.clear();
         self.cursor = 0;
@@ -348,7 +353,7 @@ impl Books {
             if has_callback {
                 tallies.finalizers_pending.add(1);
             }
-            if kind == Kind::Wrap {
+            if kind == Kind::Wrap && self.wraps_are_indexed {
                 self.enter_wrap(id.place, native);
             }
         }
@@ -394,7 +399,7 @@ impl Books {
                 if reference != 0 {
                     self.object_is_gone(tallies, reference);
                 }
-                if kind == Kind::Wrap {
+                if kind == Kind::Wrap && self.wraps_are_indexed {
                     self.leave_wrap(tallies, id.place);
                 }
                 self.release(id.place);
@@ -435,7 +440,7 @@ impl Books {
         if has_callback && !removed_pending {
             tallies.finalizers_pending.take(1);
         }
-        if record.kind == Kind::Wrap {
+        if record.kind == Kind::Wrap && self.wraps_are_indexed {
             self.leave_wrap(tallies, place);
         }
         self.release(place);
@@ -471,14 +476,24 @@ impl Books {
 
     #[inline]
     fn enter_wrap(&mut self, place: u32, native: usize) {
-        let mut wraps = self.wraps.get(native).unwrap_or_default();
-        let next = wraps.head;
-        wraps.head = place + 1;
-        wraps.count += 1;
-        if self.wraps.insert(native, wraps).is_err() {
-            self.incomplete = true;
-            return;
-        }
+        let next = match self.wraps.get_mut(native) {
+            Some(wraps) => {
+                wraps.count += 1;
+                std::mem::replace(&mut wraps.head, place + 1)
+            }
+            None => {
+                let wraps = Wraps {
+                    head: place + 1,
+                    count: 1,
+                    ..Wraps::default()
+                };
+                if self.wraps.insert(native, wraps).is_err() {
+                    self.incomplete = true;
+                    return;
+                }
+                0
+            }
+        };
         if let Some(record) = self.records.get_mut(place as usize) {
             record.next = next;
         }
@@ -536,8 +551,22 @@ impl Books {
             .take(pending.saturating_sub(u64::from(wraps.removed_pending)));
     }
 
+    #[cold]
+    fn index_wraps(&mut self) {
+        self.wraps_are_indexed = true;
+        for place in 0..self.records.len() {
+            let record = self.records.get(place).copied().unwrap_or_default();
+            if record.kind == Kind::Wrap && record.state == State::Live {
+                self.enter_wrap(place as u32, record.native);
+            }
+        }
+    }
+
     /// `napi_remove_wrap` succeeded for an object that wrapped `native`: its finalizer will not run.
     pub fn wrap_removed(&mut self, tallies: &Tallies, native: usize) {
+        if !self.wraps_are_indexed {
+            self.index_wraps();
+        }
         let Some(wraps) = self.wraps.get_mut(native) else {
             return;
         };

@@ -94,6 +94,30 @@ pub struct Table {
     pub largest: Vec<Region>,
 }
 
+#[cfg(test)]
+impl Table {
+    /// What must be `rss_bytes`, whatever was measured.
+    pub fn sum(&self) -> u64 {
+        let measured = [
+            self.v8_heap_bytes,
+            self.web_assembly_bytes,
+            self.array_buffers_bytes,
+            self.other_external_bytes,
+            self.thread_stacks_bytes,
+            self.file_mappings_bytes,
+            self.shared_memory_bytes,
+            self.other_anonymous_bytes,
+            self.unexplained_bytes,
+        ];
+        let by_malloc = [
+            self.malloc_in_use_bytes,
+            self.malloc_free_bytes,
+            self.malloc_undivided_bytes,
+        ];
+        measured.into_iter().sum::<u64>() + by_malloc.into_iter().flatten().sum::<u64>()
+    }
+}
+
 /// A region that nobody accounts for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Region {
@@ -390,27 +414,13 @@ mod tests {
                 malloc: self.malloc,
                 engine: self.engine,
             });
-            let rows = [
-                table.v8_heap_bytes,
-                table.web_assembly_bytes,
-                table.array_buffers_bytes,
-                table.other_external_bytes,
-                table.malloc_in_use_bytes.unwrap_or(0),
-                table.malloc_free_bytes.unwrap_or(0),
-                table.malloc_undivided_bytes.unwrap_or(0),
-                table.thread_stacks_bytes,
-                table.file_mappings_bytes,
-                table.shared_memory_bytes,
-                table.other_anonymous_bytes,
-                table.unexplained_bytes,
-            ];
             let rss: u64 = self
                 .mappings
                 .iter()
                 .map(|mapping| mapping.resident_bytes)
                 .sum();
             assert_eq!(table.rss_bytes, rss);
-            assert_eq!(rows.iter().sum::<u64>(), rss, "the rows add up: {table:?}");
+            assert_eq!(table.sum(), rss, "the rows add up: {table:?}");
             table
         }
     }

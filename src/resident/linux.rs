@@ -266,21 +266,7 @@ mod tests {
     fn this_process_adds_up() {
         let table =
             breakdown(Engine::default(), JsThread::current(), true).expect("smaps can be read");
-        let rows = [
-            table.malloc_undivided_bytes.unwrap_or(0),
-            table.v8_heap_bytes,
-            table.web_assembly_bytes,
-            table.array_buffers_bytes,
-            table.other_external_bytes,
-            table.malloc_in_use_bytes.unwrap_or(0),
-            table.malloc_free_bytes.unwrap_or(0),
-            table.thread_stacks_bytes,
-            table.file_mappings_bytes,
-            table.shared_memory_bytes,
-            table.other_anonymous_bytes,
-            table.unexplained_bytes,
-        ];
-        assert_eq!(rows.iter().sum::<u64>(), table.rss_bytes);
+        assert_eq!(table.sum(), table.rss_bytes);
         assert!(table.file_mappings_bytes > 0 && table.thread_stacks_bytes > 0);
     }
 
