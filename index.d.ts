@@ -368,7 +368,7 @@ export interface AddonReferences {
   weakCount: number | null
   /**
    * Of the weak ones, those whose object was collected: the addon has yet to delete them. Those of another thread are as that
-   * thread last read them; beyond some ten thousand weak references they are found over several readings.
+   * thread last read them; beyond some thousand weak references they are found over several readings.
    */
   outlivedCount: number | null
   /** References ever created. */
@@ -439,10 +439,10 @@ export interface AddonTally {
   externalBuffers: AddonBytes
   /** `node_api_create_external_string_latin1` and `_utf16`. */
   externalStrings: AddonBytes
-  /** `napi_create_buffer` and `_copy`: memory of Node's, whose end is not seen. */
-  buffers: { totalCount: number | null, totalBytes: number | null }
-  /** `napi_create_arraybuffer`: memory of Node's, whose end is not seen. */
-  arrayBuffers: { totalCount: number | null, totalBytes: number | null }
+  /** `napi_create_buffer` and `_copy`: memory of Node's. What is live is `null` unless watched with `buffers: true`. */
+  buffers: AddonBytes
+  /** `napi_create_arraybuffer`: memory of Node's. What is live is `null` unless watched with `buffers: true`. */
+  arrayBuffers: AddonBytes
   /** Finalizers of the addon's that have yet to run. */
   finalizersPending: number | null
   /** Bytes declared with `napi_adjust_external_memory`, less those taken back. */
@@ -459,8 +459,49 @@ export interface AddonTally {
   asyncCleanupHooks: AddonThings
   /** Whether the addon has set instance data. */
   instanceData: boolean | null
+  /**
+   * With `watchAddons({ stacks })`: the places where sampled things were made, those with most live ones first, up to 20. `null` for
+   * other threads than the one that asks.
+   */
+  stacks?: AddonSite[] | null
   /** With `since`: what it holds more than then; `null` where nothing was counted. */
   growth?: AddonGrowth | null
+}
+
+/** A place in an addon where sampled things were made. */
+export interface AddonSite {
+  /** What was made: a reference of `napi_create_reference`, or the thing that another function made. */
+  kind: 'reference' | 'wrap' | 'external' | 'externalArrayBuffer' | 'externalBuffer' | 'buffer' | 'arrayBuffer' | 'finalizer'
+  /** Sampled things that are live; times `everyNth`, roughly what there is. */
+  liveCount: number
+  /** Sampled things ever. */
+  totalCount: number
+  /** The native functions, innermost first. They end where JavaScript begins. */
+  frames: AddonFrame[]
+}
+
+/** A native function on a stack. */
+export interface AddonFrame {
+  /** The file that it is in. */
+  file: string | null
+  /** Its name, as the file exports it (C++ and Rust names are mangled); `null` when it does not. */
+  symbol: string | null
+  /** Bytes into the function; without a name, into the file as it is loaded (for `addr2line -e`). */
+  offset: number
+}
+
+export interface WatchAddonsOptions {
+  /**
+   * Look for the end of Buffers and ArrayBuffers that Node allocates for addons, so that it is known how many are live (default:
+   * `false`, which counts their totals only). Node gives each a finalizer then: some 300 ns for each, where
+   * `napi_create_buffer` itself takes 500 or more.
+   */
+  buffers?: boolean
+  /**
+   * Note where things are made, so that what grows names a function (default: `false`). One in `everyNth` of each thread's and
+   * addon's is sampled, 1 to 1,000,000 (default: `100`), beginning with the first; each costs 1 to 10 microseconds.
+   */
+  stacks?: boolean | { everyNth?: number }
 }
 
 /** A watch of all addons, see `watchAddons`. */
@@ -485,6 +526,8 @@ export class AddonWatch {
  * No pause, no garbage collection.
  * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
  * @throws {ERR_OFFHEAP_WATCH_REFUSED} when the node image cannot be patched, or another tool or copy of offheap has patched it; nothing is patched then
+ * @throws {ERR_INVALID_ARG_TYPE} if `buffers` or `stacks` is something else
+ * @throws {ERR_OUT_OF_RANGE} if `everyNth` is not in its range
  * @throws {ERR_INVALID_ARG_VALUE} if an option is unknown
  * @example
  * const { addons, watchAddons } = require('offheap')
@@ -492,7 +535,7 @@ export class AddonWatch {
  * for (const { name, references } of addons()) console.log(name, references.liveCount)
  * watch.stop()
  */
-export function watchAddons (options?: { stacks?: false }): AddonWatch
+export function watchAddons (options?: WatchAddonsOptions): AddonWatch
 
 /**
  * Reads what every addon of the process holds: one row for each addon and thread, and one for each addon that has called

@@ -7,10 +7,11 @@ const { OffheapError, fromNative } = require('./errors.js')
 const { addonName } = require('./addons/name.js')
 const { NUMBERS, figures, noFigures } = require('./addons/figures.js')
 const { growth, isTally } = require('./addons/growth.js')
+const { everyNth, sites } = require('./addons/stacks.js')
 const { sameFile, toPath } = require('./addons/files.js')
 const { refusedReason, unsupportedReason } = require('./addons/supported.js')
 const { memory } = require('./memory.js')
-const { invalidType, options: checkOptions } = require('./validate.js')
+const { boolean, invalidType, options: checkOptions } = require('./validate.js')
 const { threadId } = require('node:worker_threads')
 
 // The native side knows threads by the system's number only. Not there on other platforms.
@@ -40,9 +41,11 @@ class AddonWatch {
 
 /** @param {import('../index.js').WatchAddonsOptions} [options] */
 function watchAddons (options) {
-  checkOptions('options', options, [])
+  const { buffers = false, stacks } = checkOptions('options', options, ['buffers', 'stacks'])
+  boolean('options.buffers', buffers)
+  const sampled = everyNth(stacks)
   checkSupport()
-  fromNative(() => binding.watchStart())
+  fromNative(() => binding.watchStart(buffers, sampled))
   return new AddonWatch()
 }
 
@@ -88,12 +91,14 @@ function read () {
       loadedAt: full === 1 ? time(image?.loadedAt ?? seenAt) : null,
       api: 'node-api',
       ...coverageOf(full === 1, image),
-      ...figures(reading.numbers.subarray(at + ENVIRONMENT_NUMBERS, at + ENVIRONMENT_NUMBERS + NUMBERS))
+      ...figures(reading.buffers, reading.numbers.subarray(at + ENVIRONMENT_NUMBERS, at + ENVIRONMENT_NUMBERS + NUMBERS)),
+      // Other threads' are theirs to read.
+      ...(reading.everyNth > 0 ? { stacks: osThreadId === reading.osThreadId ? sites(id) : null } : {})
     })
   }
   const off = reading.on ? null : refusedReason() ?? 'addons are not watched; watchAddons() begins that'
   for (const image of images) {
-    if (!image.met) rows.push(idle(image, off))
+    if (!image.met) rows.push(idle(image, off, reading.buffers))
   }
   rows.sort((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : (a.id ?? 0) - (b.id ?? 0))
   return { on: reading.on, rows }
@@ -123,16 +128,16 @@ function coverageOf (full, image) {
 }
 
 /** An addon that has not called anything since watching began; or one that is not watched. */
-function idle (image, off) {
+function idle (image, off, buffers) {
   const row = { id: null, file: image.path, name: addonName(image.path), threadId: null, osThreadId: null, loadedAt: time(image.loadedAt), api: image.v8 ? 'v8' : 'node-api' }
   const none = (coverageReason) => ({ ...row, coverage: 'none', coverageReason, ...noFigures() })
   if (image.v8) return none('it uses V8\'s C++ API, which does not go through Node-API')
   if (off !== null) return none(off)
   if (image.refused !== '') return none(image.refused)
   if (image.pointersMissing) return none('it had looked its Node-API functions up before watching began, and where it keeps them was not found')
-  if (image.late) return { ...row, coverage: 'partial', coverageReason: LATE, ...figures() }
-  if (image.alsoV8) return { ...row, coverage: 'partial', coverageReason: ALSO_V8, ...figures() }
-  return { ...row, coverage: 'full', coverageReason: null, ...figures() }
+  if (image.late) return { ...row, coverage: 'partial', coverageReason: LATE, ...figures(buffers) }
+  if (image.alsoV8) return { ...row, coverage: 'partial', coverageReason: ALSO_V8, ...figures(buffers) }
+  return { ...row, coverage: 'full', coverageReason: null, ...figures(buffers) }
 }
 
 function time (ms) {

@@ -17,23 +17,36 @@ function register () {
 
 // Each part by itself: a wrong value of one leaves the others on. A part gives something with a stop(), or null when it is not wanted.
 const PARTS = [
-  { name: 'bufferTracking', variable: 'OFFHEAP_TRACK_BUFFERS', begin: trackBuffers },
-  { name: 'monitor', variable: 'OFFHEAP_SNAPSHOT_AT', begin: startMonitor }
+  { name: 'addonWatch', variables: ['OFFHEAP_ADDONS'], begin: watchEveryAddon },
+  { name: 'bufferTracking', variables: ['OFFHEAP_TRACK_BUFFERS'], begin: trackBuffers },
+  { name: 'monitor', variables: ['OFFHEAP_SNAPSHOT_AT', 'OFFHEAP_SNAPSHOT_SIGNAL'], begin: startMonitor }
 ]
+
+const SWITCH = new Map([['0', false], ['false', false], ['off', false], ['1', true], ['true', true], ['on', true]])
 
 class Registration {
   #running = []
+  #warned = new Set()
 
   constructor () {
-    for (const { name, variable, begin } of PARTS) {
+    for (const { name, variables, begin } of PARTS) {
       this[name] = null
       try {
-        this[name] = begin(process.env[variable]?.trim() || undefined)
+        this[name] = begin(valueOf(variables[0]))
         if (this[name] !== null) this.#running.push(this[name])
       } catch (error) {
-        warn(variable, error)
+        this.#warn(variables, error)
       }
     }
+  }
+
+  /** Every worker would say it again, and every part what keeps all of them from working. */
+  #warn (variables, { message, code }) {
+    if (!isMainThread || this.#warned.has(message)) return
+    this.#warned.add(message)
+    const set = variables.find((variable) => valueOf(variable) !== undefined)
+    const text = set === undefined ? `${message}; ${variables[0]}=0 leaves this out` : `${set} has no effect: ${message}`
+    process.emitWarning(`offheap/register: ${text}`, { type: 'OffheapWarning', code })
   }
 
   /** Ends all that was begun; again does nothing. */
@@ -42,11 +55,23 @@ class Registration {
   }
 }
 
+function valueOf (variable) {
+  return process.env[variable]?.trim() || undefined
+}
+
+/** For all threads: begun by whichever comes first. */
+function watchEveryAddon (value) {
+  const wanted = value === undefined ? true : SWITCH.get(value.toLowerCase())
+  if (wanted === undefined) throw require('./validate.js').invalidValue('OFFHEAP_ADDONS', '"1" or "0"', value)
+  const { isWatching, watchAddons } = require('./addons.js')
+  return wanted && !isWatching() ? watchAddons() : null
+}
+
 function trackBuffers (value) {
-  const wanted = value?.toLowerCase()
-  if (wanted === '0' || wanted === 'false' || wanted === 'off') return null
+  const wanted = value === undefined ? true : SWITCH.get(value.toLowerCase())
+  if (wanted === false) return null
   const { trackBuffers } = require('../index.js')
-  if (wanted === undefined || wanted === '1' || wanted === 'true' || wanted === 'on') return trackBuffers()
+  if (wanted === true) return trackBuffers()
   const { bytes } = require('./bytes.js')
   return trackBuffers({ sampleIntervalBytes: bytes('OFFHEAP_TRACK_BUFFERS', /^\d+$/.test(value) ? Number(value) : value) })
 }
@@ -55,9 +80,9 @@ function trackBuffers (value) {
 function startMonitor (value) {
   // One that watches the process is enough for all threads.
   if (!isMainThread) return null
-  const signal = process.env.OFFHEAP_SNAPSHOT_SIGNAL?.trim() || undefined
+  const signal = valueOf('OFFHEAP_SNAPSHOT_SIGNAL')
   if (value === undefined && signal === undefined) return null
-  const directory = process.env.OFFHEAP_SNAPSHOT_DIR?.trim() || undefined
+  const directory = valueOf('OFFHEAP_SNAPSHOT_DIR')
   return require('../index.js').start({
     ...(value === undefined ? {} : { snapshotAt: thresholds('OFFHEAP_SNAPSHOT_AT', value) }),
     ...(signal === undefined ? {} : { signal }),
@@ -76,14 +101,6 @@ function thresholds (name, value) {
     parsed.set(metric, [...(parsed.get(metric) ?? []), threshold])
   }
   return Object.fromEntries(parsed)
-}
-
-function warn (name, error) {
-  try {
-    process.emitWarning(`offheap/register: ${name} has no effect: ${error?.message ?? error}`, { type: 'OffheapWarning', code: error?.code })
-  } catch {
-    // A process without a way to warn goes on as well.
-  }
 }
 
 module.exports = register()

@@ -16,7 +16,9 @@ const KINDS = {
   'no-plt': ['-fno-plt'],
   dlsym: ['-DBY_DLSYM'],
   constructor: ['-DBY_CONSTRUCTOR'],
-  experimental: ['-DEXPERIMENTAL']
+  experimental: ['-DEXPERIMENTAL'],
+  // Beside helper.c, compiled as an addon of that name.
+  dependent: ['-Wl,-rpath,$ORIGIN']
 }
 
 /**
@@ -29,7 +31,8 @@ function fixtureAddon (name, kind = 'plt') {
   if (process.platform !== 'linux') return { skip: `the fixture addons are compiled on Linux only; this is ${process.platform}` }
   const source = path.join(root, '__test__', 'fixtures', 'addons', `${name}.c`)
   const flags = KINDS[kind]
-  const hash = createHash('sha256').update(flags.join(' ')).update(fs.readFileSync(source)).digest('hex').slice(0, 16)
+  const depends = kind === 'dependent' ? [fixtureAddon('helper').file] : []
+  const hash = createHash('sha256').update(flags.join(' ')).update(depends.join(' ')).update(fs.readFileSync(source)).digest('hex').slice(0, 16)
   const directory = path.join(root, '.cache', 'addons')
   const file = path.join(directory, `${name}${kind === 'plt' ? '' : `-${kind}`}-${process.arch}-${hash}.node`)
   if (fs.existsSync(file)) return { file }
@@ -39,7 +42,7 @@ function fixtureAddon (name, kind = 'plt') {
   fs.mkdirSync(directory, { recursive: true })
   // Test files run at the same time: each compiles into a file of its own and moves it into place.
   const temporary = `${file}.${process.pid}.partial`
-  const compiled = spawnSync(compiler, ['-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-Werror', ...flags, `-I${include}`, '-o', temporary, source, '-lpthread', '-ldl'], { encoding: 'utf8' })
+  const compiled = spawnSync(compiler, ['-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-Werror', ...flags, `-I${include}`, '-o', temporary, source, ...depends, '-lpthread', '-ldl'], { encoding: 'utf8' })
   if (compiled.status !== 0) throw new Error(`${name}.c does not compile:\n${compiled.stderr}`)
   fs.renameSync(temporary, file)
   return { file }

@@ -26,15 +26,17 @@ for (const kind of ['plt', 'experimental']) {
       const native = bare.stdout.split('\n').filter((line) => line.startsWith('  '))
       assert.ok(native.length >= least, bare.stdout)
 
-      // WHEN offheap watches from the start
-      const watched = await runChild(script, { args: [file, part], execArgv: ['--expose-gc', '--require', watch] })
+      for (const what of ['counts', 'all']) {
+        // WHEN offheap watches from the start, for counts alone and for stacks and Buffers too
+        const watched = await runChild(script, { args: [file, part], execArgv: ['--expose-gc', '--require', watch], env: { OFFHEAP_TEST_WATCH: what } })
 
-      // THEN nothing is different, and it did watch
-      assert.strictEqual(watched.stdout, bare.stdout)
-      assert.strictEqual(watched.code, bare.code, watched.stderr)
-      const saw = JSON.parse(/^offheap saw (.*)$/m.exec(watched.stderr)[1])
-      assert.deepStrictEqual(saw.filter((row) => row.file === file && row.threadId === 0).map(({ coverage, coverageReason }) => ({ coverage, coverageReason })),
-        [{ coverage: 'full', coverageReason: null }])
+        // THEN nothing is different, and it did watch
+        assert.strictEqual(watched.stdout, bare.stdout, what)
+        assert.strictEqual(watched.code, bare.code, watched.stderr)
+        const saw = JSON.parse(/^offheap saw (.*)$/m.exec(watched.stderr)[1])
+        assert.deepStrictEqual(saw.filter((row) => row.file === file && row.threadId === 0).map(({ coverage, coverageReason }) => ({ coverage, coverageReason })),
+          [{ coverage: 'full', coverageReason: null }])
+      }
     })
   }
 }

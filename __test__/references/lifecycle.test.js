@@ -93,6 +93,59 @@ test('growth between two readings is that of all an addon holds', { skip }, asyn
   })
 })
 
+test('an addon whose library is unmapped with its last worker, and mapped again, is counted from its first call each time', { skip }, async () => {
+  const { seen, after } = await story('unmapped', fixtureAddon('everything', 'no-plt').file)
+
+  for (let i = 0; i < 20; i++) {
+    assert.deepStrictEqual(seen[2 * i], [['full', 11 + i]])
+    // Not unmapped in Node's every version; what matters is that nothing is left of the worker.
+    assert.strictEqual(seen[2 * i + 1][0], 0)
+  }
+  assert.deepStrictEqual(after, ['none'])
+})
+
+test('what a library does for the addon that was linked with it counts as the addon\'s', { skip }, async () => {
+  assert.deepStrictEqual(await story('dependent', fixtureAddon('dependent', 'dependent').file), { held: [5], left: [4] })
+})
+
+test('stacks name the function that made what is still there', { skip }, async () => {
+  const dependent = fixtureAddon('dependent', 'dependent').file
+
+  assert.deepStrictEqual(await story('stacks', dependent), [{
+    kind: 'reference',
+    liveCount: 3,
+    totalCount: 5,
+    symbol: 'offheap_fixture_hold',
+    callers: [path.basename(fixtureAddon('helper').file), path.basename(dependent)]
+  }])
+})
+
+test('Buffers and ArrayBuffers of Node\'s are counted until they are collected, on request', { skip }, async () => {
+  assert.deepStrictEqual(await story('buffers', file), {
+    during: [{ buffers: { liveCount: 2, liveBytes: 3_006, totalCount: 2, totalBytes: 3_006 }, arrayBuffers: { liveCount: 1, liveBytes: 5_003, totalCount: 1, totalBytes: 5_003 } }],
+    after: [{ buffers: { liveCount: 0, liveBytes: 0, totalCount: 2, totalBytes: 3_006 }, arrayBuffers: { liveCount: 0, liveBytes: 0, totalCount: 1, totalBytes: 5_003 } }]
+  })
+})
+
+test('counts are exact while other threads acquire and release a thread-safe function', { skip }, async () => {
+  const { counts, threadsafeFunctions, references, after } = await story('hammered', file)
+
+  assert.deepStrictEqual(counts, [1, 1, 1, 1, 1])
+  assert.deepStrictEqual(threadsafeFunctions, { liveCount: 1, totalCount: 1 })
+  assert.deepStrictEqual([references.liveCount, references.totalCount, references.deletedCount], [0, 5_000, 5_000])
+  assert.strictEqual(after, 0)
+})
+
+test('what was counted and is gone takes no memory', { skip }, async () => {
+  const { grewBytes, row: [references, wraps, externalBuffers, finalizersPending] } = await story('flat', file)
+
+  assert.deepStrictEqual([references.liveCount, references.totalCount], [0, 1_500_000])
+  assert.deepStrictEqual(wraps, { liveCount: 0, totalCount: 15 * 30_000 })
+  assert.deepStrictEqual([externalBuffers.liveCount, externalBuffers.totalCount, finalizersPending], [0, 150_000, 0])
+  // Ten rounds of 140,000 things: a byte each would be 1.4 MB; 16 bytes each, a table's entry, 22 MB.
+  assert.ok(grewBytes < 12 * 2 ** 20, String(grewBytes))
+})
+
 test('process.exit() while watching ends the process with its code', { skip }, async () => {
   const { code, stderr } = await runChild(script, { args: ['exit', file, '7'], execArgv: ['--expose-gc'] })
 

@@ -1,6 +1,7 @@
 import { addonChecks, addons, type AddonTally, AddonWatch, watchAddons } from '../../index.js'
 
 const watch: AddonWatch = watchAddons()
+watchAddons({ buffers: true, stacks: { everyNth: 7 } }).stop()
 const active: boolean = watch.active
 watch.stop()
 watch[Symbol.dispose]()
@@ -14,6 +15,8 @@ const grown = addons({ since: rows })
 const references: number = grown[0]!.growth?.references ?? 0
 const live: number | null = rows[0]!.references.liveCount
 const bytes: number | null = rows[0]!.externalBuffers.liveBytes
+const allocated: number | null = rows[0]!.buffers.liveBytes
+const symbol: string | null | undefined = rows[0]!.stacks?.[0]?.frames[0]?.symbol
 const unsettled: number | null = rows[0]!.deferreds.unsettledCount
 // @ts-expect-error nothing may have been counted
 const count: number = rows[0]!.wraps.liveCount
@@ -24,4 +27,4 @@ const checks = addonChecks()
 const left: number | null = checks.unattributedGlobalHandlesBytes
 const message: string | undefined = checks.warnings[0]?.message
 
-export { active, made, references, live, bytes, unsettled, count, left, message }
+export { active, made, references, live, bytes, allocated, symbol, unsettled, count, left, message }

@@ -2,15 +2,19 @@
 
 // From the numbers of src/references/tallies.rs, in their order, to an object.
 
-const NUMBERS = 40
+const NUMBERS = 44
 
 const ZEROS = new Float64Array(NUMBERS)
 const NULLS = new Array(NUMBERS).fill(null)
 
-/** @param {ArrayLike<number | null>} n all numbers of one addon; all 0 without */
-function figures (n = ZEROS) {
+/**
+ * @param {boolean} [endSeen] whether the end of Buffers that Node allocates was looked for
+ * @param {ArrayLike<number | null>} [n] all numbers of one addon; all 0 without
+ */
+function figures (endSeen = false, n = ZEROS) {
   const things = (at) => ({ liveCount: n[at], totalCount: n[at + 1] })
   const sized = (at) => ({ liveCount: n[at], liveBytes: n[at + 1], totalCount: n[at + 2], totalBytes: n[at + 3] })
+  const allocated = (at) => endSeen ? sized(at) : { ...sized(at), liveCount: null, liveBytes: null }
   return {
     references: {
       liveCount: n[0],
@@ -27,22 +31,22 @@ function figures (n = ZEROS) {
     externalArrayBuffers: sized(12),
     externalBuffers: sized(16),
     externalStrings: sized(20),
-    buffers: { totalCount: n[24], totalBytes: n[25] },
-    arrayBuffers: { totalCount: n[26], totalBytes: n[27] },
-    finalizersPending: n[28],
-    threadsafeFunctions: things(29),
-    deferreds: { unsettledCount: n[31], totalCount: n[32] },
-    asyncWorks: things(33),
-    asyncCleanupHooks: things(35),
-    instanceData: n[37] === null ? null : n[37] === 1,
-    adjustedExternalBytes: n[38],
-    lowestAdjustedExternalBytes: n[39]
+    buffers: allocated(24),
+    arrayBuffers: allocated(28),
+    finalizersPending: n[32],
+    threadsafeFunctions: things(33),
+    deferreds: { unsettledCount: n[35], totalCount: n[36] },
+    asyncWorks: things(37),
+    asyncCleanupHooks: things(39),
+    instanceData: n[41] === null ? null : n[41] === 1,
+    adjustedExternalBytes: n[42],
+    lowestAdjustedExternalBytes: n[43]
   }
 }
 
 /** The same names without a figure: nothing was counted, which is not 0. */
 function noFigures () {
-  return figures(NULLS)
+  return figures(false, NULLS)
 }
 
 module.exports = { NUMBERS, figures, noFigures }

@@ -6,7 +6,6 @@
 const { threadId } = require('node:worker_threads')
 
 const { addons, bufferPool, bufferProfile, externalAllocations, memory, ownReferences } = require('../../index.js')
-const { isWatching } = require('../addons.js')
 
 /**
  * @param {Map<string, number> | undefined} requestCounts by route
@@ -43,10 +42,17 @@ function sampledBuffers () {
   }
 }
 
-/** What each addon holds, without the paths of files and whatever may have one in it; `null` while nobody watches. */
+/** What each addon holds, without the paths of files and whatever may have one in it; `null` while none is counted. */
 function servedAddons () {
-  if (!isWatching()) return null
-  return addons().map(({ id, file, osThreadId, coverageReason, stacks, growth, ...row }) => row)
+  let rows
+  try {
+    rows = addons()
+  } catch {
+    // Not to be had on this platform.
+    return null
+  }
+  if (!rows.some(({ coverage }) => coverage !== 'none')) return null
+  return rows.map(({ id, file, osThreadId, coverageReason, stacks, growth, ...row }) => row)
 }
 
 /** JSON has no BigInt, and a figure that becomes one some day is not to break the page. */

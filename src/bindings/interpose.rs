@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use super::Result;
 use crate::error::{Code, Failure};
 use crate::interpose::environments;
+use crate::interpose::stack;
 use crate::interpose::watch::{self, Api};
 
 thread_local! {
@@ -64,11 +65,19 @@ fn end_with_thread(env: &Env) -> Result<()> {
     Ok(())
 }
 
-/// Begins a watch.
+/// Begins a watch. `buffers`: looks for the end of Buffers that Node allocates. `every_nth`: says where one thing in so many was
+/// made; 0 for none.
 #[napi(catch_unwind)]
-pub fn watch_start(env: &Env) -> Result<()> {
+pub fn watch_start(env: &Env, buffers: bool, every_nth: u32) -> Result<()> {
     end_with_thread(env)?;
     watch::start()?;
+    if buffers {
+        environments::watch_buffers();
+    }
+    if every_nth > 0 {
+        stack::prepare();
+        environments::watch_stacks(every_nth);
+    }
     WATCHES.set(WATCHES.get() + 1);
     Ok(())
 }
@@ -93,6 +102,10 @@ pub fn watch_is_on() -> bool {
 pub struct AddonsReading {
     /// Whether a watch is on.
     pub on: bool,
+    /// Whether the end of Buffers that Node allocates is looked for.
+    pub buffers: bool,
+    /// One thing in how many is sampled; 0 for none.
+    pub every_nth: u32,
     /// What the system calls this thread.
     pub os_thread_id: i32,
     /// The names that the images were loaded under which are addons.
@@ -116,6 +129,8 @@ pub struct AddonsReading {
 pub fn read_addons() -> AddonsReading {
     let mut reading = AddonsReading {
         on: watch::is_on(),
+        buffers: environments::watches_buffers(),
+        every_nth: environments::stacks_every(),
         os_thread_id: environments::current_thread(),
         images: Vec::new(),
         refusals: Vec::new(),
@@ -165,6 +180,51 @@ pub fn read_addons() -> AddonsReading {
     reading.image_numbers = Float64Array::new(image_numbers);
     reading.numbers = Float64Array::new(numbers);
     reading
+}
+
+/// A place where sampled things were made.
+#[napi(object, object_from_js = false)]
+pub struct SiteReading {
+    /// As `Kind` numbers them; 255 for references.
+    pub kind: u32,
+    /// Sampled things that are live.
+    pub live: u32,
+    /// Sampled things ever.
+    pub total: u32,
+    /// The file of each function, innermost first; empty when unknown.
+    pub files: Vec<String>,
+    /// Its name; empty when the file does not export it.
+    pub symbols: Vec<String>,
+    /// How far into the function; without a name, into the file.
+    pub offsets: Vec<f64>,
+}
+
+/// Where sampled things of an environment of this thread were made: up to `limit` places, those with most live ones first.
+#[napi(catch_unwind)]
+pub fn read_sites(id: u32, limit: u32) -> Vec<SiteReading> {
+    let mut sites = environments::sites_of(id);
+    sites.sort_by_key(|site| std::cmp::Reverse((site.live, site.total)));
+    sites.truncate(limit as usize);
+    sites
+        .into_iter()
+        .map(|site| {
+            let mut reading = SiteReading {
+                kind: u32::from(site.kind),
+                live: site.live,
+                total: site.total,
+                files: Vec::new(),
+                symbols: Vec::new(),
+                offsets: Vec::new(),
+            };
+            for address in site.frames {
+                let frame = stack::name(address);
+                reading.files.push(frame.file);
+                reading.symbols.push(frame.symbol);
+                reading.offsets.push(frame.offset as f64);
+            }
+            reading
+        })
+        .collect()
 }
 
 /// For tests: environments that still take memory.

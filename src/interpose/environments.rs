@@ -20,10 +20,17 @@ use napi::sys;
 use parking_lot::Mutex;
 
 use crate::references::books::{Books, Finalizer, RecordId};
+use crate::references::stacks::Site;
 use crate::references::tallies::{Tallies, NUMBERS};
 
 /// Which watch is on; 0 while none is. Each has a number of its own: what was counted under another is void.
 static EPOCH: AtomicU32 = AtomicU32::new(0);
+
+/// Whether the end of Buffers that Node allocates is looked for under this watch.
+static BUFFERS: AtomicBool = AtomicBool::new(false);
+
+/// One thing in so many is sampled under this watch; 0 for none.
+static EVERY: AtomicU32 = AtomicU32::new(0);
 
 /// One addon on one JavaScript thread.
 #[derive(Debug)]
@@ -418,7 +425,7 @@ fn clear_live(numbers: &mut [f64; NUMBERS]) {
 
 /// Places of the totals in `Tallies::numbers`.
 const TOTALS: [usize; 18] = [
-    4, 5, 9, 11, 14, 15, 18, 19, 22, 23, 24, 25, 26, 27, 30, 32, 34, 36,
+    4, 5, 9, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31, 34, 36, 38, 40,
 ];
 
 /// Gives the memory of an ended environment back, once Node cannot call any finalizer of it.
@@ -529,7 +536,7 @@ pub struct Reading {
 }
 
 /// How many entries are looked at for outlived references in one reading of one environment.
-const OUTLIVED_LIMIT: usize = 16_384;
+const OUTLIVED_LIMIT: usize = 8_192;
 
 /// All environments that the watch has met, and those that have ended.
 ///
@@ -607,12 +614,55 @@ pub fn begin() {
         next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
     }
     ALL.lock().ended.clear();
+    BUFFERS.store(false, Ordering::Relaxed);
+    EVERY.store(0, Ordering::Relaxed);
     EPOCH.store(next, Ordering::Relaxed);
 }
 
 /// The watch is over: hooks that are still called pass everything on.
 pub fn finish() {
     EPOCH.store(0, Ordering::Relaxed);
+}
+
+/// From now on the end of Buffers that Node allocates is looked for.
+pub fn watch_buffers() {
+    BUFFERS.store(true, Ordering::Relaxed);
+}
+
+/// Whether it is.
+#[inline]
+pub fn watches_buffers() -> bool {
+    BUFFERS.load(Ordering::Relaxed)
+}
+
+/// From now on one thing in `every` is sampled.
+pub fn watch_stacks(every: u32) {
+    EVERY.store(every, Ordering::Relaxed);
+}
+
+/// One thing in how many is sampled; 0 for none.
+#[inline]
+pub fn stacks_every() -> u32 {
+    EVERY.load(Ordering::Relaxed)
+}
+
+/// Where sampled things of an environment of this thread were made; nothing for others. The system's number of the thread
+/// that the environment belongs to must be the caller's: Node-API values of it are not touched.
+pub fn sites_of(id: u32) -> Vec<Site> {
+    let thread = current_thread();
+    let environment = {
+        let all = ALL.lock();
+        all.environments
+            .iter()
+            .find(|environment| environment.id == id)
+            .map(Arc::clone)
+    };
+    environment
+        .filter(|environment| {
+            environment.thread == thread && !environment.ended.load(Ordering::Relaxed)
+        })
+        .map(|environment| environment.books(|books, _| books.stacks.sites().to_vec()))
+        .unwrap_or_default()
 }
 
 /// Whether a watch is on.

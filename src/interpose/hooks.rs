@@ -22,8 +22,9 @@ use napi::sys;
 
 use super::environments::{self, Environment};
 use super::functions::Function;
-use super::{loader, originals, shared, strings};
+use super::{loader, originals, shared, stack, strings};
 use crate::references::books::{Finalizer, RecordId};
+use crate::references::stacks::REFERENCE;
 use crate::references::tallies::Kind;
 
 /// By this another copy of the package knows that it is not the first: see `watch::MARKER`.
@@ -87,6 +88,35 @@ fn or_local<T>(output: *mut T, local: &mut T) -> *mut T {
     }
 }
 
+/// Where a thing is being made, if this one is to be sampled; 0 if not. Called outside of the originals.
+#[inline]
+fn site(environment: &Environment, kind: u8) -> u32 {
+    let every = environments::stacks_every();
+    if every == 0 {
+        return 0;
+    }
+    let due = environment.books(|books, _| {
+        books.stacks.set_every(every);
+        books.stacks.is_due()
+    });
+    if due {
+        sample(environment, kind)
+    } else {
+        0
+    }
+}
+
+#[cold]
+fn sample(environment: &Environment, kind: u8) -> u32 {
+    let mut frames = [0; stack::LIMIT];
+    let count = stack::capture(&mut frames);
+    environment.books(|books, _| {
+        books
+            .stacks
+            .begin(kind, frames.get(..count).unwrap_or_default())
+    })
+}
+
 // ── finalizers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// The stand-in for every finalizer: counts, and runs the addon's own.
@@ -145,6 +175,7 @@ fn refused(status: Status) -> bool {
 struct Begun {
     environment: &'static Environment,
     record: RecordId,
+    kind: Kind,
 }
 
 #[inline]
@@ -165,6 +196,7 @@ fn begin(
     Some(Begun {
         environment,
         record,
+        kind,
     })
 }
 
@@ -183,6 +215,13 @@ impl Begun {
                 books.abandon(self.record, refused(status));
             }
         });
+        if status == OK {
+            let site = site(self.environment, self.kind as u8);
+            if site != 0 {
+                self.environment
+                    .books(|books, _| books.record_made_at(self.record, site));
+            }
+        }
     }
 }
 
@@ -201,6 +240,10 @@ unsafe extern "C" fn create_reference(
             environment.books(|books, tallies| {
                 books.reference_created(tallies, reference as usize, count);
             });
+            let site = site(environment, REFERENCE);
+            if site != 0 {
+                environment.books(|books, _| books.reference_made_at(reference as usize, site));
+            }
         }
     }
     status
@@ -457,6 +500,29 @@ unsafe extern "C" fn create_external_string_utf16(
 
 // ── memory that Node allocates, and bytes that are only declared ────────────────────────────────────────────────────────
 
+/// Counts memory that Node has allocated for an addon; and, on request, gives it a finalizer, as nobody else tells of its end.
+#[inline]
+fn allocated(env: Env, kind: Kind, byte_length: usize, value: Option<Value>) {
+    let Some(environment) = calling(env) else {
+        return;
+    };
+    let bytes = byte_length as u64;
+    let begun = value
+        .filter(|_| environments::watches_buffers())
+        .and_then(|value| Some((begin(env, kind, None, ptr::null_mut(), 0, bytes)?, value)));
+    let Some((begun, value)) = begun else {
+        environment.tallies.of(kind).pass(bytes);
+        return;
+    };
+    // Leaves no error behind when it succeeds, and it is the addon's own call that succeeded before.
+    let status = call!(AddFinalizer as fn(Env, Value, Data, Finalize, Data, *mut Ref);
+        env, value, ptr::null_mut(), Some(finalize), begun.hint(), ptr::null_mut());
+    begun.end(status, 0);
+    if status != OK {
+        environment.tallies.of(kind).pass(bytes);
+    }
+}
+
 unsafe extern "C" fn create_buffer(
     env: Env,
     byte_length: usize,
@@ -465,8 +531,9 @@ unsafe extern "C" fn create_buffer(
 ) -> Status {
     let status = call!(CreateBuffer as fn(Env, usize, *mut Data, *mut Value);
         env, byte_length, data, result);
-    if let (OK, Some(environment)) = (status, calling(env)) {
-        environment.tallies.buffers.pass(byte_length as u64);
+    if status == OK {
+        // SAFETY: Node refuses a null result, so it has written to this one.
+        allocated(env, Kind::Buffer, byte_length, unsafe { filled(result) });
     }
     status
 }
@@ -480,8 +547,9 @@ unsafe extern "C" fn create_buffer_copy(
 ) -> Status {
     let status = call!(CreateBufferCopy as fn(Env, usize, *const c_void, *mut Data, *mut Value);
         env, byte_length, data, result_data, result);
-    if let (OK, Some(environment)) = (status, calling(env)) {
-        environment.tallies.buffers.pass(byte_length as u64);
+    if status == OK {
+        // SAFETY: Node refuses a null result, so it has written to this one.
+        allocated(env, Kind::Buffer, byte_length, unsafe { filled(result) });
     }
     status
 }
@@ -494,8 +562,11 @@ unsafe extern "C" fn create_array_buffer(
 ) -> Status {
     let status = call!(CreateArrayBuffer as fn(Env, usize, *mut Data, *mut Value);
         env, byte_length, data, result);
-    if let (OK, Some(environment)) = (status, calling(env)) {
-        environment.tallies.array_buffers.pass(byte_length as u64);
+    if status == OK {
+        // SAFETY: Node refuses a null result, so it has written to this one.
+        allocated(env, Kind::ArrayBuffer, byte_length, unsafe {
+            filled(result)
+        });
     }
     status
 }

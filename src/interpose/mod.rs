@@ -18,6 +18,7 @@
 //! | [`loader`] | yes | stands in for `dlopen` and `dlsym` |
 //! | [`environments`] | yes | which addon is calling |
 //! | [`strings`] | yes | external strings, whose end comes on any thread |
+//! | [`stack`] | yes | who is calling, function by function |
 //! | [`hooks`] | yes | stands in for Node's functions |
 
 pub mod environments;
@@ -28,5 +29,6 @@ pub mod originals;
 pub mod plan;
 pub mod shared;
 pub mod slots;
+pub mod stack;
 pub mod strings;
 pub mod watch;

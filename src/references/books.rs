@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 use super::pointer_table::PointerTable;
+use super::stacks::Stacks;
 use super::tallies::{Kind, Tallies};
 
 /// One reference.
@@ -25,6 +26,8 @@ struct Reference {
     count: u32,
     /// The record whose finalizer ends with the same object, plus 1; 0 for none.
     record: u32,
+    /// Where it was made, if it was sampled; 0 if not.
+    site: u32,
     /// Its object is known to be gone.
     outlived: bool,
 }
@@ -48,7 +51,9 @@ pub struct Finalizer {
     pub hint: usize,
 }
 
+/// One cache line: collected objects come in any order.
 #[derive(Debug, Clone, Copy, Default)]
+#[repr(align(64))]
 struct Record {
     state: State,
     kind: Kind,
@@ -59,6 +64,8 @@ struct Record {
     native: usize,
     /// The reference that came with it; 0 for none.
     reference: usize,
+    /// Where it was made, if it was sampled; 0 if not.
+    site: u32,
     /// Its neighbours among wraps of the same native object, plus 1. `next` also links free records.
     next: u32,
     previous: u32,
@@ -94,11 +101,15 @@ pub struct Books {
     free: u32,
     /// Records that are not free.
     outstanding: u32,
+    /// By native object; kept from the first removed wrap on, as few addons ever remove one.
     wraps: PointerTable<Wraps>,
+    wraps_are_indexed: bool,
     deferreds: PointerTable<()>,
     async_works: PointerTable<()>,
     /// Where the search for outlived references goes on.
     cursor: usize,
+    /// Where sampled things were made.
+    pub stacks: Stacks,
     /// Something could not be entered because there was no memory.
     incomplete: bool,
 }
@@ -123,15 +134,18 @@ impl Books {
     pub fn detach(&mut self, tallies: &Tallies) {
         self.references.clear();
         self.wraps.clear();
+        self.wraps_are_indexed = false;
         self.deferreds.clear();
         self.async_works.clear();
         self.cursor = 0;
         self.incomplete = false;
+        self.stacks.clear();
         for record in &mut self.records {
             if record.state == State::Live {
                 record.state = State::Stray;
             }
             record.reference = 0;
+            record.site = 0;
         }
         tallies.clear();
     }
@@ -144,18 +158,38 @@ impl Books {
         self.enter_reference(tallies, address, count, 0);
     }
 
+    /// Where the reference that was just created was made.
+    pub fn reference_made_at(&mut self, address: usize, site: u32) {
+        if let Some(entry) = self.references.get_mut(address) {
+            entry.site = site;
+        }
+    }
+
+    /// Where the thing that was just committed was made.
+    pub fn record_made_at(&mut self, id: RecordId, site: u32) {
+        match self.records.get_mut(id.place as usize) {
+            Some(record) if record.generation == id.generation => record.site = site,
+            // It has ended within the call.
+            _ => self.stacks.end(site),
+        }
+    }
+
     #[inline]
     fn enter_reference(&mut self, tallies: &Tallies, address: usize, count: u32, record: u32) {
         let entry = Reference {
             count,
             record,
+            site: 0,
             outlived: false,
         };
         tallies.references.add(1);
         match self.references.insert(address, entry) {
             Ok(None) => {}
             // Deleted where we could not see it.
-            Ok(Some(old)) => Self::uncount_reference(tallies, old),
+            Ok(Some(old)) => {
+                Self::uncount_reference(tallies, old);
+                self.stacks.end(old.site);
+            }
             Err(_) => {
                 self.incomplete = true;
                 return;
@@ -190,6 +224,7 @@ impl Books {
             return;
         };
         Self::uncount_reference(tallies, entry);
+        self.stacks.end(entry.site);
         tallies.deleted.add(1);
         if entry.record != 0 {
             self.forget(tallies, entry.record - 1);
@@ -318,7 +353,7 @@ impl Books {
             if has_callback {
                 tallies.finalizers_pending.add(1);
             }
-            if kind == Kind::Wrap {
+            if kind == Kind::Wrap && self.wraps_are_indexed {
                 self.enter_wrap(id.place, native);
             }
         }
@@ -364,7 +399,7 @@ impl Books {
                 if reference != 0 {
                     self.object_is_gone(tallies, reference);
                 }
-                if kind == Kind::Wrap {
+                if kind == Kind::Wrap && self.wraps_are_indexed {
                     self.leave_wrap(tallies, id.place);
                 }
                 self.release(id.place);
@@ -405,7 +440,7 @@ impl Books {
         if has_callback && !removed_pending {
             tallies.finalizers_pending.take(1);
         }
-        if record.kind == Kind::Wrap {
+        if record.kind == Kind::Wrap && self.wraps_are_indexed {
             self.leave_wrap(tallies, place);
         }
         self.release(place);
@@ -426,6 +461,7 @@ impl Books {
     #[inline]
     fn release(&mut self, place: u32) {
         if let Some(record) = self.records.get_mut(place as usize) {
+            self.stacks.end(record.site);
             *record = Record {
                 generation: record.generation.wrapping_add(1),
                 next: self.free,
@@ -440,14 +476,24 @@ impl Books {
 
     #[inline]
     fn enter_wrap(&mut self, place: u32, native: usize) {
-        let mut wraps = self.wraps.get(native).unwrap_or_default();
-        let next = wraps.head;
-        wraps.head = place + 1;
-        wraps.count += 1;
-        if self.wraps.insert(native, wraps).is_err() {
-            self.incomplete = true;
-            return;
-        }
+        let next = match self.wraps.get_mut(native) {
+            Some(wraps) => {
+                wraps.count += 1;
+                std::mem::replace(&mut wraps.head, place + 1)
+            }
+            None => {
+                let wraps = Wraps {
+                    head: place + 1,
+                    count: 1,
+                    ..Wraps::default()
+                };
+                if self.wraps.insert(native, wraps).is_err() {
+                    self.incomplete = true;
+                    return;
+                }
+                0
+            }
+        };
         if let Some(record) = self.records.get_mut(place as usize) {
             record.next = next;
         }
@@ -505,8 +551,22 @@ impl Books {
             .take(pending.saturating_sub(u64::from(wraps.removed_pending)));
     }
 
+    #[cold]
+    fn index_wraps(&mut self) {
+        self.wraps_are_indexed = true;
+        for place in 0..self.records.len() {
+            let record = self.records.get(place).copied().unwrap_or_default();
+            if record.kind == Kind::Wrap && record.state == State::Live {
+                self.enter_wrap(place as u32, record.native);
+            }
+        }
+    }
+
     /// `napi_remove_wrap` succeeded for an object that wrapped `native`: its finalizer will not run.
     pub fn wrap_removed(&mut self, tallies: &Tallies, native: usize) {
+        if !self.wraps_are_indexed {
+            self.index_wraps();
+        }
         let Some(wraps) = self.wraps.get_mut(native) else {
             return;
         };

@@ -8,4 +8,5 @@
 pub mod books;
 pub mod own;
 pub mod pointer_table;
+pub mod stacks;
 pub mod tallies;

@@ -153,6 +153,8 @@ kinds! {
     External => externals,
     ExternalArrayBuffer => external_array_buffers,
     ExternalBuffer => external_buffers,
+    Buffer => buffers,
+    ArrayBuffer => array_buffers,
 }
 
 /// All figures.
@@ -184,9 +186,9 @@ pub struct Tallies {
     pub external_strings: Things,
     /// `napi_add_finalizer`.
     pub finalizers: Things,
-    /// `napi_create_buffer` and `_copy`; their end is not seen.
+    /// `napi_create_buffer` and `_copy`; their end is seen on request only.
     pub buffers: Things,
-    /// `napi_create_arraybuffer`; their end is not seen.
+    /// `napi_create_arraybuffer`; their end is seen on request only.
     pub array_buffers: Things,
     /// The addon's own finalizers that have yet to run.
     pub finalizers_pending: Count,
@@ -283,11 +285,8 @@ impl Tallies {
         .chain(four(&self.external_array_buffers))
         .chain(four(&self.external_buffers))
         .chain(four(&self.external_strings))
-        .chain([self.buffers.total.get(), self.buffers.total_bytes.get()])
-        .chain([
-            self.array_buffers.total.get(),
-            self.array_buffers.total_bytes.get(),
-        ])
+        .chain(four(&self.buffers))
+        .chain(four(&self.array_buffers))
         .chain([self.finalizers_pending.get() + self.string_finalizers_pending.get()])
         .chain(two(&self.threadsafe_functions))
         .chain(two(&self.deferreds))
@@ -305,7 +304,7 @@ impl Tallies {
 }
 
 /// How many figures there are.
-pub const NUMBERS: usize = 8 + 2 + 2 + 4 + 4 + 4 + 2 + 2 + 1 + 2 + 2 + 2 + 2 + 1 + 2;
+pub const NUMBERS: usize = 8 + 2 + 2 + 4 + 4 + 4 + 4 + 4 + 1 + 2 + 2 + 2 + 2 + 1 + 2;
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,35 @@
+'use strict'
+
+// Where sampled things were made.
+
+const binding = require('../load.js')
+const { fromNative } = require('../errors.js')
+const { integer, invalidType, options: checkOptions } = require('../validate.js')
+
+const DEFAULT_EVERY_NTH = 100
+const MAX_SITES = 20
+
+// As src/references/tallies.rs numbers them.
+const KINDS = ['wrap', 'external', 'externalArrayBuffer', 'externalBuffer', 'buffer', 'arrayBuffer', 'finalizer']
+const REFERENCE = 255
+
+/** One thing in how many is sampled, by the option `stacks`; 0 for none. */
+function everyNth (stacks) {
+  if (stacks === undefined || stacks === false) return 0
+  if (stacks === true) return DEFAULT_EVERY_NTH
+  if (typeof stacks !== 'object' || stacks === null || Array.isArray(stacks)) throw invalidType('options.stacks', 'a boolean or an object', stacks)
+  const { everyNth = DEFAULT_EVERY_NTH } = checkOptions('options.stacks', stacks, ['everyNth'])
+  return integer('options.stacks.everyNth', everyNth, { min: 1, max: 1_000_000 })
+}
+
+/** The places of an environment of this thread, those with most live things first. */
+function sites (id) {
+  return fromNative(() => binding.readSites(id, MAX_SITES)).map(({ kind, live, total, files, symbols, offsets }) => ({
+    kind: kind === REFERENCE ? 'reference' : KINDS[kind],
+    liveCount: live,
+    totalCount: total,
+    frames: files.map((file, index) => ({ file: file || null, symbol: symbols[index] || null, offset: offsets[index] }))
+  }))
+}
+
+module.exports = { everyNth, sites }
