@@ -505,8 +505,7 @@ export interface WatchAddonsOptions {
 }
 
 /** A watch of all addons, see `watchAddons`. */
-export class AddonWatch {
-  private constructor ()
+export interface AddonWatch {
   /** Whether it has not been stopped. */
   readonly active: boolean
   /** Ends this watch. With the last one, every import slot that still holds a hook gets back what it held. Twice is once. */
