@@ -1208,6 +1208,161 @@ export function redactHeapSnapshot (path: string, out: string, options?: RedactH
   snapshotBytes: number
 }>
 
+/** Options of {@link census}. */
+export interface CensusOptions {
+  /**
+   * `'probe'`: in a copy-on-write child; the JS thread stands still for one `fork()`. `'in-process'`: the JS thread stands still for
+   * the whole census. `'auto'`: the child, and with `fallback: true` this process where there can be no child (default: `'auto'`).
+   */
+  mode?: 'auto' | 'probe' | 'in-process'
+  /** With `mode: 'auto'`: stops the JS thread where there can be no child (default: `false`). */
+  fallback?: boolean
+  /** Rows in each list, 1 to 1000 (default: `10`). */
+  top?: number
+  /** Adds to each row who holds it, from a heap snapshot taken at the same instant (default: `false`). Takes as long, and as much memory, as a snapshot. */
+  retainers?: boolean
+  /** A child that takes longer is killed, in ms (default: `120000`). */
+  timeoutMs?: number
+  /** Aborting ends the child; a census in the process cannot be interrupted. */
+  signal?: AbortSignal
+}
+
+/** A group of views that are held in the same way. */
+export interface CensusHolder {
+  /** A retaining path, with keys and indices left out: `global.cache (Map) entry (Session).token (Buffer) → backing store`. */
+  path: string
+  /** How many views. */
+  count: number
+}
+
+/** What every row of a census says. */
+export interface CensusRow {
+  /** What the backing store is. `'external'`: memory of `allocExternal`. */
+  kind: 'slab' | 'plain' | 'resizable' | 'shared' | 'wasm' | 'external'
+  /** The class of its longest view; without a view, of the ArrayBuffer. */
+  className: string
+  /** The length of its longest view; `null` without a view. */
+  longestViewBytes: number | null
+  /** The label that the longest view or the store is tracked under; `null` if it is not tracked. */
+  label: string | null
+  /** The route that it was tracked in; `null` if there was none. */
+  route: string | null
+  /** With `retainers: true`: the shortest path from a GC root to one of its views; `null` if nothing but the engine holds it. */
+  path?: string | null
+  /** With `retainers: true`: the commonest paths to its views, three at most. */
+  holders?: CensusHolder[]
+}
+
+/** What the views of an isolate pin; see {@link census}. Bytes that several views reach count once. */
+export interface Census {
+  mode: 'probe' | 'in-process'
+  /** How long the JS thread stood still, in ms. */
+  pauseMs: number
+  /** From the call to the answer, in ms. */
+  durationMs: number
+  /** How many children it took. */
+  attempts: number
+  /**
+   * Realms: the main one and each vm context (jest has one per test file). What belongs to an unseen one is missing from all figures.
+   * `method` is how objects were found; `'query-objects'` (no permission to use the inspector) sees the main realm only.
+   */
+  realms: { count: number, unseenCount: number, method: 'inspector' | 'query-objects' }
+  /** Buffers, typed arrays and DataViews. `detachedCount`: of ArrayBuffers that were transferred, or that shrank below them. */
+  views: { count: number, bufferCount: number, dataViewCount: number, emptyCount: number, detachedCount: number }
+  /**
+   * What is behind ArrayBuffers and SharedArrayBuffers, slabs included. `unviewed…`: no view of it is left. `small…`: of up to 64
+   * bytes with one view, which V8 keeps inside its heap until it is looked for. `reservedBytes`: what resizable ones may grow to.
+   */
+  backingStores: {
+    count: number
+    totalBytes: number
+    unviewedCount: number
+    unviewedBytes: number
+    smallCount: number
+    smallBytes: number
+    sharedCount: number
+    sharedBytes: number
+    wasmCount: number
+    wasmBytes: number
+    resizableCount: number
+    resizableBytes: number
+    reservedBytes: number
+    detachedCount: number
+  }
+  /** Slabs of the Buffer pool. Pinned: kept alive by slices alone, so all but the one in use. Wasted: what no slice of them reaches. */
+  slabs: {
+    /** The length of the slab in use. */
+    slabBytes: number
+    count: number
+    totalBytes: number
+    liveSliceCount: number
+    liveSliceBytes: number
+    pinnedCount: number
+    pinnedBytes: number
+    wasteBytes: number
+    /** Those that waste most. */
+    top: (CensusRow & { totalBytes: number, liveSliceBytes: number, wasteBytes: number, sliceCount: number })[]
+  }
+  /** Views of parts of other stores, where no view of the whole is left. Shared and WebAssembly memory is never among them. */
+  slices: {
+    count: number
+    backingStoreCount: number
+    viewBytes: number
+    pinnedBytes: number
+    wasteBytes: number
+    /** Those that waste most. */
+    top: (CensusRow & { viewBytes: number, backingBytes: number, wasteBytes: number, viewCount: number })[]
+  }
+  /** The largest backing stores of any kind. */
+  large: { top: (CensusRow & { totalBytes: number, viewBytes: number, viewCount: number })[] }
+  /** Memory of `allocExternal` behind ArrayBuffers. */
+  external: { count: number, totalBytes: number }
+  /** Readable and Writable streams, and responses without a socket. Bytes are those of streams that are not in object mode. */
+  streams: {
+    count: number
+    waitingBytes: number
+    readableBytes: number
+    writableBytes: number
+    /** In streams of objects. */
+    waitingObjects: number
+    overHighWaterMarkCount: number
+    /** Those with most bytes waiting. A stream in object mode has lengths in objects. */
+    top: {
+      className: string
+      waitingBytes: number
+      readableLength: number | null
+      readableHighWaterMark: number | null
+      readableObjectMode: boolean | null
+      writableLength: number | null
+      writableHighWaterMark: number | null
+      writableObjectMode: boolean | null
+    }[]
+  }
+}
+
+/**
+ * Counts every view and every backing store of this thread's isolate, and says which slabs and large ArrayBuffers are alive only
+ * because something small points at them (docs/buffer-slabs.md). Exact; nothing has to run before.
+ *
+ * By default a copy-on-write child counts, and this thread stands still for one `fork()`. In the process it stands still for a full
+ * garbage collection and a look at every object (1 to 2 s per million), and typed arrays of up to 64 bytes are moved out of V8's heap.
+ * One at a time in a thread: a call with the same options joins the one that runs.
+ *
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} there can be no child here, and neither `fallback` nor `'in-process'` was asked for;
+ *   or in the process, there is no access to the inspector
+ * @throws {ERR_OFFHEAP_CENSUS_IN_PROGRESS} another one of this thread is being taken with other options
+ * @throws {ERR_OFFHEAP_NO_HEADROOM} there is no room for the child, with the figures
+ * @throws {ERR_OFFHEAP_PROBE_FAILED} and `_PROBE_TIMEOUT`, `_PROBE_CRASHED`, `_PROBE_DEADLOCK`: see {@link probe}
+ * @throws {ERR_OFFHEAP_ABORTED} `signal` fired
+ * @throws {ERR_INVALID_ARG_TYPE} and `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`: an option is wrong
+ * @example
+ * const { census } = require('offheap')
+ * census({ fallback: true }).then(({ slabs, slices }) => {
+ *   console.log(`${slabs.wasteBytes} bytes of slabs and ${slices.wasteBytes} bytes behind slices are pinned`)
+ * })
+ */
+export function census (options?: CensusOptions): Promise<Census>
+
 /** Node's pool, from which small Buffers are cut, and its slabs in this thread. docs/buffer-profile.md. */
 export interface BufferPool {
   /** Slabs that were seen since offheap looked first. With coverage `'partial'` there were at least so many. */

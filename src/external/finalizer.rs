@@ -205,6 +205,12 @@ impl Environment {
         })
     }
 
+    /// The label and the route of a record, if it is still there.
+    pub fn names_of(&self, id: RecordId) -> Option<(String, String)> {
+        let entry = self.registry.borrow().get(id)?.entry;
+        Some((label_name(entry.label), route_name(entry.route)))
+    }
+
     /// Bytes of our own that the records take, besides a weak reference of Node's for each.
     pub fn record_bytes(&self) -> usize {
         self.registry.borrow().capacity_bytes()
