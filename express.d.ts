@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AddonTally, ExternalAllocations, Memory, OwnReferences } from './index.js'
+import type { AddonTally, BufferFigures, BufferPool, ExternalAllocations, Memory, OwnReferences } from './index.js'
 
 declare namespace offheapExpress {
   interface ExpressOptions {
@@ -33,6 +33,15 @@ declare namespace offheapExpress {
     externalAllocations: ExternalAllocations
     /** napi references that offheap itself holds in this thread. */
     ownReferences: OwnReferences
+    /** Node's pool in this thread. */
+    bufferPool: Pick<BufferPool, 'createdCount' | 'liveCount' | 'liveBytes' | 'liveCountStandardError' | 'currentSlab' | 'coverage'>
+    /** What `bufferProfile()` says by route, without call sites; `null` where nobody has called `trackBuffers()`. */
+    sampledBuffers: {
+      sampleIntervalBytes: number
+      liveBytes: number
+      liveBytesStandardError: number
+      routes: Record<string, BufferFigures>
+    } | null
     /**
      * What each addon holds, while addons are watched; otherwise `null`. Rows of `addons()` without the paths of files.
      */

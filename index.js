@@ -2,7 +2,7 @@
 
 // The public face: re-exports only.
 
-const { AddonWatch, addonChecks, addons, watchAddons } = require('./lib/addons.js')
+const { addonChecks, addons, watchAddons } = require('./lib/addons.js')
 const { allocExternal } = require('./lib/alloc-external.js')
 const { bufferPool } = require('./lib/buffer-pool.js')
 const { bufferProfile, trackBuffers } = require('./lib/buffer-profile.js')
@@ -22,7 +22,6 @@ const { trim } = require('./lib/trim.js')
 const { unslab } = require('./lib/unslab.js')
 
 module.exports = {
-  AddonWatch,
   OffheapError,
   addonChecks,
   addons,

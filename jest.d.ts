@@ -8,7 +8,7 @@
  *   await expect(() => upload('a.png')).toHaveNoExternalGrowth({ label: 'uploads' })
  * })
  */
-import { type ExternalGrowthOptions, type ReferenceGrowthOptions, matchers } from './testing.js'
+import { type BufferGrowthOptions, type ExternalGrowthOptions, type ReferenceGrowthOptions, matchers } from './testing.js'
 
 export { matchers }
 
@@ -20,6 +20,12 @@ interface OffheapMatchers<R> {
    * @param options as for `expectNoExternalGrowth()`
    */
   toHaveNoExternalGrowth (options?: ExternalGrowthOptions): Promise<R>
+  /**
+   * Runs the function in two equal blocks and fails when Buffers keep more bytes alive after the second one;
+   * `expectNoBufferGrowth()` of `offheap/testing` as a matcher. Asynchronous: await it. Three to six censuses beside the calls.
+   * @param options as for `expectNoBufferGrowth()`
+   */
+  toHaveNoBufferGrowth (options?: BufferGrowthOptions): Promise<R>
   /**
    * Runs the function in two equal blocks and fails when an addon held more after the second one; `expectNoReferenceGrowth()` of
    * `offheap/testing` as a matcher. Asynchronous: await it. It forces garbage collections, as the other one.

@@ -1,10 +1,29 @@
+import type { AddonWatch, BufferTracking, Monitor } from './index.js'
+
 /**
- * Preloaded, it has every native addon's Node-API calls counted from the first one on ({@link watchAddons}), in all threads:
- * `node -r offheap/register service.js`, `node --import offheap/register service.js`, or either in `NODE_OPTIONS`. Loading it
- * again does nothing. It never keeps a service from starting: what fails becomes a process warning.
+ * Switches offheap on without a line of code, in the main thread and in each worker: `node -r offheap/register`,
+ * `node --import offheap/register`, or either in NODE_OPTIONS. Loaded twice it does nothing more. A wrong value is a process warning,
+ * and what it stands for stays off; nothing is thrown.
  *
- * - `OFFHEAP_ADDONS`: `0` or `false` leaves addons alone (default: `1`)
+ * - `OFFHEAP_ADDONS`: `1` (default) has every addon's Node-API calls counted from the first one on (`watchAddons()`); `0` does not
+ * - `OFFHEAP_TRACK_BUFFERS`: `1` (default) samples Buffers (`trackBuffers()`); `0` does not; a size such as `1MB` is the interval
+ * - `OFFHEAP_SNAPSHOT_AT`: thresholds that write a heap snapshot, such as `rss:80%,heapUsed:900MB` (default: none; main thread)
+ * - `OFFHEAP_SNAPSHOT_SIGNAL`: a signal that writes one, such as `SIGUSR2` (default: none; main thread)
+ * - `OFFHEAP_SNAPSHOT_DIR`: where to (default: as for `writeHeapSnapshot()`)
  * @example
- * // NODE_OPTIONS='-r offheap/register' node service.js
+ * // OFFHEAP_SNAPSHOT_AT=rss:80% node -r offheap/register server.js
+ * const { bufferProfile } = require('offheap')
+ * process.on('SIGUSR2', () => console.log(bufferProfile().sites.slice(0, 5)))
  */
-export {}
+declare const registration: {
+  /** The Monitor, if the environment asks for one in this thread. */
+  readonly monitor: Monitor | null
+  /** The watch of addons, in the thread that began it: there is one for the process. */
+  readonly addonWatch: AddonWatch | null
+  /** The sampling of Buffers, unless it was switched off or failed. */
+  readonly bufferTracking: BufferTracking | null
+  /** Ends all that was begun; again does nothing. */
+  stop (): void
+}
+
+export = registration

@@ -1,3 +1,5 @@
+import { type Census } from './index.js'
+
 /** What `gcUntil()` takes beside its condition. */
 export interface GcUntilOptions {
   /** What the condition is called in the error (default: the function's own name, or "the condition"). */
@@ -174,6 +176,66 @@ export interface ReferenceGrowthError extends Error {
  */
 export function expectNoReferenceGrowth (fn: () => unknown, options?: ReferenceGrowthOptions): Promise<ReferenceGrowth>
 
+/** What `expectNoBufferGrowth()` and the matcher take beside the function. */
+export interface BufferGrowthOptions {
+  /** Calls in each of the two blocks (default: `100`). A whole number of at least 1. */
+  iterations?: number
+  /** Calls before the first block (default: `10`). Enough to fill the function's caches. */
+  warmup?: number
+  /** How many bytes each figure may grow in a block (default: 2,048, and one slab of the pool more where slabs count). */
+  toleranceBytes?: number
+  /** How the censuses are taken; `'auto'` stops this thread where there can be no child (default: `'auto'`). */
+  mode?: 'auto' | 'probe' | 'in-process'
+}
+
+/** How one figure of the census went. */
+export interface BufferGrowthFigure {
+  name: 'slabs.pinnedBytes' | 'slices.pinnedBytes' | 'backingStores.totalBytes'
+  /** Growth over the first and over the second block, in bytes. */
+  blockBytes: [number, number]
+  bytesPerIteration: number
+  toleranceBytes: number
+  /** Whether it grew by more than that in the second block; when there were two attempts, of both. */
+  grew: boolean
+}
+
+/** What was measured. With two attempts, `figures` are those of the second one. */
+export interface BufferGrowth {
+  iterations: number
+  warmup: number
+  attempts: 1 | 2
+  figures: BufferGrowthFigure[]
+  /** The last census; when something grew, with `retainers`. */
+  census: Census
+}
+
+/** The rejection of `expectNoBufferGrowth()`. An `OffheapError`. */
+export interface BufferGrowthError extends Error {
+  readonly code: 'ERR_OFFHEAP_BUFFER_GROWTH'
+  readonly growth: BufferGrowth
+}
+
+/**
+ * Runs a function again and again, and rejects when Buffers keep more bytes alive with each block: slices that pin slabs of the
+ * pool, slices that pin large Buffers, or backing stores altogether.
+ *
+ * It calls `fn` `warmup` times, then in two blocks of `iterations` calls, each in a turn of the event loop of its own, and takes a
+ * census before, between and after. Only the second block has to be flat. When it is not, the two blocks are run once more.
+ *
+ * Cost: `fn` runs `warmup + 2 * iterations` times, at most `warmup + 4 * iterations`; three to six censuses (0.2 s each in a small
+ * process; the thread stands still for milliseconds where there is a probe), and when something grew, one heap snapshot.
+ * @param fn sync or async. What it throws is passed through unchanged and is never reported as growth.
+ * @throws {BufferGrowthError} `ERR_OFFHEAP_BUFFER_GROWTH` (rejection); the message names the offenders, and who holds them
+ * @throws {OffheapError} whatever `census()` throws (rejection)
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (rejection) for wrong arguments
+ * @throws {RangeError} `ERR_OUT_OF_RANGE` (rejection)
+ * @example
+ * const { expectNoBufferGrowth } = require('offheap/testing')
+ * const headers = []
+ * expectNoBufferGrowth(() => { headers.push(Buffer.alloc(100_000).subarray(0, 20)) }).catch((error) => console.log(error.message))
+ */
+export function expectNoBufferGrowth (fn: () => unknown, options?: BufferGrowthOptions): Promise<BufferGrowth>
+
 /** What a matcher answers. */
 export interface MatcherResult {
   pass: boolean
@@ -186,6 +248,8 @@ export interface MatcherResult {
  * expect.extend(require('offheap/testing').matchers)
  */
 export const matchers: {
+  /** `expectNoBufferGrowth()` as a matcher on a function; same options, same cost, same errors. */
+  toHaveNoBufferGrowth (received: unknown, options?: BufferGrowthOptions): Promise<MatcherResult>
   /** `expectNoExternalGrowth()` as a matcher on a function; same options, same cost, same errors. */
   toHaveNoExternalGrowth (received: unknown, options?: ExternalGrowthOptions): Promise<MatcherResult>
   /** `expectNoReferenceGrowth()` as a matcher on a function; same options, same cost, same errors. */

@@ -177,4 +177,4 @@ function isWatching () {
   return binding.watchIsOn?.() ?? false
 }
 
-module.exports = { AddonWatch, addonChecks, addons, isWatching, watchAddons }
+module.exports = { addonChecks, addons, isWatching, watchAddons }

@@ -14,22 +14,19 @@ const NOT_TRACKED = 'no trackBuffers() is running: only slabs that were current 
 const NOT_WRAPPED = 'Buffer.from or Buffer.allocUnsafe is not watched: a slab that came and went between two others may be missed'
 
 function bufferState () {
-  shared.buffers ??= binding.bufferScript()(Buffer, performance, {
-    addSample: binding.addSample,
-    nextSampleGap: binding.nextSampleGap,
-    releaseSample: binding.releaseSample,
-    resetSamples: binding.resetSamples
-  })
+  // Nothing of this file is passed in: it would keep jest's realm alive.
+  shared.buffers ??= binding.bufferScript()(Buffer, performance, binding)
   return shared.buffers
 }
 
 /** @returns {import('../index.js').BufferPool} */
 function bufferPool () {
-  const { slabBytes, usedBytes, createdCount, liveCount, liveBytes, isTracked, fullSince } = bufferState().readPool()
+  const { slabBytes, usedBytes, createdCount, liveCount, liveBytes, liveStandardError, isTracked, fullSince } = bufferState().readPool()
   return {
     createdCount,
     liveCount,
     liveBytes,
+    liveCountStandardError: Math.round(liveStandardError),
     currentSlab: slabBytes === undefined ? null : { byteLength: slabBytes, usedBytes, freeBytes: slabBytes - usedBytes },
     coverage: fullSince === undefined ? 'partial' : 'full',
     coverageReason: fullSince !== undefined ? null : isTracked ? NOT_WRAPPED : NOT_TRACKED,

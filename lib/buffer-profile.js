@@ -6,7 +6,7 @@ const { NAMES, startTracking } = require('./buffer-profile/tracking.js')
 const { folded } = require('./buffer-profile/folded.js')
 const { pprof } = require('./buffer-profile/pprof.js')
 const { readProfile } = require('./buffer-profile/reading.js')
-const { integer, invalidType, invalidValue, oneOf, options: checkOptions, outOfRange } = require('./validate.js')
+const { boolean, integer, invalidType, invalidValue, oneOf, options: checkOptions, outOfRange } = require('./validate.js')
 
 const SAMPLE_INTERVAL_BYTES = 512 * 1024
 const MAX_OVERHEAD = 0.01
@@ -33,9 +33,11 @@ function trackingSettings (name, options) {
 
 /** See index.d.ts. */
 function bufferProfile (options) {
-  const { format = 'object' } = checkOptions('options', options, ['format'])
+  const { format = 'object', sites = true } = checkOptions('options', options, ['format', 'sites'])
   oneOf('options.format', format, Object.keys(FORMATS))
-  return FORMATS[format]()
+  boolean('options.sites', sites)
+  if (!sites && format !== 'object') throw invalidValue('options.sites', 'true with this format, which consists of them', sites)
+  return FORMATS[format]({ sites })
 }
 
 module.exports = { bufferProfile, trackBuffers, trackingSettings }

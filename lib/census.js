@@ -7,6 +7,7 @@ const { setImmediate: nextTurn, setTimeout: sleep } = require('node:timers/promi
 const { OffheapError } = require('./errors.js')
 const { throwIfAborted } = require('./heap-snapshot/failure.js')
 const { inTurn } = require('./heap-snapshot/turn.js')
+const { joined } = require('./joined-run.js')
 const { run } = require('./probe/run.js')
 const { unsupportedReason } = require('./probe/supported.js')
 const { asThrown } = require('./probe/thrown.js')
@@ -41,7 +42,7 @@ async function census (options) {
     running = { wanted, controller, waiting: 0 }
     running.result = take(settings, controller.signal).finally(() => { running = undefined })
   }
-  const { text, ...facts } = await wait(running, signal)
+  const { text, ...facts } = await joined(running, signal)
   // Parsed for each caller, and here: results are objects of this realm.
   const { realms, ...rest } = JSON.parse(text)
   return { ...facts, realms, ...rest }
@@ -56,25 +57,6 @@ function check (options) {
   integer('options.timeoutMs', timeoutMs, { min: 1, max: LONGEST_MS })
   if (signal !== undefined) abortSignal('options.signal', signal)
   return { mode, fallback, top, retainers, timeoutMs, signal }
-}
-
-/** Aborting leaves a census to the others who wait for it; the last one ends it, and hears of that when it is over. */
-async function wait (run, signal) {
-  run.waiting++
-  let onAbort
-  const aborted = new Promise((resolve, reject) => {
-    onAbort = () => {
-      run.waiting--
-      if (run.waiting === 0) return run.controller.abort(signal.reason)
-      reject(new OffheapError('ERR_OFFHEAP_ABORTED', 'The operation was aborted', signal.reason))
-    }
-  })
-  signal?.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([run.result, aborted])
-  } finally {
-    signal?.removeEventListener('abort', onAbort)
-  }
 }
 
 /** Where realms are ending just now, Node takes them off the inspector's list in a later turn; see census/realms.js. */

@@ -36,7 +36,8 @@ function run (paths) {
   const list = path.join(folder, 'failed')
   try {
     const { status } = spawnSync(node, [
-      '--expose-gc', '--test', '--test-timeout=300000',
+      // On Node 20 and 22 the limit is for a file, not for a test; what hangs has limits of its own in the helpers.
+      '--expose-gc', '--test', '--test-timeout=900000',
       `--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`, '--test-reporter-destination=stdout',
       `--test-reporter=${path.join(__dirname, 'failed-files.mjs')}`, `--test-reporter-destination=${list}`,
       ...paths

@@ -74,6 +74,8 @@ codes! {
     GcTimeout => "ERR_OFFHEAP_GC_TIMEOUT",
     /// The function under test left external memory behind each time it ran.
     ExternalGrowth => "ERR_OFFHEAP_EXTERNAL_GROWTH",
+    /// The function under test made Buffers keep more bytes alive each time it ran.
+    BufferGrowth => "ERR_OFFHEAP_BUFFER_GROWTH",
     /// The function under test left an addon with more references each time it ran.
     ReferenceGrowth => "ERR_OFFHEAP_REFERENCE_GROWTH",
     /// A heap snapshot is not JSON of the kind V8 writes; the message gives the byte offset.

@@ -57,7 +57,7 @@ for (const [signal, expected] of [['SIGINT', 130], ['SIGTERM', 143]]) {
     const child = spawn(process.execPath, [demo, '--seconds', '60'], { env: { ...process.env, TMPDIR }, stdio: ['ignore', 'pipe', 'pipe'] })
     let stderr = ''
     child.stderr.on('data', (text) => { stderr += text })
-    const limit = setTimeout(() => child.kill('SIGKILL'), 60_000)
+    const limit = setTimeout(() => child.kill('SIGKILL'), 240_000)
     let seen = ''
     child.stdout.on('data', (text) => {
       seen += text

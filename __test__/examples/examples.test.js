@@ -19,7 +19,7 @@ test('there are examples', () => {
 for (const name of files) {
   test(`examples/${name} ends with code 0`, async (t) => {
     const folder = emptyFolder(t)
-    const { code, stdout, stderr } = await runChild(path.join(examples, name), { cwd: folder, env: { TMPDIR: folder }, timeoutMs: 60_000 })
+    const { code, stdout, stderr } = await runChild(path.join(examples, name), { cwd: folder, env: { TMPDIR: folder }, timeoutMs: 240_000 })
     assert.strictEqual(code, 0, stderr)
     assert.notStrictEqual(stdout, '')
   })

@@ -9,10 +9,11 @@ const { spawn } = require('node:child_process')
  * Rejects, with everything the child printed, when a signal ended it or when it did not end in time.
  * @param {string} script path of a file; or source text, when it contains a line break (`args` then start at argv[1])
  * @param {{ args?: string[], execArgv?: string[], timeoutMs?: number, env?: Record<string, string>, cwd?: string }} [options]
- *   `env` is added to this process's own; `timeoutMs` defaults to 60 seconds
+ *   `env` is added to this process's own; `timeoutMs` defaults to four minutes: it is there for
+ *   what hangs, and on a busy machine everything takes ten times as long
  * @returns {Promise<{ code: number, signal: null, stdout: string, stderr: string }>}
  */
-function runChild (script, { args = [], execArgv = [], timeoutMs = 60_000, env = {}, cwd } = {}) {
+function runChild (script, { args = [], execArgv = [], timeoutMs = 240_000, env = {}, cwd } = {}) {
   const inline = script.includes('\n')
   // The test runner tells its children by NODE_TEST_CONTEXT to report to it: not meant for this one.
   const { NODE_TEST_CONTEXT, ...inherited } = process.env

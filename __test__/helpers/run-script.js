@@ -13,7 +13,7 @@ const root = path.join(__dirname, '..', '..')
  * @param {{ flags?: string[], args?: string[], cwd?: string, timeoutMs?: number, onMessage?: (message: any, child: import('node:child_process').ChildProcess) => void }} [options]
  * @returns {Promise<{ code: number | null, signal: string | null, stderr: string, messages: any[] }>}
  */
-function runScript (source, { flags = [], args = [], cwd = root, timeoutMs = 60_000, onMessage = () => {} } = {}) {
+function runScript (source, { flags = [], args = [], cwd = root, timeoutMs = 240_000, onMessage = () => {} } = {}) {
   // A channel that is listened to keeps a process alive; this one does not, so a script ends when its work does.
   // It also ends when its test is ended from outside.
   const prelude = `const root = ${JSON.stringify(root)}; const offheap = require(root); const send = (message) => new Promise((resolve) => process.send(message, resolve)); process.on('disconnect', () => process.exit(99)); process.channel.unref();`

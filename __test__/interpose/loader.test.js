@@ -84,6 +84,37 @@ for (const late of [false, true]) {
   })
 }
 
+test('an addon that another tool has redirected is left alone as a whole, and its row says why', { skip }, async () => {
+  const { before, after, row } = await run(`
+    addon.redirect('napi_delete_reference')
+    const before = addon.slots()
+    const watch = offheap.watchAddons()
+    const [row] = offheap.addons()
+    const after = addon.slots()
+    watch.stop()
+    return { before, after, row }
+  `, { watched: false })
+
+  assert.deepStrictEqual(after, before)
+  assert.deepStrictEqual([row.coverage, row.references.liveCount], ['none', null])
+  assert.match(row.coverageReason, /slot for napi_delete_reference .* another tool has redirected it/)
+})
+
+test('what another tool has redirected while we watched stays as it is when we stop', { skip }, async () => {
+  const { hooked, tool, stopped } = await run(`
+    addon.redirect('napi_delete_reference')
+    const slot = () => addon.slots().find((slot) => slot.startsWith('napi_delete_reference='))
+    const tool = slot()
+    const hooked = addon.slots().filter((slot) => slot.endsWith('offheap.node')).length
+    watch.stop()
+    return { hooked, tool, stopped: [slot(), addon.slots().filter((slot) => slot.endsWith('offheap.node')).length] }
+  `)
+
+  assert.strictEqual(hooked, 7)
+  assert.ok(!tool.endsWith('offheap.node'), tool)
+  assert.deepStrictEqual(stopped, [tool, 0])
+})
+
 test('an addon that is opened by another, by a constructor or by hand is patched before it is used', { skip }, async () => {
   const { rows } = await run(`
     const module = { exports: {} }

@@ -8,6 +8,13 @@ const offheap = require('offheap')
 const results = {
   externalAllocations: () => offheap.externalAllocations(),
   'externalAllocations of the process': () => offheap.externalAllocations({ scope: 'process' }),
+  bufferPool: () => offheap.bufferPool(),
+  bufferProfile: () => {
+    const tracking = offheap.trackBuffers({ maxOverhead: 1 })
+    kept.push(Buffer.alloc(90_000_001))
+    tracking.stop()
+    return offheap.bufferProfile()
+  },
   memory: () => offheap.memory(),
   ownReferences: () => offheap.ownReferences(),
   support: () => offheap.support(),
@@ -52,6 +59,8 @@ test.each([
   ['allocExternal', () => offheap.allocExternal('5')],
   ['externalAllocations', () => offheap.externalAllocations(5)],
   ['createRouteContext', () => offheap.createRouteContext(5)],
+  ['trackBuffers', () => offheap.trackBuffers(5)],
+  ['unslab', () => offheap.unslab(5)],
   ['residentBreakdown', () => offheap.residentBreakdown(5)]
 ])('a wrong argument of %s is this realm\'s TypeError', (name, call) => {
   expect(call).toThrow(TypeError)

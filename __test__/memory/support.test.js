@@ -51,7 +51,7 @@ test('without /proc the heap is measured, the rest is null, and a breakdown is r
       code: error.code, ours: error instanceof OffheapError, support: support(), reading: memory(), trimmed: await trim()
     })))`
   const { stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$0" -e "$1"', process.execPath, script],
-    { encoding: 'utf8', timeout: 60_000 })
+    { encoding: 'utf8', timeout: 240_000 })
 
   assert.strictEqual(stderr, '')
   const { code, ours, support: capabilities, reading, trimmed } = JSON.parse(stdout)
@@ -73,7 +73,7 @@ test('a process that may not read its own memory still gets a table that adds up
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'offheap-support-'))
   t.after(() => fs.rmSync(directory, { recursive: true }))
   fs.chmodSync(directory, 0o755)
-  const run = (binary, script) => spawnSync(binary, ['-e', script], { ...asUser, cwd: '/', encoding: 'utf8', timeout: 60_000 })
+  const run = (binary, script) => spawnSync(binary, ['-e', script], { ...asUser, cwd: '/', encoding: 'utf8', timeout: 240_000 })
   if (run(process.execPath, `require(${JSON.stringify(root)})`).status !== 0) {
     return t.skip('run by root, this needs a package that everybody may read')
   }

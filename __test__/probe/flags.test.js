@@ -16,7 +16,7 @@ const major = Number(process.versions.node.split('.')[0])
 /** A probe and a snapshot under these flags; the service ends as it would have without us. */
 async function works (t, { flags = [], env, args = [], cwd } = {}) {
   const directory = folder(t)
-  const result = await runFixture('flags.js', [directory, ...args], { flags, env, cwd, timeoutMs: 120_000, ownPipe: true })
+  const result = await runFixture('flags.js', [directory, ...args], { flags, env, cwd, ownPipe: true })
   assert.deepStrictEqual([result.code, result.signal], [0, null], result.stderr)
   assert.strictEqual(result.said.code, undefined, result.said.message)
   assert.deepStrictEqual([result.said.value, result.said.mode], [321, 0o600])

@@ -261,7 +261,7 @@ test('what onProgress throws ends the run and comes out of it', async (t) => {
   const writer = fs.createWriteStream(fifo)
   writer.write('{')
   await assert.rejects(running, (error) => error === thrown)
-}, { timeout: 60_000 })
+}, { timeout: 240_000 })
 
 test('the synchronous twin says the same', async (t) => {
   const snapshot = file(t, leakySketch().json())

@@ -12,7 +12,7 @@ const { Sketch, file, leakySketch, temporaryFolder } = require('./helpers/sketch
 const command = path.join(__dirname, '..', '..', 'lib', 'cli', 'offheap.js')
 
 function offheap (args, { input } = {}) {
-  const run = spawnSync(process.execPath, [command, ...args], { encoding: 'utf8', input: input ?? '', timeout: 60_000 })
+  const run = spawnSync(process.execPath, [command, ...args], { encoding: 'utf8', input: input ?? '', timeout: 240_000 })
   assert.strictEqual(run.signal, null)
   return run
 }
@@ -107,7 +107,7 @@ test('control characters of a snapshot do not reach the terminal', (t) => {
 
 test('a terminal gets colours; NO_COLOR leaves them out', { skip: spawnSync('script', ['--version']).status === 0 ? false : 'needs the command script(1) for a terminal' }, (t) => {
   const snapshot = file(t, leakySketch().json())
-  const terminal = (env) => spawnSync('script', ['-qec', `'${process.execPath}' '${command}' analyze '${snapshot}'`, '/dev/null'], { encoding: 'utf8', timeout: 60_000, env: { ...process.env, TERM: 'xterm', ...env } }).stdout
+  const terminal = (env) => spawnSync('script', ['-qec', `'${process.execPath}' '${command}' analyze '${snapshot}'`, '/dev/null'], { encoding: 'utf8', timeout: 240_000, env: { ...process.env, TERM: 'xterm', ...env } }).stdout
   const coloured = terminal({ NO_COLOR: '' })
 
   assert.ok(coloured.includes('\u001b[1mSuspects') || coloured.includes('\u001b[1mClasses'))

@@ -1,4 +1,4 @@
-import { addonChecks, addons, type AddonTally, AddonWatch, watchAddons } from '../../index.js'
+import { addonChecks, addons, type AddonTally, type AddonWatch, watchAddons } from '../../index.js'
 
 const watch: AddonWatch = watchAddons()
 watchAddons({ buffers: true, stacks: { everyNth: 7 } }).stop()
@@ -7,8 +7,6 @@ watch.stop()
 watch[Symbol.dispose]()
 // @ts-expect-error misspelt
 watchAddons({ stack: true })
-// @ts-expect-error only watchAddons makes them
-const made = new AddonWatch()
 
 const rows: AddonTally[] = addons()
 const grown = addons({ since: rows })
@@ -27,4 +25,4 @@ const checks = addonChecks()
 const left: number | null = checks.unattributedGlobalHandlesBytes
 const message: string | undefined = checks.warnings[0]?.message
 
-export { active, made, references, live, bytes, allocated, symbol, unsettled, count, left, message }
+export { active, references, live, bytes, allocated, symbol, unsettled, count, left, message }

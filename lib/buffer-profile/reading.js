@@ -11,9 +11,9 @@ const FIGURES = [
   'totalBytes', 'totalBytesVariance', 'totalCount', 'totalCountVariance', 'totalSampleCount'
 ]
 
-/** What is sampled and how; stacks by number of site. Throws where nothing was. */
-function readSampling () {
-  const reading = bufferState().reading()
+/** What is sampled and how; stacks by number of site, if wanted. Throws where nothing was. */
+function readSampling (withStacks = true) {
+  const reading = bufferState().reading(withStacks)
   if (reading === undefined) {
     throw new OffheapError('ERR_OFFHEAP_BUFFERS_NOT_TRACKED',
       'Nobody has sampled Buffers in this thread; call trackBuffers() first, or preload offheap/register')
@@ -38,30 +38,32 @@ function readCells () {
   }))
 }
 
-/** @returns {import('../../index.js').BufferProfile} */
-function readProfile () {
-  const { startedAt, isActive, sampleIntervalBytes, functions, stacks } = readSampling()
+/**
+ * @param {{ sites?: boolean }} [options]
+ * @returns {import('../../index.js').BufferProfile}
+ */
+function readProfile ({ sites = true } = {}) {
+  const { startedAt, isActive, sampleIntervalBytes, functions, stacks } = readSampling(sites)
   const cells = readCells()
-  const sites = [...groupBy(cells, ({ site }) => site)].map(([site, own]) => ({
-    ...figures(own),
-    // A copy: frames are shared among stacks.
-    stack: stacks[site].map((frame) => ({ ...frame })),
-    routes: byRoute(own)
-  }))
   return {
     startedAt: new Date(startedAt).toISOString(),
     isActive,
     sampleIntervalBytes,
     functions,
     ...figures(cells),
-    sites: sites.sort((a, b) => b.liveBytes - a.liveBytes || b.totalBytes - a.totalBytes),
+    sites: sites ? bySite(cells, stacks) : null,
     routes: byRoute(cells)
   }
 }
 
-/** Sampled figures by route alone, for the middleware; undefined where nothing was ever sampled. */
-function readRoutes () {
-  return bufferState().reading() === undefined ? undefined : byRoute(readCells())
+function bySite (cells, stacks) {
+  const sites = [...groupBy(cells, ({ site }) => site)].map(([site, own]) => ({
+    ...figures(own),
+    // A copy: frames are shared among stacks.
+    stack: stacks[site].map((frame) => ({ ...frame })),
+    routes: byRoute(own)
+  }))
+  return sites.sort((a, b) => b.liveBytes - a.liveBytes || b.totalBytes - a.totalBytes)
 }
 
 function groupBy (list, keyOf) {
@@ -87,4 +89,4 @@ function figures (cells) {
     : [name, Math.round(sums[index])]))
 }
 
-module.exports = { readProfile, readCells, readRoutes, readSampling }
+module.exports = { readProfile, readSampling }

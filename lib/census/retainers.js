@@ -7,6 +7,7 @@ const v8 = require('node:v8')
 const zlib = require('node:zlib')
 const { fromNative } = require('../errors.js')
 const binding = require('../load.js')
+const { takeText } = require('../snapshot-text.js')
 
 /** A member of the gzip stream, made at a time. */
 const MEMBER_BYTES = 2 ** 20
@@ -31,38 +32,27 @@ function addRetainers (offenders) {
   return marks
 }
 
-/** The text of a snapshot, gzip'd, in pieces; without the event loop, so reading the stream's handle pushes all at once. */
+/** The text of a snapshot, gzip'd, in pieces. */
 function snapshot () {
   const stream = v8.getHeapSnapshot()
   const members = []
   let pieces = []
   let pendingBytes = 0
-  let isComplete = false
   const flush = () => {
     members.push(zlib.gzipSync(Buffer.concat(pieces), { level: 1 }))
     pieces = []
     pendingBytes = 0
   }
-  let failure
-  stream.push = (piece) => {
-    if (piece === null) isComplete = true
-    else if (failure === undefined) {
-      // Called from native code: nothing may be thrown.
-      try {
-        pieces.push(piece)
-        pendingBytes += piece.length
-        if (pendingBytes >= MEMBER_BYTES) flush()
-      } catch (error) {
-        failure = error
-      }
-    }
-    return true
+  let isComplete
+  try {
+    isComplete = takeText(stream, (piece) => {
+      pieces.push(piece)
+      pendingBytes += piece.length
+      if (pendingBytes >= MEMBER_BYTES) flush()
+    })
+  } finally {
+    stream.destroy()
   }
-  const { _read } = stream
-  stream._read = () => {}
-  _read.call(stream)
-  stream.destroy()
-  if (failure !== undefined) throw failure
   if (!isComplete) throw new Error('V8 stopped before the end of the snapshot')
   if (pendingBytes > 0) flush()
   return members

@@ -108,6 +108,7 @@ function rows (numbers, { stores, views }) {
   const count = numbers.length / ROW
   const made = []
   const places = []
+  const tickets = []
   for (let index = 0; index < count; index++) {
     const [number, bytes, kind, usedBytes, viewCount, longest] = numbers.subarray(index * ROW, (index + 1) * ROW)
     const start = longest === -1 ? 0 : views.starts[longest]
@@ -119,15 +120,24 @@ function rows (numbers, { stores, views }) {
       className: className(longest === -1 ? stores.list[number] : views.list[longest]),
       longestViewBytes: longest === -1 ? null : views.lengths[longest]
     })
+    tickets.push(namesByTicket(longest === -1 ? stores.list[number] : views.list[longest]))
     // What is tracked is known by the place of its first byte: that of the longest view, or of the store.
     places.push(stores.addresses[number] + start, stores.addresses[number])
   }
   const names = binding.namesAt(Float64Array.from(places))
   return made.map((row, index) => {
-    const [label, route, storeLabel, storeRoute] = names.slice(4 * index, 4 * index + 4)
-    const known = route ?? storeRoute ?? NO_ROUTE
-    return { ...row, label: label ?? storeLabel ?? null, route: known === NO_ROUTE ? null : known }
+    const [viewLabel, viewRoute, storeLabel, storeRoute] = names.slice(4 * index, 4 * index + 4)
+    const [label = viewLabel ?? storeLabel ?? null, known = viewRoute ?? storeRoute ?? NO_ROUTE] = tickets[index]
+    return { ...row, label, route: known === NO_ROUTE ? null : known }
   })
+}
+
+/** Small views at the start of their store, and ArrayBuffers, are tracked by themselves; see lib/track.js. */
+function namesByTicket (value) {
+  const { shared, findTicket } = binding
+  const ticket = ArrayBuffer.isView(value) ? shared.viewTickets.get(value) : shared.objectTicket(value)
+  const record = ticket === undefined || ticket === 0 ? undefined : findTicket(ticket)
+  return record === undefined ? [] : binding.namesOf(record)
 }
 
 function kindName (kind) {

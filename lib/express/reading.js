@@ -5,7 +5,7 @@
 
 const { threadId } = require('node:worker_threads')
 
-const { addons, externalAllocations, memory, ownReferences } = require('../../index.js')
+const { addons, bufferPool, bufferProfile, externalAllocations, memory, ownReferences } = require('../../index.js')
 
 /**
  * @param {Map<string, number> | undefined} requestCounts by route
@@ -19,8 +19,26 @@ function reading (requestCounts) {
     memory: memory(),
     externalAllocations: externalAllocations(),
     ownReferences: ownReferences(),
+    bufferPool: pool(),
+    sampledBuffers: sampledBuffers(),
     addons: servedAddons(),
     requestCounts: requestCounts === undefined ? null : Object.fromEntries(requestCounts)
+  }
+}
+
+function pool () {
+  const { createdCount, liveCount, liveBytes, liveCountStandardError, currentSlab, coverage } = bufferPool()
+  return { createdCount, liveCount, liveBytes, liveCountStandardError, currentSlab, coverage }
+}
+
+/** By route; call sites have paths of the machine in them. `null` where nobody samples. */
+function sampledBuffers () {
+  try {
+    const { sampleIntervalBytes, liveBytes, liveBytesStandardError, routes } = bufferProfile({ sites: false })
+    return { sampleIntervalBytes, liveBytes, liveBytesStandardError, routes }
+  } catch (error) {
+    if (error.code === 'ERR_OFFHEAP_BUFFERS_NOT_TRACKED') return null
+    throw error
   }
 }
 

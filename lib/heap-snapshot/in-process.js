@@ -5,14 +5,13 @@
 //
 // v8.getHeapSnapshot() rather than v8.writeHeapSnapshot(path): same pause, same memory (measured, docs/heap-snapshots.md),
 // but the file is ours, opened once, exclusively, and the first write that fails is known.
-// Reading it as a stream would keep the whole text in memory: V8 cannot be held back, and pushes all chunks in one go.
-// So they are taken as they are pushed.
 
 const fs = require('node:fs')
 const v8 = require('node:v8')
 const zlib = require('node:zlib')
 const { performance } = require('node:perf_hooks')
 const { setImmediate: nextTurn } = require('node:timers/promises')
+const { takeText } = require('../snapshot-text.js')
 const { afterInProcess } = require('./after-in-process.js')
 const { throwIfAborted } = require('./failure.js')
 const { createPrivate } = require('./private-file.js')
@@ -73,28 +72,11 @@ async function writeText (fd, { trim, signal, onProgress }) {
 /** Writes the whole text, synchronously, and says how long it is. */
 function serialize (stream, fd) {
   let contentBytes = 0
-  let ended = false
-  let failure
-  // V8 calls this from native code, chunk by chunk, within _read(): nothing may be thrown from here.
-  stream.push = (chunk) => {
-    if (chunk === null) {
-      ended = true
-    } else if (failure === undefined) {
-      try {
-        for (let written = 0; written < chunk.length;) written += fs.writeSync(fd, chunk, written)
-        contentBytes += chunk.length
-      } catch (error) {
-        failure = error
-      }
-    }
-    return true
-  }
-  // At the end Node asks for more, which would begin again with a snapshot that V8 has freed.
-  const { _read } = stream
-  stream._read = () => {}
-  _read.call(stream)
-  if (failure !== undefined) throw failure
-  if (!ended) throw truncated(`V8 stopped after ${contentBytes} bytes`)
+  const isComplete = takeText(stream, (piece) => {
+    for (let written = 0; written < piece.length;) written += fs.writeSync(fd, piece, written)
+    contentBytes += piece.length
+  })
+  if (!isComplete) throw truncated(`V8 stopped after ${contentBytes} bytes`)
   return contentBytes
 }
 

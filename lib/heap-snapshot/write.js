@@ -2,6 +2,7 @@
 
 const { performance } = require('node:perf_hooks')
 const { OffheapError } = require('../errors.js')
+const { joined } = require('../joined-run.js')
 const { throwIfAborted } = require('./failure.js')
 const { snapshotSettings } = require('./settings.js')
 const { takeSnapshot } = require('./take.js')
@@ -65,26 +66,10 @@ function tell (run, { phase, byteLength }) {
   }
 }
 
-/**
- * What the run comes to, for one of those who wait for it. Aborting leaves it to the others; when the last one aborts
- * the run ends, and that one hears of it when nothing is left on the disk.
- */
 async function wait (run, signal, listener) {
-  run.waiting++
-  let onAbort
-  const aborted = new Promise((resolve, reject) => {
-    onAbort = () => {
-      run.waiting--
-      if (run.waiting === 0) return run.controller.abort(signal.reason)
-      reject(new OffheapError('ERR_OFFHEAP_ABORTED', 'The operation was aborted', signal.reason))
-    }
-    if (signal?.aborted) onAbort()
-    else signal?.addEventListener('abort', onAbort, { once: true })
-  })
   try {
-    return { ...await Promise.race([run.result, aborted]) }
+    return { ...await joined(run, signal) }
   } finally {
-    signal?.removeEventListener('abort', onAbort)
     run.listeners.delete(listener)
   }
 }

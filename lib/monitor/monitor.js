@@ -3,6 +3,8 @@
 const EventEmitter = require('node:events')
 const timers = require('node:timers')
 const { performance } = require('node:perf_hooks')
+const { noticePool } = require('../buffer-pool.js')
+const { startTracking } = require('../buffer-profile/tracking.js')
 const binding = require('../load.js')
 const { addonSummary } = require('../addon-summary.js')
 const { OffheapError, fromNative } = require('../errors.js')
@@ -32,9 +34,10 @@ class Monitor extends EventEmitter {
   // Of addons, when a threshold is about them.
   #watchedAddons
   #warned = new Set()
+  #buffers
 
   /** @param {object} settings checked, from start.js */
-  constructor ({ sampleIntervalMs, thresholds, snapshot, signal, historyLength, watch }) {
+  constructor ({ sampleIntervalMs, thresholds, snapshot, signal, historyLength, watch, buffers }) {
     super()
     this.#thresholds = thresholds
     this.#snapshot = snapshot
@@ -56,11 +59,13 @@ class Monitor extends EventEmitter {
       this.#onSignal = () => { this.#write(signal, null) }
       process.on(signal, this.#onSignal)
     }
+    if (buffers !== undefined) this.#buffers = startTracking(buffers)
   }
 
   /** Takes one reading now, with all that follows from it. */
   sample () {
     const reading = { at: new Date().toISOString(), ...memory(), addons: addonSummary() }
+    noticePool()
     if (this.#watch === undefined) return reading
     if (this.#history.length >= this.#historyLength) this.#history.shift()
     this.#history.push(reading)
@@ -81,6 +86,7 @@ class Monitor extends EventEmitter {
     this.#watch = undefined
     timers.clearInterval(this.#timer)
     this.#ignoreCollections()
+    this.#buffers?.stop()
     if (this.#onSignal !== undefined) process.removeListener(this.#signal, this.#onSignal)
     this.#writing?.abort()
     this.#watchedAddons?.stop()

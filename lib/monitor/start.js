@@ -2,6 +2,7 @@
 
 const { addonSummary } = require('../addon-summary.js')
 const { watchAddons } = require('../addons.js')
+const { trackingSettings } = require('../buffer-profile.js')
 const { giveIds } = require('../heap-snapshot/ids.js')
 const { WHERE_AND_HOW, LONGEST_MS, whereAndHow } = require('../heap-snapshot/settings.js')
 const { memory } = require('../memory.js')
@@ -17,12 +18,13 @@ const MAX_PER_DAY = 6
 
 /** Starts a Monitor; see index.d.ts. */
 function start (options) {
-  const given = known('options', options, ['sampleIntervalMs', 'thresholds', 'snapshot', 'snapshotAt', 'signal', 'historyLength', 'baseline'])
-  const { sampleIntervalMs = 5000, thresholds, snapshot, snapshotAt, signal, historyLength = 720, baseline = false } = given
+  const given = known('options', options, ['sampleIntervalMs', 'thresholds', 'snapshot', 'snapshotAt', 'signal', 'historyLength', 'baseline', 'trackBuffers'])
+  const { sampleIntervalMs = 5000, thresholds, snapshot, snapshotAt, signal, historyLength = 720, baseline = false, trackBuffers = false } = given
 
   integer('options.sampleIntervalMs', sampleIntervalMs, { min: 10, max: LONGEST_MS })
   integer('options.historyLength', historyLength, { min: 1, max: 100_000 })
   boolean('options.baseline', baseline)
+  const buffers = buffersOptions(trackBuffers)
   if (signal !== undefined) checkSignal('options.signal', signal)
   if (snapshot === false && snapshotAt !== undefined) throw invalidValue('options.snapshot', 'left out or an object when *snapshotAt* is given', snapshot)
   if (snapshot === false && signal !== undefined) throw invalidValue('options.snapshot', 'left out or an object when *signal* is given', snapshot)
@@ -36,11 +38,17 @@ function start (options) {
   try {
     refuseUnmeasurable(parsed, { ...memory(), addons: addonSummary() })
     if (baseline) giveIds()
-    return new Monitor({ sampleIntervalMs, thresholds: parsed, snapshot: settings, signal, historyLength, watch })
+    return new Monitor({ sampleIntervalMs, thresholds: parsed, snapshot: settings, signal, historyLength, watch, buffers })
   } catch (error) {
     watch?.stop()
     throw error
   }
+}
+
+function buffersOptions (value) {
+  if (typeof value === 'boolean') return value ? trackingSettings('options.trackBuffers', undefined) : undefined
+  if (typeof value !== 'object' || value === null) throw invalidType('options.trackBuffers', 'an object or a boolean', value)
+  return trackingSettings('options.trackBuffers', value)
 }
 
 function snapshotOptions (value) {

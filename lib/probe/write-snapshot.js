@@ -6,6 +6,7 @@ const v8 = require('node:v8')
 const zlib = require('node:zlib')
 const { OffheapError } = require('../errors.js')
 const binding = require('../load.js')
+const { takeText } = require('../snapshot-text.js')
 const { asThrown } = require('./thrown.js')
 const { expectedBytes, learn, smallObjects } = require('./estimate.js')
 const { run } = require('./run.js')
@@ -50,21 +51,11 @@ async function writeSnapshotInProbe ({ temporaryPath, gzip = false, scratch = 'a
 
 /**
  * In the child. `v8.writeHeapSnapshot(path)` would do as well, but swallows a full disk on some lines, wants a path
- * (and with --permission a grant for it), and cannot compress. Reading the stream's handle pushes every piece at once.
+ * (and with --permission a grant for it), and cannot compress.
  * @returns {number} the size of the snapshot before compression
  */
 function writeSnapshot (sink) {
-  const stream = v8.getHeapSnapshot()
-  let isComplete = false
-  stream.push = (piece) => {
-    if (piece === null) isComplete = true
-    else sink.write(piece)
-    return true
-  }
-  // After the end Node asks for more with read(0), and that would write the whole snapshot a second time.
-  const { _read } = stream
-  stream._read = () => {}
-  _read.call(stream)
+  const isComplete = takeText(v8.getHeapSnapshot(), (piece) => sink.write(piece))
   if (!isComplete) throw new Error('V8 stopped before the end of the snapshot')
   return sink.end()
 }

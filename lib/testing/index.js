@@ -1,8 +1,9 @@
 'use strict'
 
+const { expectNoBufferGrowth } = require('./expect-no-buffer-growth.js')
 const { expectNoExternalGrowth } = require('./expect-no-external-growth.js')
 const { expectNoReferenceGrowth } = require('./expect-no-reference-growth.js')
 const { gcUntil } = require('./gc-until.js')
 const matchers = require('./matchers.js')
 
-module.exports = { expectNoExternalGrowth, expectNoReferenceGrowth, gcUntil, matchers }
+module.exports = { expectNoBufferGrowth, expectNoExternalGrowth, expectNoReferenceGrowth, gcUntil, matchers }

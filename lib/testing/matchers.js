@@ -2,8 +2,10 @@
 
 // Matchers for expect.extend(), jest's or vitest's. This file registers nothing.
 
+const { bufferGrowthMessage } = require('./expect-no-buffer-growth.js')
 const { growthMessage } = require('./expect-no-external-growth.js')
 const { referenceGrowthMessage } = require('./expect-no-reference-growth.js')
+const { measureBufferGrowth } = require('./measure-buffer-growth.js')
 const { measureGrowth } = require('./measure-growth.js')
 const { measureReferenceGrowth } = require('./reference-growth.js')
 
@@ -29,4 +31,15 @@ async function toHaveNoReferenceGrowth (received, options) {
   }
 }
 
-module.exports = { toHaveNoExternalGrowth, toHaveNoReferenceGrowth }
+async function toHaveNoBufferGrowth (received, options) {
+  const growth = await measureBufferGrowth(received, options)
+  const pass = !growth.figures.some((figure) => figure.grew)
+  return {
+    pass,
+    message: () => pass
+      ? `Expected what Buffers keep alive to grow each time the function ran; in the second block of ${growth.iterations} iterations no figure grew beyond its tolerance`
+      : bufferGrowthMessage(growth)
+  }
+}
+
+module.exports = { toHaveNoBufferGrowth, toHaveNoExternalGrowth, toHaveNoReferenceGrowth }

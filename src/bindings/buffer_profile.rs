@@ -12,6 +12,7 @@ use super::Result;
 use crate::buffer_profile::estimate::Estimate;
 use crate::buffer_profile::pprof::{self, Document, Frame, Row};
 use crate::buffer_profile::profile::{Profile, SampleId, Sums};
+use crate::buffer_profile::slabs::Slabs;
 use crate::error::{Code, Failure};
 use crate::external::finalizer;
 use crate::ledger::{Key, NONE};
@@ -25,6 +26,43 @@ const SHARED_SOURCE: &str = concat!(
 
 thread_local! {
     static PROFILE: RefCell<Profile> = RefCell::default();
+    static SLABS: RefCell<Slabs> = RefCell::default();
+}
+
+/// Watched values have numbers: those of samples, and those of slabs from here on.
+const FIRST_SLAB: u64 = 1 << 52;
+
+/// What was watched has been collected. Nothing here calls into Node.
+pub(super) fn on_death(number: u64) {
+    // An environment that ends late in its thread's life finds no profile any more, and needs none.
+    let _ = match number.checked_sub(FIRST_SLAB) {
+        Some(slab) => SLABS.try_with(|slabs| slabs.borrow_mut().remove(slab)),
+        None => PROFILE.try_with(|profile| {
+            profile
+                .borrow_mut()
+                .release(SampleId::from_number(number as f64))
+        }),
+    };
+}
+
+/// Finds out about what was collected lately.
+fn settle(env: &Env) {
+    if let Some(environment) = finalizer::current() {
+        environment.finish_sweep(env.raw());
+    }
+}
+
+/// Adds a slab that stands for so many; the number to watch it by.
+#[napi(catch_unwind)]
+pub fn add_slab(byte_length: f64, stands_for: u32) -> f64 {
+    SLABS.with_borrow_mut(|slabs| (FIRST_SLAB + slabs.add(byte_length, stands_for)) as f64)
+}
+
+/// Slabs that are alive, their bytes, and the standard error of their number.
+#[napi(catch_unwind)]
+pub fn read_slabs(env: &Env) -> Vec<f64> {
+    settle(env);
+    SLABS.with_borrow(Slabs::read).to_vec()
 }
 
 /// Evaluates `shared.js` in the main realm; a function.
@@ -63,12 +101,6 @@ pub fn change_sample_route(id: f64, route: u32) -> bool {
     })
 }
 
-/// The sampled allocation is gone. Whether it was still there.
-#[napi(catch_unwind)]
-pub fn release_sample(id: f64) -> bool {
-    PROFILE.with_borrow_mut(|profile| profile.release(SampleId::from_number(id)))
-}
-
 /// Sums of the samples by call site and route: three arrays of the same order, ten numbers for each.
 #[napi(object, object_from_js = false)]
 pub struct SamplesReading {
@@ -82,7 +114,8 @@ pub struct SamplesReading {
 
 /// Reads the samples.
 #[napi(catch_unwind)]
-pub fn read_samples() -> SamplesReading {
+pub fn read_samples(env: &Env) -> SamplesReading {
+    settle(env);
     let cells = PROFILE.with_borrow(Profile::cells);
     SamplesReading {
         sites: cells.iter().map(|(cell, _)| cell.site).collect(),
@@ -130,7 +163,8 @@ pub struct PprofInput {
 
 /// The samples as a gzip'd pprof protobuf.
 #[napi(catch_unwind)]
-pub fn write_pprof(input: PprofInput) -> Result<Buffer> {
+pub fn write_pprof(env: &Env, input: PprofInput) -> Result<Buffer> {
+    settle(env);
     let frames: Vec<Frame<'_>> = input
         .names
         .iter()

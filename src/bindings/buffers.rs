@@ -11,6 +11,7 @@ use super::Result;
 use crate::buffers::census::{largest, totals, usages, Buffer, Sum, Usage, View};
 use crate::error::{Code, Failure};
 use crate::external::finalizer;
+use crate::external::registry::RecordId;
 use crate::heap_snapshot::{holders, Input};
 
 fn internal(error: napi::Error) -> Failure {
@@ -78,6 +79,14 @@ pub fn names_at(addresses: &[f64]) -> Vec<Option<String>> {
             }
         })
         .collect()
+}
+
+/// The label and the route of a record; empty where it is gone.
+#[napi(catch_unwind)]
+pub fn names_of(id: f64) -> Vec<String> {
+    finalizer::current()
+        .and_then(|environment| environment.names_of(RecordId::from_number(id as u64)))
+        .map_or_else(Vec::new, |(label, route)| vec![label, route])
 }
 
 /// What a census comes to. Rows are seven numbers each: the index of the ArrayBuffer, its bytes, its kind, bytes that

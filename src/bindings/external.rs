@@ -14,6 +14,7 @@ use crate::ledger::{Key, Ledger, Tally};
 #[napi(module_exports)]
 pub fn register(exports: Object, env: Env) -> napi::Result<()> {
     let raw = env.raw();
+    finalizer::set_watcher(super::buffer_profile::on_death);
     let share = finalizer::enter(raw);
     let share_address = share as usize;
     env.add_env_cleanup_hook(raw as usize, move |raw| {

@@ -21,27 +21,17 @@
   let weakSlab = new WeakRef({})
   let slabBytes = 0
   let createdCount = 0
-  let liveCount = 0
-  let liveBytes = 0
-  let liveVariance = 0
 
-  // The one finalizer per slab: V8 takes 1.5 to 4 µs for each, all in all. Where slabs come and go so fast that this would be felt, one
-  // in `watchEvery` is watched, at random, and stands for as many.
+  // Watching a slab costs 2 to 7 µs in a tight loop, garbage collection included. Where they come and go so fast that this would be felt, one in
+  // `watchEvery` is watched, at random, and stands for as many.
+  // (Not by a FinalizationRegistry or a WeakRef: what those refer to outlives minor collections, and so would all slabs; it made
+  // allocations from the pool cost 1.3 to 2.4 times as much.)
   const SLABS_PER_LOOK = 16
-  const MS_PER_SLAB = 0.003
+  const MS_PER_SLAB = 0.004
   const MOST_PER_WATCHED = 256
   let watchEvery = 1
   let slabsUntilLook = SLABS_PER_LOOK
   let lastLook = 0
-
-  const slabs = new FinalizationRegistry(({ byteLength, standsFor }) => countSlab(-standsFor, byteLength))
-
-  function countSlab (count, byteLength) {
-    liveCount += count
-    liveBytes += count * byteLength
-    // Of one that is watched with probability 1/k: (1 − 1/k) · k².
-    liveVariance += Math.sign(count) * (count * count - Math.abs(count))
-  }
 
   /** Counts the slab, if it was not counted yet. Between two looks the pool never goes back to an earlier one. */
   function noticeSlab (slab) {
@@ -56,8 +46,7 @@
     slabBytes = slab.byteLength
     createdCount++
     if (watchEvery > 1 && Math.random() * watchEvery >= 1) return
-    slabs.register(slab, { byteLength: slabBytes, standsFor: watchEvery })
-    countSlab(watchEvery, slabBytes)
+    native.watch(slab, native.addSlab(slabBytes, watchEvery))
   }
 
   /** Watches as many slabs as the share of the thread's time allows. */
@@ -81,11 +70,12 @@
 
   function readPool () {
     const slice = probe()
+    const [liveCount, liveBytes, liveStandardError] = native.readSlabs()
     return {
       createdCount,
       liveCount,
       liveBytes,
-      liveStandardError: Math.sqrt(Math.max(0, liveVariance)),
+      liveStandardError,
       slabBytes: slice?.buffer.byteLength,
       // The pool hands out multiples of 8.
       usedBytes: slice === undefined ? undefined : slice.byteOffset + 8,
@@ -186,21 +176,11 @@
   let nodeCount
   // Sites by number; a site is the node of its outermost frame.
   let sites
-  let released = makeRegistry(0)
-  let generation = 0
 
   function reset () {
     root = { parent: undefined, frame: undefined, site: -1, files: new Map() }
     nodeCount = 0
     sites = [{ parent: undefined, frame: { functionName: '(other)', file: '', line: 0, column: 0 }, site: OTHER, files: undefined }]
-    generation++
-    released = makeRegistry(generation)
-  }
-
-  function makeRegistry (of) {
-    return new FinalizationRegistry((id) => {
-      if (of === generation) native.releaseSample(id)
-    })
   }
 
   function sample (value, wrapper) {
@@ -210,7 +190,7 @@
     for (const { route } of users.values()) {
       if (route(id)) break // The first who knows.
     }
-    released.register(lifetimeOf(value, byteLength), id)
+    native.watch(lifetimeOf(value, byteLength), id)
     govern(start)
   }
 
@@ -483,8 +463,15 @@
     for (const name of [...wrappers.keys()]) unwrap(name)
   }
 
-  function reading () {
-    return sites === undefined ? undefined : { startedAt, isActive: users.size > 0, sampleIntervalBytes: interval, functions: [...wrappers.keys(), ...nested], stacks: stacks() }
+  function reading (withStacks) {
+    if (sites === undefined) return undefined
+    return {
+      startedAt,
+      isActive: users.size > 0,
+      sampleIntervalBytes: interval,
+      functions: [...wrappers.keys(), ...nested],
+      stacks: withStacks ? stacks() : []
+    }
   }
 
   return { readPool, noticePool: probe, start, stop, reading }

@@ -33,7 +33,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use napi::sys;
-use once_cell::sync::Lazy;
+use once_cell::sync::{Lazy, OnceCell};
 use parking_lot::Mutex;
 
 use super::registry::{Ends, Record, RecordId, Registry, ADDRESS_CHAIN_LIMIT, PLACES_PER_STEP};
@@ -103,6 +103,21 @@ impl Drop for Environment {
 /// How many environments still take memory.
 pub fn environment_count() -> usize {
     ENVIRONMENTS.load(Ordering::Relaxed)
+}
+
+/// Who is told of the deaths of watched values; of the thread that has watched them, and while a registry is borrowed: no call of this
+/// file may come of it.
+static WATCHER: OnceCell<fn(u64)> = OnceCell::new();
+
+/// Sets who is told of the deaths of watched values, once for the process.
+pub fn set_watcher(watcher: fn(u64)) {
+    let _ = WATCHER.set(watcher);
+}
+
+fn tell_watcher(number: u64) {
+    if let Some(watcher) = WATCHER.get() {
+        watcher(number);
+    }
 }
 
 /// This thread's environment, if the addon is loaded on it.
@@ -190,6 +205,12 @@ impl Environment {
         })
     }
 
+    /// The label and the route of a record, if it is still there.
+    pub fn names_of(&self, id: RecordId) -> Option<(String, String)> {
+        let entry = self.registry.borrow().get(id)?.entry;
+        Some((label_name(entry.label), route_name(entry.route)))
+    }
+
     /// Bytes of our own that the records take, besides a weak reference of Node's for each.
     pub fn record_bytes(&self) -> usize {
         self.registry.borrow().capacity_bytes()
@@ -239,7 +260,11 @@ impl Environment {
 
     /// Takes a record that left the registry out of the tallies, and deletes its handle.
     fn settle(&self, record: Record) {
-        self.uncount(Run::of(record.entry));
+        if record.ends == Ends::Watched {
+            tell_watcher(record.entry.bytes);
+        } else {
+            self.uncount(Run::of(record.entry));
+        }
         self.delete_handle(record);
     }
 
@@ -569,7 +594,9 @@ impl Environment {
             },
             &mut |record| {
                 self.delete_handle(record);
-                if !run.extend(record.entry) {
+                if record.ends == Ends::Watched {
+                    tell_watcher(record.entry.bytes);
+                } else if !run.extend(record.entry) {
                     self.uncount(run.take());
                     run.extend(record.entry);
                 }
@@ -1013,6 +1040,28 @@ fn ticket_address(ticket: u64) -> usize {
     (1 << 63) | (ticket << 6) as usize
 }
 
+/// `watch(value, number)`: tells the watcher the number when the object has been collected. In no tally.
+unsafe extern "C" fn watch(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    function(env, info, |environment, arguments: [_; 2]| {
+        let number = number(env, arguments[1])?;
+        let owner = environment.owner_place(env)?;
+        let entry = Entry {
+            bytes: number as u64,
+            label: NONE,
+            route: NONE,
+        };
+        environment.insert(env, arguments[0], |handle| Record {
+            entry,
+            handle,
+            address: 0,
+            owner,
+            ends: Ends::Watched,
+        })?;
+        environment.arm_if_needed(env);
+        None
+    })
+}
+
 /// `findTicket(ticket)`: the id of the record of the value with this ticket, or nothing.
 unsafe extern "C" fn find_ticket(
     env: sys::napi_env,
@@ -1192,8 +1241,9 @@ pub unsafe fn alloc_external(
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
 /// The native functions whose cost per call matters, with the name each has on the binding.
-const FUNCTIONS: [(&str, Callback); 4] = [
+const FUNCTIONS: [(&str, Callback); 5] = [
     ("trackBatch", track_batch),
+    ("watch", watch),
     ("findTicket", find_ticket),
     ("findView", find_view),
     ("findDetached", find_detached),

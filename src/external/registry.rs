@@ -90,6 +90,9 @@ pub enum Ends {
     WithItsValue,
     /// The finalizer of its memory: views made over the same bytes may outlive the value.
     WithItsMemory,
+    /// A sweep that finds its value collected. It is in no tally: whoever watches it is told, by the number that stands for bytes
+    /// in its entry.
+    Watched,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -204,7 +207,7 @@ impl Registry {
         }
         self.index(place);
         let id = RecordId { place, generation };
-        if record.ends == Ends::WithItsValue {
+        if record.ends != Ends::WithItsMemory {
             self.young.push(id);
         }
         self.live += 1;
@@ -369,7 +372,7 @@ impl Registry {
             // A young record that died has not been told to be old, so none is asked twice.
             if slot.used
                 && slot.sweeps >= YOUNG_SWEEPS
-                && slot.record.ends == Ends::WithItsValue
+                && slot.record.ends != Ends::WithItsMemory
                 && is_dead(&slot.record)
             {
                 dead.push(RecordId {

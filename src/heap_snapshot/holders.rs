@@ -182,10 +182,8 @@ mod tests {
     }
 
     fn said(sketch: &Sketch, count: usize) -> String {
-        match holders(input(sketch.json().as_bytes()).unwrap(), count, 2) {
-            Ok(text) => text,
-            Err(failure) => failure.to_string(),
-        }
+        let said = input(sketch.json().as_bytes()).and_then(|input| holders(input, count, 2));
+        said.unwrap_or_else(|failure| failure.to_string())
     }
 
     #[test]

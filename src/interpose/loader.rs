@@ -29,6 +29,14 @@ type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
 static DLOPEN: AtomicUsize = AtomicUsize::new(0);
 static DLSYM: AtomicUsize = AtomicUsize::new(0);
 
+/// Calls of `dlopen` that are under way through our hook.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a thread is opening a file, and will look at what came with it.
+pub fn is_opening() -> bool {
+    UNDER_WAY.load(Ordering::Acquire) > 0
+}
+
 /// Tells this file where the originals are. Before anything is patched.
 pub fn set_originals(dlopen: usize, dlsym: usize) {
     DLOPEN.store(dlopen, Ordering::Release);
@@ -106,8 +114,10 @@ unsafe extern "C" fn open(path: *const c_char, flags: c_int) -> *mut c_void {
     let original = DLOPEN.load(Ordering::Acquire);
     // SAFETY: set before anything was patched, to the function that has this type — dlopen(3).
     let original = unsafe { std::mem::transmute::<usize, Dlopen>(original) };
+    UNDER_WAY.fetch_add(1, Ordering::AcqRel);
     // SAFETY: our caller's own arguments — dlopen(3).
     let handle = unsafe { original(path, flags) };
+    UNDER_WAY.fetch_sub(1, Ordering::AcqRel);
     if !handle.is_null() {
         // SAFETY: errno(3) is always valid for the calling thread.
         let errno = unsafe { libc::__errno_location() };

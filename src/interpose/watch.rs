@@ -281,8 +281,9 @@ pub fn addons() -> Vec<AddonImage> {
     if !is_on() {
         return unwatched_addons();
     }
-    // Images that came through something else than our hook (a name without `/`, `dlmopen`), or went.
-    if WATCH.lock().generation != images::generation() {
+    // Images that came through something else than our hook (a name without `/`, `dlmopen`), or went. Not while a thread is
+    // opening one: a reading does not wait for somebody's constructors.
+    if WATCH.lock().generation != images::generation() && !loader::is_opening() {
         scan(None);
     }
     let watch = WATCH.lock();

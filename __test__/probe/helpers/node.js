@@ -16,7 +16,7 @@ const fixtures = path.join(__dirname, '..', 'fixtures')
  * @returns {Promise<{ code: number | null, signal: string | null, stderr: string, stdout: string, said: any }>}
  *   `said`: the last line of stdout, or all of descriptor 3, as JSON
  */
-function runFixture (fixture, args = [], { flags = [], env, timeoutMs = 60_000, command = [], cwd, ownPipe = false } = {}) {
+function runFixture (fixture, args = [], { flags = [], env, timeoutMs = 240_000, command = [], cwd, ownPipe = false } = {}) {
   const [program, ...before] = [...command, process.execPath]
   const child = spawn(program, [...before, ...flags, path.join(fixtures, fixture), ...args], {
     env: { ...process.env, NODE_OPTIONS: '', ...env },

@@ -1,0 +1,17 @@
+import { type Census, type CensusOptions, census } from 'offheap'
+
+const options: CensusOptions = { mode: 'auto', fallback: true, top: 5, retainers: true, timeoutMs: 1_000, signal: new AbortController().signal }
+
+census(options).then((taken: Census) => {
+  const waste: number = taken.slabs.wasteBytes + taken.slices.wasteBytes
+  for (const { kind, className, label, path, holders } of taken.slices.top) {
+    const text: string = `${kind} ${className} ${label ?? 'no label'} ${path ?? 'no path'} ${holders?.[0]?.count ?? 0}`
+    console.log(text, waste)
+  }
+  const stream: number | null | undefined = taken.streams.top[0]?.readableLength
+  // @ts-expect-error a census has no such figure
+  console.log(stream, taken.leaks)
+})
+
+// @ts-expect-error a wrong mode
+census({ mode: 'child' })

@@ -1,0 +1,18 @@
+'use strict'
+
+const { OffheapError } = require('../errors.js')
+const { describe, measureBufferGrowth } = require('./measure-buffer-growth.js')
+
+async function expectNoBufferGrowth (fn, options) {
+  const growth = await measureBufferGrowth(fn, options)
+  if (!growth.figures.some((figure) => figure.grew)) return growth
+  const error = new OffheapError('ERR_OFFHEAP_BUFFER_GROWTH', bufferGrowthMessage(growth))
+  error.growth = growth
+  throw error
+}
+
+function bufferGrowthMessage (growth) {
+  return `What Buffers keep alive grew each time the function ran:\n${describe(growth)}`
+}
+
+module.exports = { bufferGrowthMessage, expectNoBufferGrowth }

@@ -1,0 +1,86 @@
+'use strict'
+
+// Two equal blocks, a census before, between and after; once more when something grew.
+
+const { census } = require('../../index.js')
+const { func, integer, oneOf, options: checkOptions } = require('../validate.js')
+const { run } = require('./measure-growth.js')
+
+const ITERATIONS = 100
+const WARMUP = 10
+const ATTEMPTS = 2
+const TOP = 10
+const MODES = ['auto', 'probe', 'in-process']
+
+// What Node itself does with Buffers meanwhile, beside the pool.
+const NOISE_BYTES = 2_048
+
+/** What a census says, in bytes; the name of each is its place in there. */
+const FIGURES = {
+  'slabs.pinnedBytes': ({ slabs }) => slabs.pinnedBytes,
+  'slices.pinnedBytes': ({ slices }) => slices.pinnedBytes,
+  'backingStores.totalBytes': ({ backingStores }) => backingStores.totalBytes
+}
+
+/**
+ * @param {() => unknown} fn
+ * @param {import('../../testing.js').BufferGrowthOptions} [options]
+ * @returns {Promise<import('../../testing.js').BufferGrowth>}
+ */
+async function measureBufferGrowth (fn, options) {
+  func('fn', fn)
+  const { iterations = ITERATIONS, warmup = WARMUP, toleranceBytes, mode = 'auto' } =
+    checkOptions('options', options, ['iterations', 'warmup', 'toleranceBytes', 'mode'])
+  integer('options.iterations', iterations, { min: 1 })
+  integer('options.warmup', warmup)
+  if (toleranceBytes !== undefined) integer('options.toleranceBytes', toleranceBytes)
+  oneOf('options.mode', mode, MODES)
+  const take = (more) => census({ mode, fallback: true, top: TOP, ...more })
+  const toleranceOf = (name, slabBytes) => toleranceBytes ?? NOISE_BYTES + (name === 'slices.pinnedBytes' ? 0 : slabBytes)
+
+  await run(fn, warmup)
+  let before = await take()
+  let grew = []
+  let figures
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    await run(fn, iterations)
+    const between = await take()
+    await run(fn, iterations)
+    const after = await take()
+    figures = Object.entries(FIGURES).map(([name, of]) => {
+      const blockBytes = [of(between) - of(before), of(after) - of(between)]
+      const allowed = toleranceOf(name, after.slabs.slabBytes)
+      // Of a second attempt only what grew in the first as well: what grew once was somebody else's.
+      const isGrowth = blockBytes[1] > allowed && (attempt === 1 || grew.includes(name))
+      return { name, blockBytes, bytesPerIteration: blockBytes[1] / iterations, toleranceBytes: allowed, grew: isGrowth }
+    })
+    grew = figures.filter((figure) => figure.grew).map(({ name }) => name)
+    if (grew.length === 0) return { iterations, warmup, attempts: attempt, figures, census: after }
+    before = after
+  }
+  // Who holds it is worth a snapshot; that there is no room for one is no reason to say nothing.
+  const last = await take({ retainers: true }).catch(() => take())
+  return { iterations, warmup, attempts: ATTEMPTS, figures, census: last }
+}
+
+/** What grew, and the largest offenders there are now. */
+function describe ({ iterations, warmup, attempts, figures, census: { slabs, slices, large } }) {
+  const lines = figures.filter((figure) => figure.grew).map(({ name, blockBytes: [first, second], bytesPerIteration, toleranceBytes }) =>
+    `  ${name}: +${Math.round(bytesPerIteration)} bytes per iteration (block 1: ${signed(first)} bytes, block 2: ${signed(second)} bytes, of ${iterations} iterations each; tolerance ${toleranceBytes})`)
+  const held = ({ className, label, path }) => [className, label === null ? '' : ` with label ${JSON.stringify(label)}`, path ? `, held by ${path}` : ''].join('')
+  const offenders = []
+  if (figures.some(({ name, grew }) => grew && name === 'slices.pinnedBytes')) {
+    offenders.push(...slices.top.slice(0, 3).map((row) => `  ${row.viewBytes} of ${row.backingBytes} bytes: ${held(row)}`))
+  }
+  if (figures.some(({ name, grew }) => grew && name === 'slabs.pinnedBytes')) {
+    offenders.push(...slabs.top.slice(0, 3).map((row) => `  ${row.liveSliceBytes} of ${row.totalBytes} bytes of a slab, ${row.sliceCount} slices: ${held(row)}`))
+  }
+  if (offenders.length === 0) offenders.push(...large.top.slice(0, 3).map((row) => `  ${row.totalBytes} bytes: ${held(row)}`))
+  return [...lines, `  after ${warmup} calls to warm up, in each of ${attempts} attempts`, 'The largest now:', ...offenders].join('\n')
+}
+
+function signed (value) {
+  return value < 0 ? String(value) : `+${value}`
+}
+
+module.exports = { describe, measureBufferGrowth }

@@ -1,0 +1,78 @@
+//! Which slabs of Node's pool are alive.
+//!
+//! Knows: for each watched slab its size, and how many it stands for.
+//! Must never know: how its death is noticed.
+//! Limits: where one in `k` is watched, the count is an estimate, with the variance of `(1 − 1/k) · k²` for each.
+#![forbid(unsafe_code)]
+
+use rustc_hash::FxHashMap;
+
+/// The watched slabs of a thread.
+#[derive(Debug, Default)]
+pub struct Slabs {
+    watched: FxHashMap<u64, (f64, u32)>,
+    next: u64,
+    count: u64,
+    bytes: f64,
+    variance: f64,
+}
+
+impl Slabs {
+    /// Adds a slab of so many bytes that stands for so many slabs; its number.
+    pub fn add(&mut self, bytes: f64, stands_for: u32) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.watched.insert(number, (bytes, stands_for));
+        self.count += u64::from(stands_for);
+        self.bytes += bytes * f64::from(stands_for);
+        self.variance += variance(stands_for);
+        number
+    }
+
+    /// Takes one out. Whether it was there.
+    pub fn remove(&mut self, number: u64) -> bool {
+        let Some((bytes, stands_for)) = self.watched.remove(&number) else {
+            return false;
+        };
+        self.count -= u64::from(stands_for);
+        self.bytes -= bytes * f64::from(stands_for);
+        self.variance -= variance(stands_for);
+        true
+    }
+
+    /// How many are alive, their bytes, and the standard error of their number.
+    pub fn read(&self) -> [f64; 3] {
+        [self.count as f64, self.bytes, self.variance.max(0.0).sqrt()]
+    }
+}
+
+fn variance(stands_for: u32) -> f64 {
+    f64::from(stands_for) * (f64::from(stands_for) - 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slabs_that_stand_for_themselves_are_counted_exactly() {
+        let mut slabs = Slabs::default();
+        let first = slabs.add(8_192.0, 1);
+        slabs.add(65_536.0, 1);
+
+        assert_eq!(slabs.read(), [2.0, 73_728.0, 0.0]);
+        assert!(slabs.remove(first));
+        assert!(!slabs.remove(first));
+        assert_eq!(slabs.read(), [1.0, 65_536.0, 0.0]);
+    }
+
+    #[test]
+    fn one_that_stands_for_four_brings_an_error() {
+        let mut slabs = Slabs::default();
+        let only = slabs.add(8_192.0, 4);
+
+        assert_eq!(slabs.read(), [4.0, 32_768.0, 12f64.sqrt()]);
+        assert!(slabs.remove(only));
+        assert_eq!(slabs.read(), [0.0, 0.0, 0.0]);
+    }
+}
