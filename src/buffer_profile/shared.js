@@ -25,7 +25,7 @@
   // Watching a slab costs 2 to 7 µs in a tight loop, garbage collection included. Where they come and go so fast that this would be felt, one in
   // `watchEvery` is watched, at random, and stands for as many.
   // (Not by a FinalizationRegistry or a WeakRef: what those refer to outlives minor collections, and so would all slabs; it made
-  // allocations from the pool cost 1.3 to 2.4 times as much.)
+  // allocations from the pool cost 1.1 to 1.4 times as much.)
   const SLABS_PER_LOOK = 16
   const MS_PER_SLAB = 0.004
   const MOST_PER_WATCHED = 256
