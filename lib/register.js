@@ -15,7 +15,8 @@ function register () {
   return registration
 }
 
-// Each part by itself: a wrong value of one leaves the others on. A part gives something with a stop(), or null when it is not wanted.
+// A row for each thing that can be switched on (watchAddons() will be one more), begun by itself: a wrong value of one leaves the
+// others on. It gives something with a stop(), or null when it is not wanted.
 const PARTS = [
   { name: 'addonWatch', variables: ['OFFHEAP_ADDONS'], begin: watchEveryAddon },
   { name: 'bufferTracking', variables: ['OFFHEAP_TRACK_BUFFERS'], begin: trackBuffers },

@@ -5,7 +5,7 @@ const assert = require('node:assert')
 const path = require('node:path')
 const { Worker } = require('node:worker_threads')
 const { once } = require('node:events')
-const { bufferPool, bufferProfile, createRouteContext, trackBuffers } = require('../..')
+const { bufferPool, bufferProfile, createRouteContext, externalAllocations, ownReferences, trackBuffers } = require('../..')
 const { startTracking } = require('../../lib/buffer-profile/tracking.js')
 const { trackingSettings } = require('../../lib/buffer-profile.js')
 const { collectThoroughly, collectedWhen } = require('../helpers/gc.js')
@@ -296,4 +296,20 @@ test('wrong options are refused, and nothing is wrapped', () => {
   assert.throws(() => bufferProfile({ formt: 'pprof' }), { code: 'ERR_INVALID_ARG_VALUE', message: /did you mean "format"/ })
 
   assert.strictEqual(Buffer.from, from)
+})
+
+test('samples and slabs are in no tally of external allocations, and their references go with them', async (t) => {
+  const before = externalAllocations()
+  const tracking = trackSeeded(t, 9, { sampleIntervalBytes: 2_000 })
+  function churn () {
+    for (let i = 0; i < 5_000; i++) Buffer.allocUnsafeSlow(3_001)
+  }
+  churn()
+  assert.ok(bufferProfile().totalSampleCount > 2_000)
+  assert.deepStrictEqual(externalAllocations(), before)
+  await collectedWhen('all of churn is gone', () => of(bufferProfile(), 'churn').liveBytes === 0)
+  tracking.stop()
+  await collectedWhen('few references are left', () => ownReferences().weakReferenceCount < 200)
+
+  assert.deepStrictEqual(externalAllocations(), before)
 })
