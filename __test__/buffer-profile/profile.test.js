@@ -154,6 +154,30 @@ test('every slab is counted while Buffers are tracked, whatever it is cut by', (
   assert.strictEqual(after.createdCount - before.createdCount, seen.size - 1)
 })
 
+test('slabs are counted exactly between large Buffers of every kind', (t) => {
+  const tracking = trackBuffers()
+  t.after(() => tracking.stop())
+  const large = 50_021
+  for (const between of [
+    () => Buffer.alloc(large),
+    () => Buffer.alloc(101),
+    () => Buffer.allocUnsafeSlow(large),
+    () => Buffer.allocUnsafe(large),
+    () => Buffer.from(new Uint8Array(large)),
+    () => Buffer.from(new ArrayBuffer(large)),
+    () => Buffer.concat([new Uint8Array(large)])
+  ]) {
+    const before = bufferPool().createdCount
+    const seen = new Set([Buffer.allocUnsafe(1).buffer])
+    for (let round = 0; round < 4_000; round++) {
+      seen.add(Buffer.from('x'.repeat(67)).buffer)
+      between()
+    }
+    assert.ok(seen.size > 3)
+    assert.strictEqual(bufferPool().createdCount - before, seen.size - 1, `${between}`)
+  }
+})
+
 test('what is sampled has its stack, innermost first, without offheap in it', (t) => {
   trackSeeded(t, 5)
   function outerOfAll () { return innerOfAll() }

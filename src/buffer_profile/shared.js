@@ -89,16 +89,19 @@
   // Each allocation counts as this much more than it has: the pool rounds up to 8, and none weighs nothing.
   const EXTRA = 8
   // In a typed array, because a variable of a closure that holds a fraction is allocated anew for each change.
-  const left = new Float64Array(4)
-  // Bytes until the next event; Infinity: nobody is interested.
+  const left = new Float64Array(5)
+  // Of the functions that may use the pool: bytes until the next event; Infinity: nobody is interested.
   const COUNT = 0
   // What it was set to.
   const STRETCH = 1
-  // Bytes until the next sample.
+  // Bytes until the next sample, and bytes of the pool until the next look, as of when COUNT was set.
   const UNTIL_SAMPLE = 2
-  // Where in its slab the slice ended that was looked at last.
-  const END = 3
+  const UNTIL_LOOK = 3
+  // Of the functions that never use the pool: bytes until the next sample. Two counters that run out at random find as much as one.
+  const UNPOOLED = 4
   left.fill(Infinity)
+  // Where in its slab the slice ended that was looked at last.
+  let lastEnd = Infinity
 
   // After so many samples their share of the thread's time is looked at. Above the limit the interval is made longer, below a
   // quarter of it shorter again, down to what was asked. What was sampled is weighed by the interval of that time.
@@ -118,41 +121,75 @@
   const users = new Map()
 
   /**
-   * The counter has run out: the pool may have another slab, or this allocation is to be sampled.
+   * The counter of the functions that may use the pool has run out: the pool may have another slab, or this allocation is to be sampled.
    *
    * A slab is used to more than its half before the next one is made, since the pool gives only less than half a slab away at once.
    * So whoever looks after every half slab sees each of them.
    */
-  function event (value, wrapper, isPooled, isNew) {
-    const untilSample = left[UNTIL_SAMPLE] - (left[STRETCH] - left[COUNT])
-    left[UNTIL_SAMPLE] = untilSample
+  function event (value, wrapper, isNew) {
+    settle()
     try {
-      if (isPooled && isNew) lookForSlab(value)
-      if (untilSample < 0) {
+      if (isNew && value.length >= Buffer.poolSize >>> 1) {
+        // It is not from the pool, which has got no further by it.
+        left[UNTIL_LOOK] += value.length + EXTRA
+      } else if (isNew && left[UNTIL_LOOK] < 0) {
+        lookForSlab(value)
+        left[UNTIL_LOOK] = halfSlab()
+      }
+      if (left[UNTIL_SAMPLE] < 0) {
         if (isNew) sample(value, wrapper)
         left[UNTIL_SAMPLE] = native.nextSampleGap(interval)
       }
     } catch {
       // Near the end of the stack, for one. The host's allocation has succeeded and is not to fail because of us.
-      if (untilSample < 0) left[UNTIL_SAMPLE] = interval
+      if (left[UNTIL_SAMPLE] < 0) left[UNTIL_SAMPLE] = interval
     }
     wind()
   }
 
+  /** That of the functions that never use the pool has. */
+  function unpooledEvent (value, wrapper) {
+    try {
+      sample(value, wrapper)
+      left[UNPOOLED] = native.nextSampleGap(interval)
+    } catch {
+      left[UNPOOLED] = interval
+    }
+  }
+
+  function settle () {
+    const passed = left[STRETCH] - left[COUNT]
+    left[UNTIL_SAMPLE] -= passed
+    left[UNTIL_LOOK] -= passed
+    left[STRETCH] = left[COUNT]
+  }
+
   function wind () {
+    left[COUNT] = left[STRETCH] = Math.min(left[UNTIL_SAMPLE], left[UNTIL_LOOK])
+  }
+
+  /** From now on samples are so far apart. Gaps have no memory, so those that have begun may begin again. */
+  function setInterval (bytes) {
+    if (bytes === interval) return
+    interval = bytes
+    settle()
+    left[UNTIL_SAMPLE] = native.nextSampleGap(interval)
+    left[UNPOOLED] = native.nextSampleGap(interval)
+    wind()
+  }
+
+  function halfSlab () {
     // Node 26 makes slabs longer than the pool, by 64 bytes.
     const { poolSize } = Buffer
-    const halfSlab = poolSize < 4 ? Infinity : Math.max(64, (Math.min(slabBytes, poolSize) - 128) / 2)
-    left[COUNT] = left[STRETCH] = Math.min(left[UNTIL_SAMPLE], halfSlab)
+    return poolSize < 4 ? Infinity : Math.max(64, (Math.min(slabBytes, poolSize) - 128) / 2)
   }
 
   function lookForSlab (view) {
     const { byteLength, byteOffset } = view
-    if (byteLength >= Buffer.poolSize >>> 1) return
     // As long as slices lie one behind the other it is the same slab: of the next one less is used by now than of the one before after
     // the last look, since both together are less than half a slab. Asking for the ArrayBuffer costs as much as a small allocation.
-    const before = left[END]
-    left[END] = byteOffset + byteLength
+    const before = lastEnd
+    lastEnd = byteOffset + byteLength
     if (byteOffset >= before) return
     // A view of up to 64 bytes may live in V8's heap; asking for its ArrayBuffer would move it out. In the pool it has an offset, or
     // is the first slice.
@@ -206,8 +243,8 @@
     spentMs += now - start
     if (--samplesUntilLook > 0) return
     const share = spentMs / (now - lookStart)
-    if (share > maxShare) interval = Math.min(interval * Math.min(2 ** Math.ceil(Math.log2(share / maxShare)), 64), baseInterval * LONGEST)
-    else if (share < maxShare / 4) interval = Math.max(interval / 2, baseInterval)
+    if (share > maxShare) setInterval(Math.min(interval * Math.min(2 ** Math.ceil(Math.log2(share / maxShare)), 64), baseInterval * LONGEST))
+    else if (share < maxShare / 4) setInterval(Math.max(interval / 2, baseInterval))
     lookStart = now
     spentMs = 0
     samplesUntilLook = SAMPLES_PER_LOOK
@@ -289,7 +326,7 @@
       const call = original
       return function from (value) {
         const buffer = apply(call, this, arguments)
-        if ((left[COUNT] -= buffer?.length + EXTRA) < 0) event(buffer, from, true, isFresh(buffer, value))
+        if ((left[COUNT] -= buffer?.length + EXTRA) < 0) event(buffer, from, isFresh(buffer, value))
         return buffer
       }
     },
@@ -297,7 +334,7 @@
       const call = original
       return function alloc (size) {
         const buffer = apply(call, this, arguments)
-        if ((left[COUNT] -= size + EXTRA) < 0) event(buffer, alloc, false, true)
+        if ((left[UNPOOLED] -= size + EXTRA) < 0) unpooledEvent(buffer, alloc)
         return buffer
       }
     },
@@ -305,7 +342,7 @@
       const call = original
       return function allocUnsafe (size, alignment) {
         const buffer = apply(call, this, arguments)
-        if ((left[COUNT] -= size + EXTRA + (alignment === undefined ? 0 : alignment)) < 0) event(buffer, allocUnsafe, true, true)
+        if ((left[COUNT] -= size + EXTRA + (alignment === undefined ? 0 : alignment)) < 0) event(buffer, allocUnsafe, true)
         return buffer
       }
     },
@@ -313,7 +350,7 @@
       const call = original
       return function allocUnsafeSlow (size) {
         const buffer = apply(call, this, arguments)
-        if ((left[COUNT] -= size + EXTRA) < 0) event(buffer, allocUnsafeSlow, false, true)
+        if ((left[UNPOOLED] -= size + EXTRA) < 0) unpooledEvent(buffer, allocUnsafeSlow)
         return buffer
       }
     },
@@ -321,7 +358,7 @@
       const call = original
       return function concat () {
         const buffer = apply(call, this, arguments)
-        if ((left[COUNT] -= buffer?.length + EXTRA) < 0) event(buffer, concat, true, true)
+        if ((left[COUNT] -= buffer?.length + EXTRA) < 0) event(buffer, concat, true)
         return buffer
       }
     },
@@ -329,7 +366,7 @@
       const call = original
       return function copyBytesFrom () {
         const buffer = apply(call, this, arguments)
-        if ((left[COUNT] -= buffer?.length + EXTRA) < 0) event(buffer, copyBytesFrom, true, true)
+        if ((left[COUNT] -= buffer?.length + EXTRA) < 0) event(buffer, copyBytesFrom, true)
         return buffer
       }
     }
@@ -404,13 +441,13 @@
 
   function callsAnother (name) {
     const MUCH = 1e12
-    left[COUNT] = MUCH
+    left[COUNT] = left[UNPOOLED] = MUCH
     try {
       apply(Buffer[name], Buffer, TRIES[name])
     } catch {
       // A function that somebody has replaced.
     }
-    return left[COUNT] !== MUCH
+    return left[COUNT] !== MUCH || left[UNPOOLED] !== MUCH
   }
 
   function wrapAll (names) {
@@ -420,7 +457,7 @@
       if (!isOurs(Buffer[name]) && callsAnother(name)) nested.add(name)
       else wrap(name)
     }
-    left[COUNT] = Infinity
+    left.fill(Infinity)
   }
 
   /** Whether everything that cuts slices of the pool is seen. */
@@ -433,7 +470,7 @@
     if (users.size === 0) begin(settings)
     users.set(user, settings)
     baseInterval = Math.min(...[...users.values()].map(({ sampleIntervalBytes }) => sampleIntervalBytes))
-    interval = baseInterval
+    setInterval(baseInterval)
   }
 
   function begin (settings) {
@@ -451,6 +488,9 @@
     wrapAll(settings.functions)
     baseInterval = interval = settings.sampleIntervalBytes
     left[UNTIL_SAMPLE] = native.nextSampleGap(interval)
+    left[UNPOOLED] = native.nextSampleGap(interval)
+    left[UNTIL_LOOK] = halfSlab()
+    lastEnd = Infinity
     wind()
   }
 
