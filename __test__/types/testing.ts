@@ -3,8 +3,8 @@
 import { expect } from '@jest/globals'
 import 'offheap/jest'
 import { matchers as sameMatchers } from 'offheap/jest'
-import { expectNoExternalGrowth, expectNoReferenceGrowth, gcUntil, matchers } from 'offheap/testing'
-import type { ExternalGrowth, ExternalGrowthError, GrowthMetric, ReferenceGrowth, ReferenceGrowthError } from 'offheap/testing'
+import { expectNoBufferGrowth, expectNoExternalGrowth, expectNoReferenceGrowth, gcUntil, matchers } from 'offheap/testing'
+import type { BufferGrowth, BufferGrowthError, ExternalGrowth, ExternalGrowthError, GrowthMetric, ReferenceGrowth, ReferenceGrowthError } from 'offheap/testing'
 
 async function helpers (): Promise<number | null> {
   await gcUntil(() => true)
@@ -52,6 +52,21 @@ function onReferences (error: ReferenceGrowthError): string {
   return `${code} ${error.growth.figures.map(({ addon, metric, grew }) => `${addon} ${metric} ${grew}`).join()}`
 }
 
+async function buffers (): Promise<number> {
+  const growth: BufferGrowth = await expectNoBufferGrowth(async () => {}, { iterations: 10, warmup: 0 })
+  // @ts-expect-error no such option
+  await expectNoBufferGrowth(() => {}, { label: 'uploads' })
+  await expect(() => {}).toHaveNoBufferGrowth({ iterations: 5 })
+  // @ts-expect-error no such option
+  await expect(() => {}).not.toHaveNoBufferGrowth({ addon: 'sharp' })
+  return growth.census.slabs.wasteBytes + growth.attempts
+}
+
+function onBuffers (error: BufferGrowthError): string {
+  const code: 'ERR_OFFHEAP_BUFFER_GROWTH' = error.code
+  return `${code} ${error.growth.figures.length}`
+}
+
 function onFailure (error: ExternalGrowthError): string {
   const code: 'ERR_OFFHEAP_EXTERNAL_GROWTH' = error.code
   return `${code} ${error.growth.figures.length} ${error.message}`
@@ -71,4 +86,4 @@ const asGlobal: Promise<void> = globalMatchers.toHaveNoExternalGrowth({ warmup: 
 expect.extend(matchers)
 expect.extend(sameMatchers)
 
-export { asGlobal, helpers, matcher, onFailure, onReferences, references }
+export { asGlobal, buffers, helpers, matcher, onBuffers, onFailure, onReferences, references }
