@@ -21,7 +21,7 @@ function load () {
       tried.push(`  ${file}: ${error.code ?? error.name}: ${String(error.message).split('\n')[0]}`)
       if (error.code === 'ERR_DLOPEN_DISABLED') {
         throw new OffheapError('ERR_OFFHEAP_BINDING_LOAD_FAILED',
-          'Node runs with --permission and without --allow-addons, which offheap needs; add --allow-addons', error)
+          'Node runs with --no-addons, or with --permission and without --allow-addons; offheap needs addons', error)
       }
     }
   }

@@ -89,6 +89,59 @@ for (const name of NAMES) {
   })
 }
 
+test('builtins that the host has replaced, and cannot work, harm no allocation', async () => {
+  const made = await runChildForJson(`
+    const { trackBuffers } = require(${JSON.stringify(root)})
+    const { performance } = require('node:perf_hooks')
+    trackBuffers({ sampleIntervalBytes: 1, maxOverhead: 1 })
+    const broken = () => { throw new Error('replaced by the host') }
+    const stringify = JSON.stringify
+    const write = process.stdout.write.bind(process.stdout)
+    for (const [object, name] of [[Math, 'min'], [Math, 'max'], [Math, 'random'], [Math, 'log2'], [Array, 'isArray'], [ArrayBuffer, 'isView'],
+      [Reflect, 'apply'], [Map.prototype, 'get'], [Map.prototype, 'values'], [Map.prototype, 'set'], [performance, 'now'], [Error, 'captureStackTrace']]) {
+      Object.defineProperty(object, name, { value: broken, writable: true, configurable: true })
+    }
+    let made = 0
+    const shared = new ArrayBuffer(9)
+    for (let i = 0; i < 300; i++) {
+      for (const make of [() => Buffer.from('text'), () => Buffer.from([1, 2]), () => Buffer.from(shared), () => Buffer.from('x'.repeat(9_000)), () => Buffer.alloc(5),
+        () => Buffer.allocUnsafe(5), () => Buffer.allocUnsafe(70_000), () => Buffer.allocUnsafeSlow(5), () => Buffer.from({ length: 2, 0: 1 })]) made += make() instanceof Uint8Array
+    }
+    write(stringify(made))
+  `)
+
+  assert.strictEqual(made, 300 * 9)
+})
+
+test('nothing of a value that is passed in is called a second time', () => {
+  const calls = (from) => {
+    let count = 0
+    const counting = (value) => ({ valueOf () { count++; return value }, [Symbol.toPrimitive] () { count++; return 'text' }, get byteLength () { count++; return 1 } })
+    const seen = []
+    const spy = new Proxy([1, 2, 3], { get (target, name, receiver) { seen.push(name); return Reflect.get(target, name, receiver) }, has (target, name) { seen.push(name); return name in target } })
+    for (let i = 0; i < 5; i++) {
+      for (const value of ['text', store, 'x'.repeat(200), [1, 2, 3]]) from(counting(value))
+      from(spy)
+    }
+    return [count, seen]
+  }
+  assert.deepStrictEqual(tracked(() => calls((value) => Buffer.from(value))), calls((value) => originals.from.call(Buffer, value)))
+})
+
+test('a second argument of Buffer.allocUnsafe is only the original\'s to judge, and sampling goes on after it', (t) => {
+  const odd = [Symbol('s'), 5n, 'utf8', NaN, -8, {}, { valueOf () { throw new Error('asked') } }, [], null, true, () => {}]
+  for (const second of odd) {
+    const expected = outcome('allocUnsafe', () => originals.allocUnsafe(10, second))
+    assert.deepStrictEqual(tracked(() => outcome('allocUnsafe', () => Buffer.allocUnsafe(10, second))), expected, inspect(second))
+  }
+  const tracking = trackBuffers({ sampleIntervalBytes: 1, maxOverhead: 1 })
+  t.after(() => tracking.stop())
+  for (const second of odd) try { Buffer.allocUnsafe(10, second) } catch {}
+  const before = bufferProfile().totalSampleCount
+  for (let i = 0; i < 1_000; i++) Buffer.allocUnsafe(1_000)
+  assert.ok(bufferProfile().totalSampleCount - before > 900)
+})
+
 test('most of these calls allocate and some throw: both sides of the comparison are there', () => {
   const outcomes = NAMES.flatMap((name) => CALLS[name].map((args) => outcome(name, () => originals[name](...args))))
 

@@ -9,7 +9,12 @@
 (() => function create (Buffer, performance, native) {
   'use strict'
 
+  // Taken now: what the host puts in their places later may not work, and it is the host's allocation that would fail.
   const { apply, defineProperty, deleteProperty, getOwnPropertyDescriptor, ownKeys, set } = Reflect
+  const { ceil, log2, max, min, random } = Math
+  const { isArray } = Array
+  const { isView } = ArrayBuffer
+  const lengthsOfBuffers = [ArrayBuffer, SharedArrayBuffer].map(({ prototype }) => getOwnPropertyDescriptor(prototype, 'byteLength').get)
   const allocUnsafe = Buffer.allocUnsafe
 
   // ---- The pool ------------------------------------------------------------------------------------------------
@@ -45,7 +50,7 @@
     }
     slabBytes = slab.byteLength
     createdCount++
-    if (watchEvery > 1 && Math.random() * watchEvery >= 1) return
+    if (watchEvery > 1 && random() * watchEvery >= 1) return
     native.watch(slab, native.addSlab(slabBytes, watchEvery))
   }
 
@@ -126,9 +131,10 @@
    * A slab is used to more than its half before the next one is made, since the pool gives only less than half a slab away at once.
    * So whoever looks after every half slab sees each of them.
    */
-  function event (value, wrapper, isNew) {
-    settle()
+  function event (value, wrapper, isFrom, source) {
     try {
+      settle()
+      const isNew = !isFrom || isFresh(value, source)
       if (isNew && value.length >= Buffer.poolSize >>> 1) {
         // It is not from the pool, which has got no further by it.
         left[UNTIL_LOOK] += value.length + EXTRA
@@ -140,11 +146,11 @@
         if (isNew) sample(value, wrapper)
         left[UNTIL_SAMPLE] = native.nextSampleGap(interval)
       }
+      wind()
     } catch {
       // Near the end of the stack, for one. The host's allocation has succeeded and is not to fail because of us.
-      if (left[UNTIL_SAMPLE] < 0) left[UNTIL_SAMPLE] = interval
+      left[COUNT] = left[STRETCH] = left[UNTIL_SAMPLE] = left[UNTIL_LOOK] = interval
     }
-    wind()
   }
 
   /** That of the functions that never use the pool has. */
@@ -159,13 +165,19 @@
 
   function settle () {
     const passed = left[STRETCH] - left[COUNT]
+    // Not a number: something without a length has come by.
+    if (passed !== passed) left[COUNT] = left[STRETCH] // eslint-disable-line no-self-compare
+    else settleBy(passed)
+  }
+
+  function settleBy (passed) {
     left[UNTIL_SAMPLE] -= passed
     left[UNTIL_LOOK] -= passed
     left[STRETCH] = left[COUNT]
   }
 
   function wind () {
-    left[COUNT] = left[STRETCH] = Math.min(left[UNTIL_SAMPLE], left[UNTIL_LOOK])
+    left[COUNT] = left[STRETCH] = min(left[UNTIL_SAMPLE], left[UNTIL_LOOK])
   }
 
   /** From now on samples are so far apart. Gaps have no memory, so those that have begun may begin again. */
@@ -181,7 +193,7 @@
   function halfSlab () {
     // Node 26 makes slabs longer than the pool, by 64 bytes.
     const { poolSize } = Buffer
-    return poolSize < 4 ? Infinity : Math.max(64, (Math.min(slabBytes, poolSize) - 128) / 2)
+    return poolSize < 4 ? Infinity : max(64, (min(slabBytes, poolSize) - 128) / 2)
   }
 
   function lookForSlab (view) {
@@ -233,7 +245,7 @@
 
   /** What lives as long as the bytes: the ArrayBuffer, if it is the value's own; subarrays hold it too. */
   function lifetimeOf (value, byteLength) {
-    if (byteLength <= 64 || !ArrayBuffer.isView(value)) return value
+    if (byteLength <= 64 || !isView(value)) return value
     const store = value.buffer
     return store.byteLength === byteLength ? store : value
   }
@@ -243,8 +255,8 @@
     spentMs += now - start
     if (--samplesUntilLook > 0) return
     const share = spentMs / (now - lookStart)
-    if (share > maxShare) setInterval(Math.min(interval * Math.min(2 ** Math.ceil(Math.log2(share / maxShare)), 64), baseInterval * LONGEST))
-    else if (share < maxShare / 4) setInterval(Math.max(interval / 2, baseInterval))
+    if (share > maxShare) setInterval(min(interval * min(2 ** ceil(log2(share / maxShare)), 64), baseInterval * LONGEST))
+    else if (share < maxShare / 4) setInterval(max(interval / 2, baseInterval))
     lookStart = now
     spentMs = 0
     samplesUntilLook = SAMPLES_PER_LOOK
@@ -326,7 +338,7 @@
       const call = original
       return function from (value) {
         const buffer = apply(call, this, arguments)
-        if ((left[COUNT] -= buffer?.length + EXTRA) < 0) event(buffer, from, isFresh(buffer, value))
+        if (!((left[COUNT] -= buffer?.length + EXTRA) >= 0)) event(buffer, from, true, value)
         return buffer
       }
     },
@@ -342,7 +354,7 @@
       const call = original
       return function allocUnsafe (size, alignment) {
         const buffer = apply(call, this, arguments)
-        if ((left[COUNT] -= size + EXTRA + (alignment === undefined ? 0 : alignment)) < 0) event(buffer, allocUnsafe, true)
+        if (!((left[COUNT] -= size + EXTRA + (typeof alignment === 'number' ? alignment : 0)) >= 0)) event(buffer, allocUnsafe, false)
         return buffer
       }
     },
@@ -358,7 +370,7 @@
       const call = original
       return function concat () {
         const buffer = apply(call, this, arguments)
-        if ((left[COUNT] -= buffer?.length + EXTRA) < 0) event(buffer, concat, true)
+        if (!((left[COUNT] -= buffer?.length + EXTRA) >= 0)) event(buffer, concat, false)
         return buffer
       }
     },
@@ -366,7 +378,7 @@
       const call = original
       return function copyBytesFrom () {
         const buffer = apply(call, this, arguments)
-        if ((left[COUNT] -= buffer?.length + EXTRA) < 0) event(buffer, copyBytesFrom, true)
+        if (!((left[COUNT] -= buffer?.length + EXTRA) >= 0)) event(buffer, copyBytesFrom, false)
         return buffer
       }
     }
@@ -395,12 +407,26 @@
   const WRAPPED = Symbol.for('offheap.wrapped')
   let wrapped
 
-  /** Whether the value's bytes are its own and not those of an ArrayBuffer that was passed in. */
+  /** Whether the Buffer's bytes are its own and not those of an ArrayBuffer that was passed in. Runs nothing of the host's. */
   function isFresh (buffer, value) {
-    if (typeof value === 'string' || Array.isArray(value) || ArrayBuffer.isView(value)) return true
-    if (buffer.byteLength <= 64 && buffer.byteOffset === 0) return typeof value !== 'object' || value === null || !('byteLength' in value)
-    const store = buffer.buffer
-    return store !== value && store !== value.valueOf?.()
+    if ((typeof value !== 'object' && typeof value !== 'function') || value === null || isArray(value) || isView(value)) return true
+    if (isAnyArrayBuffer(value)) return false
+    // An object may stand for an ArrayBuffer by its valueOf(), which is not called a second time. What is cut from the pool is new;
+    // anything else is not counted.
+    if (buffer.byteLength <= 64 && buffer.byteOffset === 0) return false
+    return buffer.buffer.byteLength !== buffer.byteLength && buffer.buffer.byteLength === slabBytes
+  }
+
+  function isAnyArrayBuffer (value) {
+    for (let kind = 0; kind < lengthsOfBuffers.length; kind++) {
+      try {
+        apply(lengthsOfBuffers[kind], value, [])
+        return true
+      } catch {
+        // Not of this kind.
+      }
+    }
+    return false
   }
 
   function isOurs (wrapper) {
@@ -469,7 +495,7 @@
   function start (user, settings) {
     if (users.size === 0) begin(settings)
     users.set(user, settings)
-    baseInterval = Math.min(...[...users.values()].map(({ sampleIntervalBytes }) => sampleIntervalBytes))
+    baseInterval = min(...[...users.values()].map(({ sampleIntervalBytes }) => sampleIntervalBytes))
     setInterval(baseInterval)
   }
 
