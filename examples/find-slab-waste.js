@@ -24,15 +24,27 @@ function serve (requests) {
   }
 }
 
+/** Slabs by what holds their slices, those that waste most first. */
+function byHolder (slabs) {
+  const holders = new Map()
+  for (const { path, liveSliceBytes, wasteBytes } of slabs) {
+    const holder = holders.get(path) ?? { path, slabCount: 0, liveSliceBytes: 0, wasteBytes: 0 }
+    holder.slabCount++
+    holder.liveSliceBytes += liveSliceBytes
+    holder.wasteBytes += wasteBytes
+    holders.set(path, holder)
+  }
+  return [...holders.values()].sort((a, b) => b.wasteBytes - a.wasteBytes)
+}
+
 async function main () {
   serve(50)
-  const { mode, pauseMs, slabs } = await census({ fallback: true, retainers: true })
-  // Node has slices of its own; these begin with `system /`.
-  const worst = slabs.top.find(({ path }) => path?.startsWith('global'))
+  const { mode, pauseMs, slabs } = await census({ fallback: true, retainers: true, top: 100 })
+  const worst = byHolder(slabs.top)[0]
 
   console.log(`census in the ${mode === 'probe' ? 'child' : 'process'}, the service stood still for ${pauseMs.toFixed(1)} ms`)
   console.log(`${slabs.liveSliceCount} slices use ${slabs.liveSliceBytes} bytes and keep ${slabs.pinnedBytes} bytes alive in ${slabs.pinnedCount} slabs`)
-  console.log(`the worst: ${worst.sliceCount} slice of ${worst.liveSliceBytes} bytes in a slab of ${worst.totalBytes}, held by`)
+  console.log(`the worst: ${worst.liveSliceBytes} bytes in ${worst.slabCount} slabs of ${slabs.slabBytes} bytes, held by`)
   console.log(`  ${worst.path}`)
   console.log('the cure: Buffer.allocUnsafeSlow() or Buffer.alloc() for what is kept, or a copy with its own memory')
 
