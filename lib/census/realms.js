@@ -76,13 +76,16 @@ function visitWithInspector (session, patient, visit) {
   const main = mainRealm()
   const contexts = realmCount() === 1 ? [] : announced(session)
   if (patient && contexts.length > realmCount()) return undefined
-  const marked = markOthers(session, main, contexts)
+  // Contexts by their marks, weakly. Objects are asked for nothing: Node 26 crashed in one of jest's realms when a Storage object was
+  // asked for a property (node::webstorage::Storage::Load).
+  const marks = new WeakMap()
+  const marked = markOthers(session, main, contexts, marks)
   // What was just evaluated in a realm is in V8's compilation cache, and on Node 20 and 22 that holds the realm for up to
   // three collections; a query makes two or more.
   if (marked.length > 0) collect(session)
   const alive = new Map()
   visitRealm(session, main, undefined, (objects, realm) => {
-    if (marked.length > 0) for (const object of objects) if (Object.hasOwn(object, MARK)) alive.set(object[MARK], object)
+    if (marked.length > 0) for (const object of objects) if (marks.has(object)) alive.set(marks.get(object), object)
     visit(objects, realm)
   })
   for (const contextId of alive.keys()) {
@@ -111,13 +114,13 @@ function realmCount () {
  * The inspector crashes when it is sent to a realm that has been collected and not yet been taken off its list, which
  * Node does a turn later (seen on Node 22, 24 and 26). While it lists no more realms than V8 has, there is none of those.
  */
-function markOthers (session, main, contexts) {
+function markOthers (session, main, contexts, marks) {
   const marked = []
   for (const { id, auxData } of contexts) {
     if (auxData?.isDefault === true) continue
     if (realmCount() !== contexts.length) break
     try {
-      mark(session, main, id)
+      mark(session, main, id, marks)
       marked.push(id)
     } catch (error) {
       // A realm that lacks what it takes: its Error deleted, or frozen with a prepareStackTrace of its own.
@@ -127,12 +130,12 @@ function markOthers (session, main, contexts) {
   return marked
 }
 
-function mark (session, main, contextId) {
+function mark (session, main, contextId, marks) {
   const { objectId } = evaluate(session, contextId, '({ Error: globalThis.Error })')
   const { Error } = take(session, main, objectId)
   post(session, 'Runtime.releaseObject', { objectId })
   const object = Reflect.construct(main.objectPrototype.constructor, [])
-  object[MARK] = contextId
+  marks.set(object, contextId)
   // So that who finds the mark holds the realm.
   object.realm = Error
   Object.defineProperty(Error, MARK, { value: object, configurable: true })
