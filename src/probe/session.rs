@@ -43,6 +43,8 @@ use super::threads::PlatformThreads;
 
 /// How often the child's memory and the growth of its output are looked at.
 const TICK: Duration = Duration::from_millis(20);
+/// How often where memory is short: a busy machine may wake this thread late.
+const SHORT_TICK: Duration = Duration::from_millis(4);
 /// How many attempts leave out what they most likely do not need. The next one takes everything along.
 const GUESSES: u32 = 2;
 /// How much of what the child printed is kept.
@@ -654,6 +656,7 @@ impl Run {
         let mut reported = 0;
         let mut peak_anonymous = None;
         let mut last_tick = start;
+        let mut tick = TICK;
         let reaped = loop {
             let ready = sys::poll_readable(
                 [
@@ -662,7 +665,7 @@ impl Run {
                     prints_open.then(|| prints.as_raw_fd()),
                     pidfd.as_ref().map(AsRawFd::as_raw_fd),
                 ],
-                Some(TICK),
+                Some(tick),
             );
             let [woken, result_ready, prints_ready, ended] = ready.unwrap_or([true; 4]);
             if woken {
@@ -702,12 +705,14 @@ impl Run {
                 stopped = Some(Stopped::Timeout);
                 sys::kill(pid);
             }
-            if last_tick.elapsed() >= TICK {
+            if last_tick.elapsed() >= tick {
                 last_tick = Instant::now();
                 let anonymous = anonymous_bytes(&pid.to_string());
                 peak_anonymous = peak_anonymous.max(anonymous);
                 // The service may grow as well: what counts is what is left now, not what was planned.
                 if let Some(room) = sources.as_ref().and_then(Sources::memory) {
+                    let short = room.available_bytes < room.reserve_bytes().saturating_mul(6);
+                    tick = if short { SHORT_TICK } else { TICK };
                     if stopped.is_none() && room.available_bytes < room.reserve_bytes() {
                         stopped = Some(Stopped::Memory {
                             used: anonymous,
