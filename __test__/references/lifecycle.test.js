@@ -163,3 +163,12 @@ test('a crash of an addon is that addon\'s crash, with its own stack', { skip },
   const frames = stdout.split('\n').filter((line) => /^#\d/.test(line))
   assert.match(frames[0] ?? stdout, /offheap_fixture_crash/)
 })
+
+test('a finalizer is not lost when an object of the same native one was unwrapped that nobody saw being wrapped', { skip }, async () => {
+  const bare = await story('removedUnknown', file, 'bare')
+  const watched = await story('removedUnknown', file, 'watched')
+
+  assert.strictEqual(bare.finalized.wraps, 1)
+  assert.deepStrictEqual(watched.finalized, bare.finalized)
+  assert.deepStrictEqual(watched.counted, [0])
+})

@@ -83,6 +83,11 @@ impl Environment {
             && !self.ended.load(Ordering::Relaxed)
     }
 
+    /// Whether every call since its beginning was seen.
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
     /// Its number, for things that know their environment from any thread.
     pub fn id(&self) -> u32 {
         self.id

@@ -371,7 +371,10 @@ unsafe extern "C" fn remove_wrap(env: Env, object: Value, result: *mut Data) -> 
     // SAFETY: the caller's own, or our local.
     if let (OK, Some(native)) = (status, unsafe { filled(result) }) {
         if let Some(environment) = environments::known(env) {
-            environment.books(|books, tallies| books.wrap_removed(tallies, native as usize));
+            let all_are_known = environment.is_full();
+            environment.books(|books, tallies| {
+                books.wrap_removed(tallies, native as usize, all_are_known);
+            });
         }
     }
     status

@@ -90,6 +90,8 @@ struct Wraps {
     removed: u32,
     /// How many finalizers of removed ones are counted no more.
     removed_pending: u32,
+    /// One may have been removed that is not in the books.
+    uncertain: bool,
 }
 
 /// All entries.
@@ -389,7 +391,13 @@ impl Books {
             State::Free | State::Finalized => return None,
             // The hook that made it is still on the stack and will release it.
             State::InCall => record.state = State::Finalized,
-            State::Stray => self.release(id.place),
+            State::Stray => {
+                let reference = record.reference;
+                if reference != 0 {
+                    self.object_is_gone(tallies, reference);
+                }
+                self.release(id.place);
+            }
             State::Live => {
                 let (kind, bytes, reference) = (record.kind, record.bytes, record.reference);
                 tallies.of(kind).end(bytes);
@@ -425,6 +433,11 @@ impl Books {
         let Some(record) = self.records.get(place as usize).copied() else {
             return;
         };
+        if record.state == State::Stray {
+            // Counted no more already.
+            self.release(place);
+            return;
+        }
         if record.state != State::Live {
             return;
         }
@@ -527,12 +540,16 @@ impl Books {
             wraps.head = record.next;
         }
         if wraps.count == wraps.removed {
-            self.let_go_of_removed(tallies, record.native);
+            self.end_removed(tallies, record.native);
         }
     }
 
-    /// All wraps of a native object that are left were removed: Node calls none of their finalizers.
-    fn let_go_of_removed(&mut self, tallies: &Tallies, native: usize) {
+    /// As many wraps of a native object were removed as are left in the books.
+    ///
+    /// Where all wraps are known these are the removed ones, and Node calls none of their finalizers. Where some are not, an
+    /// unknown one may be the one that was removed, and Node may still call a finalizer of those that are left: their
+    /// records stay, counted no more. A record that is freed too early would swallow the addon's finalizer.
+    fn end_removed(&mut self, tallies: &Tallies, native: usize) {
         let Some(wraps) = self.wraps.remove(native) else {
             return;
         };
@@ -541,14 +558,29 @@ impl Books {
             let Some(record) = self.records.get(place as usize).copied() else {
                 break;
             };
-            self.unlink_reference(place);
-            self.release(place);
+            if wraps.uncertain {
+                self.make_stray(place);
+            } else {
+                self.unlink_reference(place);
+                self.release(place);
+            }
             pending += u64::from(record.finalizer.callback != 0);
             next = record.next;
         }
         tallies
             .finalizers_pending
             .take(pending.saturating_sub(u64::from(wraps.removed_pending)));
+    }
+
+    /// Takes a record out of what is counted. Node may still call its finalizer.
+    fn make_stray(&mut self, place: u32) {
+        if let Some(record) = self.records.get_mut(place as usize) {
+            record.state = State::Stray;
+            record.next = 0;
+            record.previous = 0;
+            let site = std::mem::take(&mut record.site);
+            self.stacks.end(site);
+        }
     }
 
     #[cold]
@@ -563,21 +595,24 @@ impl Books {
     }
 
     /// `napi_remove_wrap` succeeded for an object that wrapped `native`: its finalizer will not run.
-    pub fn wrap_removed(&mut self, tallies: &Tallies, native: usize) {
+    /// `all_are_known`: no wrap of this addon was made without our seeing it.
+    pub fn wrap_removed(&mut self, tallies: &Tallies, native: usize, all_are_known: bool) {
         if !self.wraps_are_indexed {
             self.index_wraps();
         }
         let Some(wraps) = self.wraps.get_mut(native) else {
             return;
         };
-        if wraps.count == 1 {
+        // What came from before the watch stays unknown, so a guess once made stays a guess.
+        wraps.uncertain |= !all_are_known;
+        if wraps.count == 1 && !wraps.uncertain {
             let place = wraps.head - 1;
             self.unlink_reference(place);
             self.forget(tallies, place);
             return;
         }
-        // Several objects wrap the same native one, and Node does not say which this was: one is counted no more, and
-        // their records are let go of together when all that are left were removed.
+        // Node does not say which of several objects that wrap the same native one this was. One is counted no more; what
+        // becomes of the records is decided when as many were removed as are left.
         let pending = self
             .records
             .get(wraps.head.wrapping_sub(1) as usize)
@@ -590,7 +625,7 @@ impl Books {
             tallies.finalizers_pending.take(1);
         }
         if all_removed {
-            self.let_go_of_removed(tallies, native);
+            self.end_removed(tallies, native);
         }
     }
 
@@ -681,7 +716,7 @@ mod tests {
         books.reference_counted(&tallies, 0x10, 3);
         books.deferred_settled(&tallies, 0x30);
         books.async_work_deleted(&tallies, 0x40);
-        books.wrap_removed(&tallies, 0x50);
+        books.wrap_removed(&tallies, 0x50, true);
         assert_eq!(tallies.numbers(), Tallies::default().numbers());
     }
 
@@ -726,7 +761,7 @@ mod tests {
     fn a_removed_wrap_leaves_its_reference() {
         let (mut books, tallies) = (Books::new(), Tallies::default());
         wrap(&mut books, &tallies, 0x1000, 0x10);
-        books.wrap_removed(&tallies, 0x1000);
+        books.wrap_removed(&tallies, 0x1000, true);
         assert_eq!(tallies.wraps.live.get(), 0);
         assert_eq!(tallies.weak.get(), 1);
         assert_eq!(books.outstanding(), 0);
@@ -742,9 +777,9 @@ mod tests {
         let ids: Vec<RecordId> = (0..3).map(|_| wrap(&mut books, &tallies, 0, 0)).collect();
         // WHEN one is collected, and the others are removed
         assert_eq!(books.finalize(&tallies, ids[1]), Some(ADDON));
-        books.wrap_removed(&tallies, 0);
+        books.wrap_removed(&tallies, 0, true);
         assert_eq!(tallies.wraps.live.get(), 1);
-        books.wrap_removed(&tallies, 0);
+        books.wrap_removed(&tallies, 0, true);
         // THEN none is left
         assert_eq!(tallies.wraps.live.get(), 0);
         assert_eq!(tallies.finalizers_pending.get(), 0);
@@ -753,23 +788,63 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_several_wraps_is_let_go_of_when_the_others_are_collected() {
+    fn what_is_left_of_several_wraps_is_freed_when_the_others_are_collected() {
         let (mut books, tallies) = (Books::new(), Tallies::default());
         let ids: Vec<RecordId> = (0..5)
             .map(|n| wrap(&mut books, &tallies, 0x1000, 0x10 * (n + 1)))
             .collect();
-        books.wrap_removed(&tallies, 0x1000);
+        books.wrap_removed(&tallies, 0x1000, true);
         assert_eq!(tallies.wraps.live.get(), 4);
         assert_eq!(tallies.finalizers_pending.get(), 4);
         // Its reference is deleted: now it is known which one it was.
         books.reference_deleted(&tallies, 0x30);
         assert_eq!(tallies.wraps.live.get(), 4);
-        books.wrap_removed(&tallies, 0x1000);
+        books.wrap_removed(&tallies, 0x1000, true);
         for id in [ids[0], ids[3], ids[4]] {
             assert_eq!(books.finalize(&tallies, id), Some(ADDON));
         }
         assert_eq!(tallies.wraps.live.get(), 0);
         assert_eq!(tallies.finalizers_pending.get(), 0);
+        assert_eq!(books.outstanding(), 0);
+        assert!(books.wraps.is_empty());
+    }
+
+    #[test]
+    fn a_removed_wrap_that_may_be_an_unknown_one_leaves_the_finalizer_of_the_known_one() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        // GIVEN one known wrap, and one from before the watch, of the same native object
+        let known = wrap(&mut books, &tallies, 0x1000, 0);
+        // WHEN one of the two is removed
+        books.wrap_removed(&tallies, 0x1000, false);
+        // THEN none is counted, and the known one still finds the addon's finalizer
+        assert_eq!(tallies.wraps.live.get(), 0);
+        assert_eq!(tallies.finalizers_pending.get(), 0);
+        assert_eq!(books.finalize(&tallies, known), Some(ADDON));
+        assert_eq!(books.outstanding(), 0);
+    }
+
+    #[test]
+    fn of_several_wraps_one_of_them_unknown_no_finalizer_is_lost() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let known: Vec<RecordId> = (0..3)
+            .map(|n| wrap(&mut books, &tallies, 0x1000, 0x10 * (n + 1)))
+            .collect();
+        for removed in 1..=3 {
+            books.wrap_removed(&tallies, 0x1000, false);
+            assert_eq!(tallies.wraps.live.get(), 3 - removed);
+            assert_eq!(tallies.finalizers_pending.get(), 3 - removed);
+        }
+        // Deleting its reference says that the finalizer of the second will not run.
+        books.reference_deleted(&tallies, 0x20);
+        assert_eq!(books.outstanding(), 2);
+        assert_eq!(books.finalize(&tallies, known[0]), Some(ADDON));
+        assert_eq!(books.finalize(&tallies, known[1]), None);
+        // The reference outlives its object, and what is deleted with it is not a record of later.
+        assert_eq!(tallies.outlived.get(), 1);
+        let later = wrap(&mut books, &tallies, 0x2000, 0);
+        books.reference_deleted(&tallies, 0x10);
+        assert_eq!(books.finalize(&tallies, later), Some(ADDON));
+        assert_eq!(books.finalize(&tallies, known[2]), Some(ADDON));
         assert_eq!(books.outstanding(), 0);
         assert!(books.wraps.is_empty());
     }
