@@ -439,6 +439,8 @@ export interface AddonTally {
   externalBuffers: AddonBytes
   /** `node_api_create_external_string_latin1` and `_utf16`. */
   externalStrings: AddonBytes
+  /** `node_api_create_external_sharedarraybuffer`, on Node lines that have it: until the last thread has given it up */
+  externalSharedArrayBuffers: AddonBytes
   /** `napi_create_buffer` and `_copy`: memory of Node's. What is live is `null` unless watched with `buffers: true`. */
   buffers: AddonBytes
   /** `napi_create_arraybuffer`: memory of Node's. What is live is `null` unless watched with `buffers: true`. */

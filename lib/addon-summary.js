@@ -28,8 +28,8 @@ function summary (row) {
 }
 
 /** Bytes of the addon's own that it handed to JavaScript. */
-function externalBytes ({ externalArrayBuffers, externalBuffers, externalStrings }) {
-  return externalArrayBuffers.liveBytes + externalBuffers.liveBytes + externalStrings.liveBytes
+function externalBytes ({ externalArrayBuffers, externalBuffers, externalSharedArrayBuffers, externalStrings }) {
+  return externalArrayBuffers.liveBytes + externalBuffers.liveBytes + externalSharedArrayBuffers.liveBytes + externalStrings.liveBytes
 }
 
 // What cannot be counted in one environment is not known for the addon either.

@@ -105,7 +105,7 @@ const STEPS = [
 ].map(([name, groups]) => [name, changes(groups)])
 
 // What the addon's own finalizers saw.
-const FINALIZED = { wraps: 44, finalizers: 43, externals: 23, externalArrayBuffers: 11, externalBuffers: 14, externalStrings: 9, threadsafeFunctions: 3, instanceData: 0, wrong: 0 }
+const FINALIZED = { wraps: 44, finalizers: 43, externals: 23, externalArrayBuffers: 11, externalBuffers: 14, externalStrings: 9, externalSharedArrayBuffers: 0, threadsafeFunctions: 3, instanceData: 0, wrong: 0 }
 
 for (const kind of ['plt', 'relro', 'no-plt', 'dlsym', 'constructor']) {
   const { file, skip } = fixtureAddon('everything', kind)

@@ -172,3 +172,32 @@ test('a finalizer is not lost when an object of the same native one was unwrappe
   assert.deepStrictEqual(watched.finalized, bare.finalized)
   assert.deepStrictEqual(watched.counted, [0])
 })
+
+test('calls that Node refuses because an exception is pending leave no memory of ours behind', { skip }, async () => {
+  const bare = await story('refused', file, 'bare')
+  const watched = await story('refused', file, 'watched')
+
+  assert.deepStrictEqual([bare.others, watched.others], [0, 0])
+  // 1.6 million calls, of which each had left a record of 64 bytes.
+  assert.ok(watched.grewBytes < bare.grewBytes + 10_000_000, `${watched.grewBytes} watched, ${bare.grewBytes} bare`)
+})
+
+test('what a burst of references took is given back, without a stop and at the stop', { skip }, async () => {
+  const bare = await story('burst', file, 'bare')
+  const watched = await story('burst', file, 'watched')
+
+  assert.deepStrictEqual(watched.lives, [0])
+  // 3 million references at a time: the tables for them are 100 to 200 MB.
+  assert.ok(watched.afterBurstBytes < bare.afterBurstBytes + 10_000_000, `${watched.afterBurstBytes} watched, ${bare.afterBurstBytes} bare`)
+  assert.ok(watched.afterStopBytes < bare.afterStopBytes + 10_000_000, `${watched.afterStopBytes} after the stop, ${bare.afterStopBytes} bare`)
+})
+
+test('SharedArrayBuffers over an addon\'s memory are counted until they are collected', { skip }, async () => {
+  const seen = await story('shared', file)
+
+  // Node 20 cannot make one.
+  if (Number(process.versions.node.split('.')[0]) < 22) return assert.strictEqual(seen, null)
+  assert.deepStrictEqual(seen.during, [{ externalSharedArrayBuffers: { liveCount: 3, liveBytes: 8_009, totalCount: 3, totalBytes: 8_009 }, finalizersPending: 3 }])
+  assert.deepStrictEqual(seen.after, [{ externalSharedArrayBuffers: { liveCount: 0, liveBytes: 0, totalCount: 3, totalBytes: 8_009 }, finalizersPending: 0 }])
+  assert.deepStrictEqual([seen.finalized.externalSharedArrayBuffers, seen.finalized.wrong], [3, 0])
+})

@@ -2,7 +2,7 @@
 
 // From the numbers of src/references/tallies.rs, in their order, to an object.
 
-const NUMBERS = 44
+const NUMBERS = 48
 
 const ZEROS = new Float64Array(NUMBERS)
 const NULLS = new Array(NUMBERS).fill(null)
@@ -31,6 +31,7 @@ function figures (endSeen = false, n = ZEROS) {
     externalArrayBuffers: sized(12),
     externalBuffers: sized(16),
     externalStrings: sized(20),
+    externalSharedArrayBuffers: sized(41),
     buffers: allocated(24),
     arrayBuffers: allocated(28),
     finalizersPending: n[32],
@@ -38,9 +39,9 @@ function figures (endSeen = false, n = ZEROS) {
     deferreds: { unsettledCount: n[35], totalCount: n[36] },
     asyncWorks: things(37),
     asyncCleanupHooks: things(39),
-    instanceData: n[41] === null ? null : n[41] === 1,
-    adjustedExternalBytes: n[42],
-    lowestAdjustedExternalBytes: n[43]
+    instanceData: n[45] === null ? null : n[45] === 1,
+    adjustedExternalBytes: n[46],
+    lowestAdjustedExternalBytes: n[47]
   }
 }
 

@@ -17,6 +17,7 @@ const METRICS = {
   externalArrayBuffers: (row) => row.externalArrayBuffers.liveCount,
   externalBuffers: (row) => row.externalBuffers.liveCount,
   externalStrings: (row) => row.externalStrings.liveCount,
+  externalSharedArrayBuffers: (row) => row.externalSharedArrayBuffers.liveCount,
   finalizersPending: (row) => row.finalizersPending,
   threadsafeFunctions: (row) => row.threadsafeFunctions.liveCount,
   deferreds: ({ deferreds }) => deferreds.unsettledCount,

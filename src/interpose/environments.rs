@@ -11,14 +11,17 @@
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_void, CStr};
+use std::marker::PhantomData;
+use std::ops::Deref;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use napi::sys;
 use parking_lot::Mutex;
 
+use super::table::{Inserted, Table};
 use crate::references::books::{Books, Finalizer, RecordId};
 use crate::references::stacks::Site;
 use crate::references::tallies::{Tallies, NUMBERS};
@@ -47,6 +50,8 @@ pub struct Environment {
     /// Every call since its beginning was seen.
     full: AtomicBool,
     epoch: AtomicU32,
+    /// Its books were given back after the watch that they were of.
+    given_back: AtomicBool,
     /// Node tells us of its end.
     end_is_told: AtomicBool,
     ended: AtomicBool,
@@ -60,17 +65,54 @@ unsafe impl Sync for Environment {}
 // SAFETY: as above; dropping it on another thread frees plain memory.
 unsafe impl Send for Environment {}
 
-impl Environment {
-    /// Works on the books. `work` must not call into Node.
-    #[inline]
-    pub fn books<T>(&self, work: impl FnOnce(&mut Books, &Tallies) -> T) -> T {
-        // SAFETY: only hooks and finalizers of this environment get here, and Node calls both on its thread only ("Node-API
-        // functions … must be called from the thread of the environment"). `work` calls nothing of Node's, so it is not
-        // entered twice.
-        let books = unsafe { &mut *self.books.get() };
-        work(books, &self.tallies)
+/// An environment, on its own thread: who has one may work on the books.
+#[derive(Debug, Clone, Copy)]
+pub struct Calling {
+    environment: &'static Environment,
+    /// Stays on the thread.
+    _thread: PhantomData<*const ()>,
+}
+
+impl Deref for Calling {
+    type Target = Environment;
+
+    fn deref(&self) -> &Environment {
+        self.environment
+    }
+}
+
+impl Calling {
+    /// # Safety
+    ///
+    /// The caller is on the environment's own thread, and the environment has not been given back.
+    unsafe fn new(environment: &'static Environment) -> Self {
+        Calling {
+            environment,
+            _thread: PhantomData,
+        }
     }
 
+    /// Works on the books. `work` calls nothing of Node's.
+    #[inline]
+    pub fn books<T>(self, work: impl FnOnce(&mut Books, &Tallies) -> T) -> T {
+        // SAFETY: this is the environment's thread (`Calling::new`), and no other reference is alive: each lives as long as
+        // one `work`, and none of them calls into Node, where hooks could come back here.
+        let books = unsafe { &mut *self.environment.books.get() };
+        work(books, &self.environment.tallies)
+    }
+
+    /// A share of the environment, for what may live longer than it.
+    pub fn share(self) -> Arc<Environment> {
+        let address = ptr::from_ref(self.environment);
+        // SAFETY: every environment is in an Arc (`add`), and this one is in `ALL`: it has not ended, and can only end on
+        // this thread — `Arc::increment_strong_count`.
+        unsafe { Arc::increment_strong_count(address) };
+        // SAFETY: the share that was added in the line above — `Arc::from_raw`.
+        unsafe { Arc::from_raw(address) }
+    }
+}
+
+impl Environment {
     /// The watch that it was last counted under.
     pub fn epoch(&self) -> u32 {
         self.epoch.load(Ordering::Relaxed)
@@ -94,94 +136,39 @@ impl Environment {
     }
 }
 
-/// A share of an environment, for what may live longer than it.
-pub fn share(environment: &'static Environment) -> Arc<Environment> {
-    let address = ptr::from_ref(environment);
-    // SAFETY: every environment is in an Arc (`add`), and this one is in `ALL`: it has not ended, and can only end on this
-    // thread — `Arc::increment_strong_count`.
-    unsafe { Arc::increment_strong_count(address) };
-    // SAFETY: the share that was added in the line above — `Arc::from_raw`.
-    unsafe { Arc::from_raw(address) }
-}
-
 // ── from a napi_env to its environment: read by every hook ──────────────────────────────────────────────────────────────
 
-const GONE: usize = 1;
-
-#[derive(Debug)]
-struct Row {
-    raw: AtomicUsize,
-    environment: AtomicPtr<Environment>,
-}
-
-/// An open-addressing table that is read without a lock, and written under that of [`ALL`].
-#[derive(Debug)]
-struct Table(Box<[Row]>);
-
-static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
-
-impl Table {
-    fn of_size(rows: usize) -> &'static Table {
-        let row = || Row {
-            raw: AtomicUsize::new(0),
-            environment: AtomicPtr::new(ptr::null_mut()),
-        };
-        // Never freed: a hook on another thread may be reading it. Each is twice as large as the one before.
-        Box::leak(Box::new(Table((0..rows).map(|_| row()).collect())))
-    }
-
-    #[inline]
-    fn rows(&self, raw: usize) -> impl Iterator<Item = &Row> {
-        let mask = self.0.len().wrapping_sub(1);
-        let home = (raw >> 4) ^ (raw >> 12);
-        (0..self.0.len()).map_while(move |step| self.0.get((home + step) & mask))
-    }
-
-    #[inline]
-    fn find(&self, raw: usize) -> Option<&Row> {
-        for row in self.rows(raw) {
-            let found = row.raw.load(Ordering::Acquire);
-            if found == raw {
-                return Some(row);
-            }
-            if found == 0 {
-                return None;
-            }
-        }
-        None
-    }
-
-    /// Whether there was room.
-    fn insert(&self, raw: usize, environment: *mut Environment) -> bool {
-        for row in self.rows(raw) {
-            if row.raw.load(Ordering::Relaxed) <= GONE {
-                row.environment.store(environment, Ordering::Relaxed);
-                row.raw.store(raw, Ordering::Release);
-                return true;
-            }
-        }
-        false
-    }
-}
+/// Replaced by one twice as large when it is half full; the old one is never freed, as a hook on another thread may be reading it.
+static TABLE: AtomicPtr<Table<Environment>> = AtomicPtr::new(ptr::null_mut());
 
 #[inline]
-fn table() -> Option<&'static Table> {
-    // SAFETY: null or a leaked Box, written out before it was stored with Release — `Table::of_size`.
+fn table() -> Option<&'static Table<Environment>> {
+    // SAFETY: null or a leaked Box, written out before it was stored with Release — `add`.
     unsafe { TABLE.load(Ordering::Acquire).as_ref() }
 }
 
+/// # Safety
+///
+/// The caller is on the thread of this `napi_env`.
 #[inline]
-fn lookup(raw: usize) -> Option<&'static Environment> {
-    let row = table()?.find(raw)?;
+unsafe fn lookup(raw: usize) -> Option<Calling> {
+    let environment = table()?.find(raw)?;
     // SAFETY: the row holds an environment that is in `ALL` until it ends, and it ends on the thread of its `napi_env`
     // (`on_end`), which is the one that is calling.
-    unsafe { row.environment.load(Ordering::Relaxed).as_ref() }
+    let environment = unsafe { environment.as_ref() }?;
+    // SAFETY: our caller's promise, and as above.
+    Some(unsafe { Calling::new(environment) })
 }
 
 /// The environment that calls, if it is known and a watch is on.
+///
+/// # Safety
+///
+/// `raw` is the environment of the running call, on its thread.
 #[inline]
-pub fn known(raw: sys::napi_env) -> Option<&'static Environment> {
-    let environment = lookup(raw as usize)?;
+pub unsafe fn known(raw: sys::napi_env) -> Option<Calling> {
+    // SAFETY: our caller's promise.
+    let environment = unsafe { lookup(raw as usize) }?;
     if environment.epoch.load(Ordering::Relaxed) == EPOCH.load(Ordering::Relaxed) {
         return Some(environment);
     }
@@ -189,9 +176,10 @@ pub fn known(raw: sys::napi_env) -> Option<&'static Environment> {
 }
 
 #[cold]
-fn known_slow(environment: &'static Environment) -> Option<&'static Environment> {
+fn known_slow(environment: Calling) -> Option<Calling> {
     let epoch = EPOCH.load(Ordering::Relaxed);
     if epoch == 0 {
+        give_back(environment);
         return None;
     }
     // Another watch than the one it was last counted under: what happened between them was not seen.
@@ -199,8 +187,17 @@ fn known_slow(environment: &'static Environment) -> Option<&'static Environment>
     super::shared::forget(environment.id);
     environment.full.store(false, Ordering::Relaxed);
     environment.seen_at.store(now(), Ordering::Relaxed);
+    environment.given_back.store(false, Ordering::Relaxed);
     environment.epoch.store(epoch, Ordering::Relaxed);
     Some(environment)
+}
+
+/// No watch is on: what an environment counted is void, and its memory is given back. Once.
+fn give_back(environment: Calling) {
+    if !environment.given_back.swap(true, Ordering::Relaxed) {
+        environment.books(|books, tallies| books.detach(tallies));
+        super::shared::forget(environment.id);
+    }
 }
 
 /// The environment that calls. Seen for the first time it gets books, for which Node is asked two things; so only
@@ -211,8 +208,9 @@ fn known_slow(environment: &'static Environment) -> Option<&'static Environment>
 /// A function that needs a handle scope is being called with this `env`, on its thread: so a context is entered, and no
 /// garbage collection runs.
 #[inline]
-pub unsafe fn calling(raw: sys::napi_env) -> Option<&'static Environment> {
-    if let Some(environment) = known(raw) {
+pub unsafe fn calling(raw: sys::napi_env) -> Option<Calling> {
+    // SAFETY: our caller's promise.
+    if let Some(environment) = unsafe { known(raw) } {
         if environment.end_is_told.load(Ordering::Relaxed) {
             return Some(environment);
         }
@@ -230,8 +228,9 @@ pub unsafe fn calling(raw: sys::napi_env) -> Option<&'static Environment> {
 ///
 /// `raw` is the environment of the running call, on its thread.
 #[inline]
-pub unsafe fn calling_basic(raw: sys::napi_env) -> Option<&'static Environment> {
-    if let Some(environment) = known(raw) {
+pub unsafe fn calling_basic(raw: sys::napi_env) -> Option<Calling> {
+    // SAFETY: our caller's promise.
+    if let Some(environment) = unsafe { known(raw) } {
         return Some(environment);
     }
     if EPOCH.load(Ordering::Relaxed) == 0 {
@@ -245,20 +244,23 @@ pub unsafe fn calling_basic(raw: sys::napi_env) -> Option<&'static Environment> 
 ///
 /// As for [`calling`] when `in_context`, else as for [`calling_basic`].
 #[cold]
-unsafe fn meet(raw: sys::napi_env, in_context: bool) -> Option<&'static Environment> {
+unsafe fn meet(raw: sys::napi_env, in_context: bool) -> Option<Calling> {
     if raw.is_null() {
         return None;
     }
     // SAFETY: our caller's promise: `raw` is the environment of the running call.
     let told = unsafe { told_file(raw) };
-    let environment = match lookup(raw as usize) {
+    // SAFETY: as above.
+    let environment = match unsafe { lookup(raw as usize) } {
         // One whose end was not told may have gone, and its address come again.
         Some(environment) if environment.told == told => environment,
         Some(environment) => {
             end(environment);
-            add(raw, told)?
+            // SAFETY: as above.
+            unsafe { add(raw, told) }?
         }
-        None => add(raw, told)?,
+        // SAFETY: as above.
+        None => unsafe { add(raw, told) }?,
     };
     if in_context && !environment.end_is_told.load(Ordering::Relaxed) {
         // SAFETY: a context is entered (our caller's promise), which Node needs to find its environment;
@@ -299,9 +301,11 @@ unsafe fn told_file(raw: sys::napi_env) -> String {
 struct All {
     environments: Vec<Arc<Environment>>,
     last_id: u32,
-    /// Rows of [`TABLE`] that were ever used.
+    /// Rows of [`TABLE`] that are not empty.
     used_rows: usize,
     ended: Vec<Ended>,
+    /// Chunks of the directory whose environments have all ended.
+    spare_chunks: Vec<&'static Chunk>,
 }
 
 static ALL: Mutex<All> = Mutex::new(All {
@@ -309,6 +313,7 @@ static ALL: Mutex<All> = Mutex::new(All {
     last_id: 0,
     used_rows: 0,
     ended: Vec::new(),
+    spare_chunks: Vec::new(),
 });
 
 /// What the ended environments of one file ever had.
@@ -325,7 +330,10 @@ pub struct Ended {
 /// More files than this are not remembered after they ended.
 const ENDED_LIMIT: usize = 256;
 
-fn add(raw: sys::napi_env, told: String) -> Option<&'static Environment> {
+/// # Safety
+///
+/// `raw` is the environment of the running call, on its thread.
+unsafe fn add(raw: sys::napi_env, told: String) -> Option<Calling> {
     let thread = current_thread();
     let opened = super::loader::just_opened(thread, &told);
     let full = opened.is_some();
@@ -344,45 +352,59 @@ fn add(raw: sys::napi_env, told: String) -> Option<&'static Environment> {
         seen_at: AtomicU64::new(now()),
         full: AtomicBool::new(full),
         epoch: AtomicU32::new(EPOCH.load(Ordering::Relaxed)),
+        given_back: AtomicBool::new(false),
         end_is_told: AtomicBool::new(false),
         ended: AtomicBool::new(false),
         tallies: Tallies::default(),
         books: UnsafeCell::new(Books::new()),
     });
     let address = Arc::as_ptr(&environment).cast_mut();
-    by_id(id, true)?.store(address, Ordering::Release);
+    let place = match by_id(id) {
+        Some(place) => place,
+        None => {
+            let spare = all.spare_chunks.pop();
+            make_chunk(id, spare)?
+        }
+    };
+    place.store(address, Ordering::Release);
     all.last_id = id;
     all.environments.push(environment);
-    all.used_rows += 1;
-    let rows = table().map_or(0, |table| table.0.len());
-    if all.used_rows * 2 > rows {
+    let rows = table().map_or(0, Table::size);
+    if (all.used_rows + 1) * 2 > rows {
         let larger = Table::of_size((all.environments.len() * 8).next_power_of_two().max(256));
-        let mut used = 1;
         for environment in &all.environments {
-            let known = table().and_then(|table| table.find(environment.raw));
             let address = Arc::as_ptr(environment).cast_mut();
-            if known.is_some_and(|row| row.environment.load(Ordering::Relaxed) == address) {
+            // Not those that have ended, and wait for their last finalizers.
+            if table().and_then(|table| table.find(environment.raw)) == Some(address) {
                 larger.insert(environment.raw, address);
-                used += 1;
             }
         }
-        TABLE.store(ptr::from_ref(larger).cast_mut(), Ordering::Release);
-        all.used_rows = used;
+        all.used_rows = larger.used();
+        TABLE.store(Box::into_raw(Box::new(larger)), Ordering::Release);
     }
-    table()?.insert(raw as usize, address);
+    if table()?.insert(raw as usize, address) == Inserted::Fresh {
+        all.used_rows += 1;
+    }
     drop(all);
     // SAFETY: it is in `ALL` until it ends, on this thread.
-    unsafe { address.as_ref() }
+    let environment = unsafe { address.as_ref() }?;
+    // SAFETY: our caller's promise, and as above.
+    Some(unsafe { Calling::new(environment) })
 }
 
 /// Node is taking an environment down. Its finalizers run after this, on the same thread.
+///
+/// # Safety
+///
+/// Called by Node, on the environment's thread.
 unsafe extern "C" fn on_end(id: *mut c_void) {
-    if let Some(environment) = find(id as usize as u32) {
+    // SAFETY: our caller's promise — "napi_add_env_cleanup_hook".
+    if let Some(environment) = unsafe { find(id as usize as u32) } {
         end(environment);
     }
 }
 
-fn end(environment: &'static Environment) {
+fn end(environment: Calling) {
     if environment.ended.swap(true, Ordering::Relaxed) {
         return;
     }
@@ -393,8 +415,13 @@ fn end(environment: &'static Environment) {
     super::shared::forget(environment.id);
     {
         let mut all = ALL.lock();
-        if let Some(row) = table().and_then(|table| table.find(environment.raw)) {
-            row.raw.store(GONE, Ordering::Release);
+        if let Some(table) = table() {
+            // A later environment may have the same address already.
+            if table.find(environment.raw)
+                == Some(ptr::from_ref(environment.environment).cast_mut())
+            {
+                all.used_rows -= table.remove(environment.raw).min(all.used_rows);
+            }
         }
         let room = all.ended.len() < ENDED_LIMIT;
         match all
@@ -429,22 +456,25 @@ fn clear_live(numbers: &mut [f64; NUMBERS]) {
 }
 
 /// Places of the totals in `Tallies::numbers`.
-const TOTALS: [usize; 18] = [
-    4, 5, 9, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31, 34, 36, 38, 40,
+const TOTALS: [usize; 20] = [
+    4, 5, 9, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31, 34, 36, 38, 40, 43, 44,
 ];
 
 /// Gives the memory of an ended environment back, once Node cannot call any finalizer of it.
-fn retire_if_done(environment: &'static Environment) {
+fn retire_if_done(environment: Calling) {
     let done = environment.ended.load(Ordering::Relaxed)
         && environment.books(|books, _| books.outstanding()) == 0;
     if !done {
         return;
     }
     let id = environment.id;
-    if let Some(place) = by_id(id, false) {
+    if let Some(place) = by_id(id) {
         place.store(ptr::null_mut(), Ordering::Release);
     }
     let mut all = ALL.lock();
+    if id as usize / CHUNK != all.last_id as usize / CHUNK {
+        all.spare_chunks.extend(take_empty_chunk(id));
+    }
     if let Some(place) = all.environments.iter().position(|other| other.id == id) {
         all.environments.swap_remove(place);
     }
@@ -461,24 +491,47 @@ type Chunk = [AtomicPtr<Environment>; CHUNK];
 static DIRECTORY: [AtomicPtr<Chunk>; MAX_ID as usize / CHUNK] =
     [const { AtomicPtr::new(ptr::null_mut()) }; MAX_ID as usize / CHUNK];
 
-fn by_id(id: u32, make: bool) -> Option<&'static AtomicPtr<Environment>> {
-    let slot = DIRECTORY.get(id as usize / CHUNK)?;
-    let mut chunk = slot.load(Ordering::Acquire);
-    if chunk.is_null() {
-        if !make {
-            return None;
-        }
-        // Only `add` makes them, under its lock.
-        chunk = Box::into_raw(Box::new([const { AtomicPtr::new(ptr::null_mut()) }; CHUNK]));
-        slot.store(chunk, Ordering::Release);
-    }
-    // SAFETY: a Box that is never freed.
+fn by_id(id: u32) -> Option<&'static AtomicPtr<Environment>> {
+    let chunk = DIRECTORY.get(id as usize / CHUNK)?.load(Ordering::Acquire);
+    // SAFETY: null, or a Box that is never freed (`make_chunk`).
     unsafe { chunk.as_ref() }?.get(id as usize % CHUNK)
 }
 
-fn find(id: u32) -> Option<&'static Environment> {
-    // SAFETY: null, or an environment that is in `ALL`: it leaves both on its own thread, and that is the one that asks.
-    unsafe { by_id(id, false)?.load(Ordering::Acquire).as_ref() }
+/// Makes room for a number. Only `add` does, under the lock of [`ALL`].
+fn make_chunk(id: u32, spare: Option<&'static Chunk>) -> Option<&'static AtomicPtr<Environment>> {
+    let chunk = spare
+        .unwrap_or_else(|| Box::leak(Box::new([const { AtomicPtr::new(ptr::null_mut()) }; CHUNK])));
+    DIRECTORY
+        .get(id as usize / CHUNK)?
+        .store(ptr::from_ref(chunk).cast_mut(), Ordering::Release);
+    chunk.get(id as usize % CHUNK)
+}
+
+/// The chunk of a number, if all environments in it have ended: another range of numbers gets it. It is not freed, so
+/// that a look that comes too late finds nothing rather than freed memory.
+fn take_empty_chunk(id: u32) -> Option<&'static Chunk> {
+    let slot = DIRECTORY.get(id as usize / CHUNK)?;
+    // SAFETY: as in `by_id`.
+    let chunk = unsafe { slot.load(Ordering::Acquire).as_ref() }?;
+    if chunk
+        .iter()
+        .any(|place| !place.load(Ordering::Acquire).is_null())
+    {
+        return None;
+    }
+    slot.store(ptr::null_mut(), Ordering::Release);
+    Some(chunk)
+}
+
+/// # Safety
+///
+/// The caller is on the thread of the environment with this number.
+unsafe fn find(id: u32) -> Option<Calling> {
+    let address = by_id(id)?.load(Ordering::Acquire);
+    // SAFETY: null, or an environment that is in `ALL`: it leaves both on its own thread, which is the one that asks.
+    let environment = unsafe { address.as_ref() }?;
+    // SAFETY: our caller's promise, and as above.
+    Some(unsafe { Calling::new(environment) })
 }
 
 /// What Node keeps for us beside a finalizer: the environment's number, and the record's name.
@@ -490,15 +543,24 @@ pub fn hint(environment: &Environment, record: RecordId) -> *mut c_void {
 }
 
 /// Counts the end of a record, and says what the addon's finalizer is to be called with.
+///
+/// # Safety
+///
+/// Called by Node for a finalizer with this hint, which [`hint`] made: so on the thread of its environment.
 #[inline]
-pub fn finalize(hint: *mut c_void) -> Option<Finalizer> {
+pub unsafe fn finalize(hint: *mut c_void) -> Option<Finalizer> {
     let packed = hint as usize as u64;
-    let environment = find((packed >> 40) as u32)?;
+    // SAFETY: our caller's promise.
+    let environment = unsafe { find((packed >> 40) as u32) }?;
     let record = RecordId {
         place: packed as u32,
         generation: (packed >> 32) as u8,
     };
     let finalizer = environment.books(|books, tallies| books.finalize(tallies, record));
+    if !is_on() {
+        // The watch has ended on another thread.
+        give_back(environment);
+    }
     if environment.ended.load(Ordering::Relaxed) {
         retire_if_done(environment);
     }
@@ -565,9 +627,10 @@ pub unsafe fn read_all() -> (Vec<Reading>, Vec<Ended>) {
                 && environment.epoch.load(Ordering::Relaxed) == epoch
         })
         .map(|environment| {
-            if environment.thread == thread {
-                // SAFETY: our caller's promise, and the environment is one of this thread and has not ended.
-                unsafe { find_outlived(environment) };
+            // SAFETY: our caller's promise, and the environment has not ended.
+            if let Some(own) = unsafe { on_this_thread(environment, thread) } {
+                // SAFETY: our caller's promise.
+                unsafe { find_outlived(own) };
             }
             Reading {
                 id: environment.id,
@@ -582,10 +645,25 @@ pub unsafe fn read_all() -> (Vec<Reading>, Vec<Ended>) {
     (readings, ended)
 }
 
+/// The environment, if it is one of this thread.
+///
+/// # Safety
+///
+/// It has not ended.
+unsafe fn on_this_thread(environment: &Arc<Environment>, thread: i32) -> Option<Calling> {
+    if environment.thread != thread {
+        return None;
+    }
+    // SAFETY: it is in `ALL` until it ends, which it does on this thread.
+    let environment = unsafe { Arc::as_ptr(environment).as_ref() }?;
+    // SAFETY: compared above.
+    Some(unsafe { Calling::new(environment) })
+}
+
 /// # Safety
 ///
 /// JavaScript is running on the environment's thread, and the environment has not ended.
-unsafe fn find_outlived(environment: &Environment) {
+unsafe fn find_outlived(environment: Calling) {
     let weak = environment.tallies.weak.get();
     if weak == environment.tallies.outlived.get() {
         return;
@@ -624,9 +702,21 @@ pub fn begin() {
     EPOCH.store(next, Ordering::Relaxed);
 }
 
-/// The watch is over: hooks that are still called pass everything on.
+/// The watch is over: hooks that are still called pass everything on. What was counted for environments of this thread is
+/// given back; for those of others when something of theirs is next finalized, or with them.
 pub fn finish() {
     EPOCH.store(0, Ordering::Relaxed);
+    let thread = current_thread();
+    let environments = ALL.lock().environments.clone();
+    for environment in environments
+        .iter()
+        .filter(|environment| !environment.ended.load(Ordering::Relaxed))
+    {
+        // SAFETY: it has not ended, and if it is of this thread it does not end meanwhile.
+        if let Some(own) = unsafe { on_this_thread(environment, thread) } {
+            give_back(own);
+        }
+    }
 }
 
 /// From now on the end of Buffers that Node allocates is looked for.
@@ -663,9 +753,9 @@ pub fn sites_of(id: u32) -> Vec<Site> {
             .map(Arc::clone)
     };
     environment
-        .filter(|environment| {
-            environment.thread == thread && !environment.ended.load(Ordering::Relaxed)
-        })
+        .filter(|environment| !environment.ended.load(Ordering::Relaxed))
+        // SAFETY: it has not ended, and if it is of this thread it does not end meanwhile.
+        .and_then(|environment| unsafe { on_this_thread(&environment, thread) })
         .map(|environment| environment.books(|books, _| books.stacks.sites().to_vec()))
         .unwrap_or_default()
 }

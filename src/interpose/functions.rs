@@ -56,6 +56,7 @@ functions! {
     CreateExternal => "napi_create_external",
     CreateExternalArrayBuffer => "napi_create_external_arraybuffer",
     CreateExternalBuffer => "napi_create_external_buffer",
+    CreateExternalSharedArrayBuffer => "node_api_create_external_sharedarraybuffer",
     CreateExternalStringLatin1 => "node_api_create_external_string_latin1",
     CreateExternalStringUtf16 => "node_api_create_external_string_utf16",
     CreateBuffer => "napi_create_buffer",

@@ -20,12 +20,12 @@ use std::ptr;
 
 use napi::sys;
 
-use super::environments::{self, Environment};
+use super::environments::{self, Calling};
 use super::functions::Function;
-use super::{loader, originals, shared, stack, strings};
+use super::{any_thread, loader, originals, shared, stack};
 use crate::references::books::{Finalizer, RecordId};
 use crate::references::stacks::REFERENCE;
-use crate::references::tallies::Kind;
+use crate::references::tallies::{Kind, SharedKind};
 
 /// By this another copy of the package knows that it is not the first: see `watch::MARKER`.
 #[no_mangle]
@@ -41,6 +41,7 @@ type Value = sys::napi_value;
 type Ref = sys::napi_ref;
 type Status = sys::napi_status;
 type Finalize = Option<unsafe extern "C" fn(Env, *mut c_void, *mut c_void)>;
+type FinalizeAnywhere = Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>;
 type Data = *mut c_void;
 type Opaque = *mut c_void;
 
@@ -62,9 +63,17 @@ macro_rules! call {
 
 /// The environment that calls a function which needs a handle scope.
 #[inline]
-fn calling(env: Env) -> Option<&'static Environment> {
+fn calling(env: Env) -> Option<Calling> {
     // SAFETY: such a function is being called with this `env`, on its thread: the hooks below say which are.
     unsafe { environments::calling(env) }
+}
+
+/// The environment that calls, if it is known.
+#[inline]
+fn known(env: Env) -> Option<Calling> {
+    // SAFETY: a function of Node-API is being called with this `env`, on its thread: "must be called from the thread of the
+    // environment"; the three that may be called from any thread do not come here.
+    unsafe { environments::known(env) }
 }
 
 /// What lies behind an output that the addon asked for and Node has filled.
@@ -90,7 +99,7 @@ fn or_local<T>(output: *mut T, local: &mut T) -> *mut T {
 
 /// Where a thing is being made, if this one is to be sampled; 0 if not. Called outside of the originals.
 #[inline]
-fn site(environment: &Environment, kind: u8) -> u32 {
+fn site(environment: Calling, kind: u8) -> u32 {
     let every = environments::stacks_every();
     if every == 0 {
         return 0;
@@ -107,7 +116,7 @@ fn site(environment: &Environment, kind: u8) -> u32 {
 }
 
 #[cold]
-fn sample(environment: &Environment, kind: u8) -> u32 {
+fn sample(environment: Calling, kind: u8) -> u32 {
     let mut frames = [0; stack::LIMIT];
     let count = stack::capture(&mut frames);
     environment.books(|books, _| {
@@ -125,7 +134,8 @@ fn sample(environment: &Environment, kind: u8) -> u32 {
 ///
 /// Called by Node, with a hint that [`begin`] made.
 unsafe extern "C" fn finalize(env: Env, data: Data, hint: *mut c_void) {
-    let Some(finalizer) = environments::finalize(hint) else {
+    // SAFETY: our caller's promise.
+    let Some(finalizer) = (unsafe { environments::finalize(hint) }) else {
         return;
     };
     // SAFETY: an address that the addon passed as a finalizer, or null — `begin`.
@@ -140,10 +150,10 @@ unsafe extern "C" fn finalize(env: Env, data: Data, hint: *mut c_void) {
 ///
 /// # Safety
 ///
-/// Called by Node, once, with a hint that [`begin_string`] made.
+/// Called by Node, once, with a hint that [`begin_shared`] made.
 unsafe extern "C" fn finalize_string(env: Env, data: Data, hint: *mut c_void) {
     // SAFETY: our caller's promise.
-    let finalizer = unsafe { strings::finalize(hint) };
+    let finalizer = unsafe { any_thread::finalize(hint) };
     // SAFETY: as in `finalize`.
     let callback = unsafe { std::mem::transmute::<usize, Finalize>(finalizer.callback) };
     if let Some(callback) = callback {
@@ -152,28 +162,87 @@ unsafe extern "C" fn finalize_string(env: Env, data: Data, hint: *mut c_void) {
     }
 }
 
+/// The stand-in for finalizers of SharedArrayBuffers, on any thread: they are not told of an environment.
+///
+/// # Safety
+///
+/// As for [`finalize_string`].
+unsafe extern "C" fn finalize_shared_array_buffer(data: Data, hint: *mut c_void) {
+    // SAFETY: our caller's promise.
+    let finalizer = unsafe { any_thread::finalize(hint) };
+    // SAFETY: an address that the addon passed as such a finalizer, or null.
+    let callback = unsafe { std::mem::transmute::<usize, FinalizeAnywhere>(finalizer.callback) };
+    if let Some(callback) = callback {
+        // SAFETY: Node's data, the addon's hint: what Node would have called it with.
+        unsafe { callback(data, finalizer.hint as *mut c_void) };
+    }
+}
+
 #[inline]
-fn begin_string(env: Env, callback: Finalize, hint: Data, bytes: u64) -> Option<strings::Begun> {
+fn begin_shared(
+    env: Env,
+    kind: SharedKind,
+    callback: usize,
+    hint: Data,
+    bytes: u64,
+) -> Option<any_thread::Begun> {
     let finalizer = Finalizer {
-        callback: callback.map_or(0, |callback| callback as usize),
+        callback,
         hint: hint as usize,
     };
-    Some(strings::begin(calling(env)?, finalizer, bytes))
+    Some(any_thread::begin(calling(env)?, kind, finalizer, bytes))
 }
 
 /// Whether Node refused before anything was made; after other failures it may still call the finalizer.
+///
+/// By the sources of Node 20 to 26: the first three come from checks of the arguments. The other two come from the preamble of a
+/// function, because an exception is pending or JavaScript may not run. `napi_pending_exception` also ends a function that has
+/// caught an exception; of those that take a finalizer only the two of external buffers could, and they are asked for more
+/// (`creating`): `napi_wrap` and `napi_create_external` run nothing that throws once the finalizer is theirs.
 fn refused(status: Status) -> bool {
     matches!(
         status,
         sys::Status::napi_invalid_arg
             | sys::Status::napi_object_expected
             | sys::Status::napi_no_external_buffers_allowed
+            | sys::Status::napi_pending_exception
+            | sys::Status::napi_cannot_run_js
     )
+}
+
+/// Calls an original that writes its value last, and says whether a failure came before that: then nothing was made.
+/// The addon's variable is as it was afterwards.
+///
+/// # Safety
+///
+/// `result` is null, or valid for writing.
+#[inline]
+unsafe fn creating(result: *mut Value, original: impl FnOnce() -> Status) -> (Status, bool) {
+    if result.is_null() {
+        return (original(), true);
+    }
+    // Most addons leave it uninitialized.
+    let slot = result.cast::<std::mem::MaybeUninit<Value>>();
+    // SAFETY: our caller's promise; any bytes are a valid MaybeUninit.
+    let before = unsafe { slot.read() };
+    // SAFETY: our caller's promise.
+    unsafe { result.write(ptr::null_mut()) };
+    let status = original();
+    if status == OK {
+        return (status, false);
+    }
+    // SAFETY: written above, and by Node at most once more.
+    let nothing = unsafe { result.read() }.is_null();
+    if nothing {
+        // SAFETY: our caller's promise.
+        unsafe { slot.write(before) };
+    }
+    (status, nothing)
 }
 
 /// A call that gives Node a finalizer, from before the original to after it.
 struct Begun {
-    environment: &'static Environment,
+    environment: Calling,
     record: RecordId,
     kind: Kind,
 }
@@ -202,17 +271,23 @@ fn begin(
 
 impl Begun {
     fn hint(&self) -> *mut c_void {
-        environments::hint(self.environment, self.record)
+        environments::hint(&self.environment, self.record)
     }
 
     /// The original has returned. `reference` is the one that it made, if any.
     #[inline]
     fn end(self, status: Status, reference: usize) {
+        self.end_made(status, reference, false);
+    }
+
+    /// As [`Begun::end`], of an original that may fail with something made. `made`: it was.
+    #[inline]
+    fn end_made(self, status: Status, reference: usize, made: bool) {
         self.environment.books(|books, tallies| {
             if status == OK {
                 books.commit(tallies, self.record, reference);
             } else {
-                books.abandon(self.record, refused(status));
+                books.abandon(self.record, refused(status) && !made);
             }
         });
         if status == OK {
@@ -252,7 +327,7 @@ unsafe extern "C" fn create_reference(
 unsafe extern "C" fn delete_reference(env: Env, reference: Ref) -> Status {
     let status = call!(DeleteReference as fn(Env, Ref); env, reference);
     if status == OK {
-        if let Some(environment) = environments::known(env) {
+        if let Some(environment) = known(env) {
             environment.books(|books, tallies| {
                 books.reference_deleted(tallies, reference as usize);
             });
@@ -282,7 +357,7 @@ unsafe extern "C" fn reference_unref(env: Env, reference: Ref, result: *mut u32)
 #[inline]
 fn counted(env: Env, reference: Ref, status: Status, count: Option<u32>) {
     if let (OK, Some(count)) = (status, count) {
-        if let Some(environment) = environments::known(env) {
+        if let Some(environment) = known(env) {
             environment.books(|books, tallies| {
                 books.reference_counted(tallies, reference as usize, count);
             });
@@ -370,7 +445,7 @@ unsafe extern "C" fn remove_wrap(env: Env, object: Value, result: *mut Data) -> 
     let status = call!(RemoveWrap as fn(Env, Value, *mut Data); env, object, result);
     // SAFETY: the caller's own, or our local.
     if let (OK, Some(native)) = (status, unsafe { filled(result) }) {
-        if let Some(environment) = environments::known(env) {
+        if let Some(environment) = known(env) {
             let all_are_known = environment.is_full();
             environment.books(|books, tallies| {
                 books.wrap_removed(tallies, native as usize, all_are_known);
@@ -412,9 +487,13 @@ unsafe extern "C" fn create_external_array_buffer(
         return call!(CreateExternalArrayBuffer as fn(Env, Data, usize, Finalize, Data, *mut Value);
             env, data, byte_length, callback, hint, result);
     };
-    let status = call!(CreateExternalArrayBuffer as fn(Env, Data, usize, Finalize, Data, *mut Value);
-        env, data, byte_length, Some(finalize), begun.hint(), result);
-    begun.end(status, 0);
+    let original = || {
+        call!(CreateExternalArrayBuffer as fn(Env, Data, usize, Finalize, Data, *mut Value);
+            env, data, byte_length, Some(finalize), begun.hint(), result)
+    };
+    // SAFETY: what Node demands of its caller — "napi_create_external_arraybuffer".
+    let (status, nothing) = unsafe { creating(result, original) };
+    begun.end_made(status, 0, !nothing);
     status
 }
 
@@ -431,9 +510,13 @@ unsafe extern "C" fn create_external_buffer(
         return call!(CreateExternalBuffer as fn(Env, usize, Data, Finalize, Data, *mut Value);
             env, byte_length, data, callback, hint, result);
     };
-    let status = call!(CreateExternalBuffer as fn(Env, usize, Data, Finalize, Data, *mut Value);
-        env, byte_length, data, Some(finalize), begun.hint(), result);
-    begun.end(status, 0);
+    let original = || {
+        call!(CreateExternalBuffer as fn(Env, usize, Data, Finalize, Data, *mut Value);
+            env, byte_length, data, Some(finalize), begun.hint(), result)
+    };
+    // SAFETY: what Node demands of its caller — "napi_create_external_buffer".
+    let (status, nothing) = unsafe { creating(result, original) };
+    begun.end_made(status, 0, !nothing);
     status
 }
 
@@ -459,6 +542,32 @@ unsafe fn unit_count<T: Copy + Default + PartialEq>(text: *const T, length: usiz
     }
 }
 
+unsafe extern "C" fn create_external_shared_array_buffer(
+    env: Env,
+    data: Data,
+    byte_length: usize,
+    callback: FinalizeAnywhere,
+    hint: Data,
+    result: *mut Value,
+) -> Status {
+    let address = callback.map_or(0, |callback| callback as usize);
+    let kind = SharedKind::ExternalSharedArrayBuffer;
+    let Some(begun) = begin_shared(env, kind, address, hint, byte_length as u64) else {
+        return call!(CreateExternalSharedArrayBuffer as
+            fn(Env, Data, usize, FinalizeAnywhere, Data, *mut Value);
+            env, data, byte_length, callback, hint, result);
+    };
+    let original = || {
+        call!(CreateExternalSharedArrayBuffer as
+            fn(Env, Data, usize, FinalizeAnywhere, Data, *mut Value);
+            env, data, byte_length, Some(finalize_shared_array_buffer), begun.hint(), result)
+    };
+    // SAFETY: what Node demands of its caller — "node_api_create_external_sharedarraybuffer".
+    let (status, nothing) = unsafe { creating(result, original) };
+    begun.end(status == OK, refused(status) && nothing);
+    status
+}
+
 unsafe extern "C" fn create_external_string_latin1(
     env: Env,
     text: *mut c_char,
@@ -470,7 +579,9 @@ unsafe extern "C" fn create_external_string_latin1(
 ) -> Status {
     // SAFETY: what Node demands of its caller — "node_api_create_external_string_latin1".
     let bytes = unsafe { unit_count(text, length) } as u64;
-    let Some(begun) = begin_string(env, callback, hint, bytes) else {
+    let address = callback.map_or(0, |callback| callback as usize);
+    let kind = SharedKind::ExternalString;
+    let Some(begun) = begin_shared(env, kind, address, hint, bytes) else {
         return call!(CreateExternalStringLatin1 as fn(Env, *mut c_char, usize, Finalize, Data, *mut Value, *mut bool);
             env, text, length, callback, hint, result, copied);
     };
@@ -491,7 +602,9 @@ unsafe extern "C" fn create_external_string_utf16(
 ) -> Status {
     // SAFETY: what Node demands of its caller — "node_api_create_external_string_utf16".
     let bytes = (unsafe { unit_count(text, length) } as u64).saturating_mul(2);
-    let Some(begun) = begin_string(env, callback, hint, bytes) else {
+    let address = callback.map_or(0, |callback| callback as usize);
+    let kind = SharedKind::ExternalString;
+    let Some(begun) = begin_shared(env, kind, address, hint, bytes) else {
         return call!(CreateExternalStringUtf16 as fn(Env, *mut u16, usize, Finalize, Data, *mut Value, *mut bool);
             env, text, length, callback, hint, result, copied);
     };
@@ -667,7 +780,7 @@ unsafe extern "C" fn reject_deferred(env: Env, deferred: Opaque, value: Value) -
 /// Node frees the deferred also when resolving it failed.
 fn settled(env: Env, deferred: Opaque, status: Status) {
     if matches!(status, OK | sys::Status::napi_generic_failure) {
-        if let Some(environment) = environments::known(env) {
+        if let Some(environment) = known(env) {
             environment.books(|books, tallies| {
                 books.deferred_settled(tallies, deferred as usize);
             });
@@ -700,7 +813,7 @@ unsafe extern "C" fn create_async_work(
 unsafe extern "C" fn delete_async_work(env: Env, work: Opaque) -> Status {
     let status = call!(DeleteAsyncWork as fn(Env, Opaque); env, work);
     if status == OK {
-        if let Some(environment) = environments::known(env) {
+        if let Some(environment) = known(env) {
             environment.books(|books, tallies| {
                 books.async_work_deleted(tallies, work as usize);
             });
@@ -821,6 +934,9 @@ pub fn address(function: Function) -> usize {
         Function::CreateExternal => create_external as *const () as usize,
         Function::CreateExternalArrayBuffer => create_external_array_buffer as *const () as usize,
         Function::CreateExternalBuffer => create_external_buffer as *const () as usize,
+        Function::CreateExternalSharedArrayBuffer => {
+            create_external_shared_array_buffer as *const () as usize
+        }
         Function::CreateExternalStringLatin1 => create_external_string_latin1 as *const () as usize,
         Function::CreateExternalStringUtf16 => create_external_string_utf16 as *const () as usize,
         Function::CreateBuffer => create_buffer as *const () as usize,

@@ -37,10 +37,20 @@ pub fn is_opening() -> bool {
     UNDER_WAY.load(Ordering::Acquire) > 0
 }
 
-/// Tells this file where the originals are. Before anything is patched.
-pub fn set_originals(dlopen: usize, dlsym: usize) {
+/// Finds the C library's `dlopen` and `dlsym`, where the hooks jump to. Before anything is patched.
+/// `accept`: whether an address may be one of them.
+pub fn find_originals(accept: impl Fn(usize) -> bool) -> Option<(usize, usize)> {
+    // Since glibc 2.34 both are in the C library itself.
+    let find = |name: &CStr| {
+        [c"libc.so.6", c"libdl.so.2"]
+            .into_iter()
+            .map(|library| symbol_of(library, name))
+            .find(|found| *found != 0 && accept(*found))
+    };
+    let (dlopen, dlsym) = (find(c"dlopen")?, find(c"dlsym")?);
     DLOPEN.store(dlopen, Ordering::Release);
     DLSYM.store(dlsym, Ordering::Release);
+    Some((dlopen, dlsym))
 }
 
 /// The stand-in for `dlopen`.
@@ -214,6 +224,7 @@ const OPENED_LIMIT: usize = 4_096;
 pub fn note_opened(path: &[u8]) {
     let thread = environments::current_thread();
     let mut opened = OPENED.lock();
+    make_room(&mut opened, OPENED_LIMIT, |thread| thread_exists(thread));
     let room = opened.len() < OPENED_LIMIT;
     let turn = opened.iter().map(|opened| opened.turn).max().unwrap_or(0) + 1;
     match opened
@@ -233,6 +244,35 @@ pub fn note_opened(path: &[u8]) {
         }),
         None => {}
     }
+}
+
+/// Where the list is full, what threads opened that have ended goes: a worker whose addon registered nothing, or that opened
+/// a library, leaves its entry behind. Without this 4,096 such workers made every later addon one that was "loaded before".
+fn make_room(opened: &mut Vec<Opened>, limit: usize, mut is_alive: impl FnMut(i32) -> bool) {
+    if opened.len() < limit {
+        return;
+    }
+    let mut last = None;
+    opened.retain(|entry| match last {
+        Some((thread, alive)) if thread == entry.thread => alive,
+        _ => {
+            let alive = is_alive(entry.thread);
+            last = Some((entry.thread, alive));
+            alive
+        }
+    });
+    if opened.len() >= limit {
+        // Of threads that open more files than there is room for, the latest count.
+        opened.sort_unstable_by_key(|entry| entry.turn);
+        opened.drain(..limit / 2);
+    }
+}
+
+fn thread_exists(thread: i32) -> bool {
+    // SAFETY: no arguments — getpid(2).
+    let process = unsafe { libc::getpid() };
+    // SAFETY: integers only; signal 0 sends nothing — tgkill(2).
+    unsafe { libc::syscall(libc::SYS_tgkill, process, thread, 0) == 0 }
 }
 
 /// The file of an environment that is seen for the first time, if Node has made it since the watch began.
@@ -305,6 +345,49 @@ mod tests {
         assert_eq!(path_of_url("file:///a%2"), None);
         assert_eq!(path_of_url("https://a/b"), None);
         assert_eq!(path_of_url(""), None);
+    }
+
+    fn opened(thread: i32, turn: u64) -> Opened {
+        Opened {
+            thread,
+            path: b"/a.node".to_vec(),
+            waiting: 1,
+            at: 0,
+            turn,
+        }
+    }
+
+    #[test]
+    fn what_ended_threads_opened_makes_room() {
+        let mut list: Vec<Opened> = (1..=8).map(|n| opened(n, n as u64)).collect();
+        make_room(&mut list, 9, |_| panic!("there is room"));
+        assert_eq!(list.len(), 8);
+
+        make_room(&mut list, 8, |thread| thread % 4 == 0);
+        assert_eq!(
+            list.iter().map(|entry| entry.thread).collect::<Vec<_>>(),
+            [4, 8]
+        );
+
+        // All are alive: the latest stay.
+        let mut list: Vec<Opened> = (1..=8).rev().map(|n| opened(n, n as u64)).collect();
+        make_room(&mut list, 8, |_| true);
+        assert_eq!(
+            list.iter().map(|entry| entry.thread).collect::<Vec<_>>(),
+            [5, 6, 7, 8]
+        );
+    }
+
+    #[test]
+    fn this_thread_exists_and_an_ended_one_does_not() {
+        let ended = std::thread::spawn(environments::current_thread)
+            .join()
+            .expect("a thread");
+        assert!(thread_exists(environments::current_thread()));
+        // The join is over when the thread's memory is free, which the kernel does at its very end.
+        while thread_exists(ended) {
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //! | [`stack`] | yes | who is calling, function by function |
 //! | [`hooks`] | yes | stands in for Node's functions |
 
+pub mod any_thread;
 pub mod environments;
 pub mod functions;
 pub mod hooks;
@@ -30,5 +31,5 @@ pub mod plan;
 pub mod shared;
 pub mod slots;
 pub mod stack;
-pub mod strings;
+pub mod table;
 pub mod watch;

@@ -33,16 +33,8 @@ pub fn known(function: Function) -> Known {
 
 /// Finds them; or why that is not possible. Nothing is patched yet, or no longer.
 pub fn find(executable: &Image) -> Result<(), String> {
-    // Since glibc 2.34 both are in the C library itself.
-    let loader_function = |name: &std::ffi::CStr| {
-        [c"libc.so.6", c"libdl.so.2"]
-            .into_iter()
-            .map(|library| loader::symbol_of(library, name))
-            .find(|found| *found != 0 && !executable.contains(*found, 1))
-            .ok_or("the C library's dlopen and dlsym were not found")
-    };
-    let (dlopen, dlsym) = (loader_function(c"dlopen")?, loader_function(c"dlsym")?);
-    loader::set_originals(dlopen, dlsym);
+    let (dlopen, dlsym) = loader::find_originals(|address| !executable.contains(address, 1))
+        .ok_or("the C library's dlopen and dlsym were not found")?;
     for function in Function::ALL {
         let found = match function {
             Function::Dlopen => dlopen,

@@ -94,6 +94,11 @@ struct Wraps {
     uncertain: bool,
 }
 
+/// With fewer than one record in so many in use memory is given back.
+const SHRINK_AT: u32 = 16;
+/// A shorter list stays.
+const KEPT_RECORDS: usize = 4_096;
+
 /// All entries.
 #[derive(Debug, Default)]
 pub struct Books {
@@ -103,6 +108,10 @@ pub struct Books {
     free: u32,
     /// Records that are not free.
     outstanding: u32,
+    /// With fewer than these the memory of free ones is given back, as far as they lie at the end.
+    shrink_below: u32,
+    /// What the generation of new records begins with: a place that was given back may come again.
+    first_generation: u8,
     /// By native object; kept from the first removed wrap on, as few addons ever remove one.
     wraps: PointerTable<Wraps>,
     wraps_are_indexed: bool,
@@ -149,6 +158,7 @@ impl Books {
             record.reference = 0;
             record.site = 0;
         }
+        self.shrink();
         tallies.clear();
     }
 
@@ -329,11 +339,47 @@ impl Books {
             let place = self.records.len() as u32;
             self.records.push(Record {
                 next: self.free,
+                generation: self.first_generation,
                 ..Record::default()
             });
             self.free = place + 1;
         }
+        if self.records.len() > KEPT_RECORDS {
+            self.shrink_below = self.records.len() as u32 / SHRINK_AT;
+        }
         Some(())
+    }
+
+    /// Gives the memory of free records at the end back.
+    #[cold]
+    fn shrink(&mut self) {
+        let kept = self
+            .records
+            .iter()
+            .rposition(|record| record.state != State::Free)
+            .map_or(0, |last| last + 1)
+            .next_multiple_of(64)
+            .min(self.records.len());
+        let highest = self.records.drain(kept..).map(|record| record.generation);
+        // A name from before must not reach a record that comes to the same place.
+        if let Some(highest) = highest.max() {
+            self.first_generation = self.first_generation.max(highest).wrapping_add(1);
+        }
+        self.records.shrink_to_fit();
+        self.free = 0;
+        for (place, record) in self.records.iter_mut().enumerate().rev() {
+            if record.state == State::Free {
+                record.next = std::mem::replace(&mut self.free, place as u32 + 1);
+            }
+        }
+        // One that is in use at the end keeps all below it: tried again when half as many are left.
+        self.shrink_below = if self.records.len() > KEPT_RECORDS {
+            (self.outstanding / 2)
+                .min(self.records.len() as u32 / SHRINK_AT)
+                .max(1)
+        } else {
+            0
+        };
     }
 
     /// The call succeeded. `reference` is the one that it made, or 0.
@@ -482,6 +528,9 @@ impl Books {
             };
             self.free = place + 1;
             self.outstanding -= 1;
+            if self.outstanding < self.shrink_below {
+                self.shrink();
+            }
         }
     }
 
@@ -885,6 +934,87 @@ mod tests {
         assert_eq!(books.finalize(&tallies, id), Some(ADDON));
         assert_eq!(tallies.wraps.live.get(), 0);
         assert_eq!(books.outstanding(), 0);
+    }
+
+    #[test]
+    fn what_a_burst_took_is_given_back() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let early = wrap(&mut books, &tallies, 0x10, 0x10);
+        let ids: Vec<RecordId> = (2..200_000usize)
+            .map(|n| wrap(&mut books, &tallies, n * 16, n * 16))
+            .collect();
+        assert!(books.records.capacity() >= 200_000);
+        for (n, id) in ids.iter().enumerate() {
+            assert_eq!(books.finalize(&tallies, *id), Some(ADDON));
+            books.reference_deleted(&tallies, (n + 2) * 16);
+        }
+        assert!(
+            books.records.capacity() <= KEPT_RECORDS,
+            "{}",
+            books.records.capacity()
+        );
+        assert!(
+            books.references.entry_count() <= 4_096,
+            "{}",
+            books.references.entry_count()
+        );
+        // What is left is still known, and old names reach nothing that comes to their places.
+        let again: Vec<RecordId> = (2..100_000usize)
+            .map(|n| wrap(&mut books, &tallies, n * 16, 0))
+            .collect();
+        for id in &ids[..1_000] {
+            assert_eq!(books.finalize(&tallies, *id), None);
+        }
+        assert_eq!(books.finalize(&tallies, early), Some(ADDON));
+        for id in again {
+            assert_eq!(books.finalize(&tallies, id), Some(ADDON));
+        }
+        assert_eq!(books.outstanding(), 0);
+    }
+
+    #[test]
+    fn a_record_at_the_end_does_not_make_every_release_look_for_memory() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let ids: Vec<RecordId> = (1..100_000usize)
+            .map(|n| wrap(&mut books, &tallies, n * 16, 0))
+            .collect();
+        let (last, others) = ids
+            .iter()
+            .enumerate()
+            .max_by_key(|(_, id)| id.place)
+            .map(|(at, last)| (*last, at))
+            .expect("one");
+        let mut looks = 0;
+        let mut before = books.shrink_below;
+        for (at, id) in ids.iter().enumerate() {
+            if at != others {
+                books.finalize(&tallies, *id);
+            }
+            looks += usize::from(before != books.shrink_below);
+            before = books.shrink_below;
+        }
+        assert!(looks < 20, "{looks}");
+        books.finalize(&tallies, last);
+        assert!(books.records.capacity() <= KEPT_RECORDS);
+    }
+
+    #[test]
+    fn detaching_gives_back_all_but_what_node_may_still_call() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let early = wrap(&mut books, &tallies, 0x10, 0x10);
+        for n in 2..50_000usize {
+            books.reference_created(&tallies, n * 16, 1);
+            let id = wrap(&mut books, &tallies, n * 16, 0);
+            books.finalize(&tallies, id);
+        }
+        books.detach(&tallies);
+        assert_eq!(books.references.entry_count(), 0);
+        assert!(
+            books.records.capacity() <= 64,
+            "{}",
+            books.records.capacity()
+        );
+        assert_eq!(books.finalize(&tallies, early), Some(ADDON));
     }
 
     #[test]

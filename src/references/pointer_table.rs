@@ -10,6 +10,11 @@ const EMPTY: usize = 0;
 /// Stands for the address 0, which addons do wrap.
 const NULL: usize = usize::MAX - 1;
 const MIN_ENTRIES: usize = 32;
+/// With fewer than one entry in so many in use the table becomes a quarter as large: then half of it is free again, so that it
+/// takes as many changes to the next move as there are entries.
+const SHRINK_AT: usize = 16;
+/// Smaller ones stay.
+const KEPT_ENTRIES: usize = 4_096;
 
 /// An open-addressing table, linear probing, deletion by shifting back.
 #[derive(Debug)]
@@ -141,6 +146,10 @@ impl<V: Copy + Default> PointerTable<V> {
         }
         self.set(hole, (EMPTY, V::default()));
         self.len -= 1;
+        if self.len * SHRINK_AT < self.entries.len() && self.entries.len() > KEPT_ENTRIES {
+            // Without memory for a smaller one it stays as it is.
+            let _ = self.resize(self.entries.len() / 4);
+        }
         removed
     }
 

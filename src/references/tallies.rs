@@ -148,6 +148,25 @@ macro_rules! kinds {
     };
 }
 
+/// The kinds of things whose finalizers may run on any thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SharedKind {
+    /// Counted in `external_strings`.
+    ExternalString,
+    /// Counted in `external_shared_array_buffers`.
+    ExternalSharedArrayBuffer,
+}
+
+impl Tallies {
+    /// Where things of a kind are counted; by methods that any thread may call.
+    pub fn of_shared(&self, kind: SharedKind) -> &Things {
+        match kind {
+            SharedKind::ExternalString => &self.external_strings,
+            SharedKind::ExternalSharedArrayBuffer => &self.external_shared_array_buffers,
+        }
+    }
+}
+
 kinds! {
     Wrap => wraps,
     External => externals,
@@ -184,6 +203,8 @@ pub struct Tallies {
     pub external_buffers: Things,
     /// `node_api_create_external_string_*`; written by any thread: Node 26 frees strings on another one.
     pub external_strings: Things,
+    /// `node_api_create_external_sharedarraybuffer`; written by any thread.
+    pub external_shared_array_buffers: Things,
     /// `napi_add_finalizer`.
     pub finalizers: Things,
     /// `napi_create_buffer` and `_copy`; their end is seen on request only.
@@ -192,8 +213,8 @@ pub struct Tallies {
     pub array_buffers: Things,
     /// The addon's own finalizers that have yet to run.
     pub finalizers_pending: Count,
-    /// Those of external strings; written by any thread.
-    pub string_finalizers_pending: Count,
+    /// Those of external strings and SharedArrayBuffers; written by any thread.
+    pub shared_finalizers_pending: Count,
     /// `napi_create_promise`; settled ones have ended.
     pub deferreds: Things,
     /// `napi_create_async_work`.
@@ -231,7 +252,7 @@ impl Tallies {
             &self.count_sum,
             &self.highest,
             &self.finalizers_pending,
-            &self.string_finalizers_pending,
+            &self.shared_finalizers_pending,
         ] {
             count.clear();
         }
@@ -241,6 +262,7 @@ impl Tallies {
             &self.external_array_buffers,
             &self.external_buffers,
             &self.external_strings,
+            &self.external_shared_array_buffers,
             &self.finalizers,
             &self.buffers,
             &self.array_buffers,
@@ -287,11 +309,12 @@ impl Tallies {
         .chain(four(&self.external_strings))
         .chain(four(&self.buffers))
         .chain(four(&self.array_buffers))
-        .chain([self.finalizers_pending.get() + self.string_finalizers_pending.get()])
+        .chain([self.finalizers_pending.get() + self.shared_finalizers_pending.get()])
         .chain(two(&self.threadsafe_functions))
         .chain(two(&self.deferreds))
         .chain(two(&self.async_works))
         .chain(two(&self.async_cleanup_hooks))
+        .chain(four(&self.external_shared_array_buffers))
         .chain([u64::from(self.instance_data.load(Ordering::Relaxed))]);
         for (number, value) in numbers.iter_mut().zip(values) {
             *number = value as f64;
@@ -304,7 +327,7 @@ impl Tallies {
 }
 
 /// How many figures there are.
-pub const NUMBERS: usize = 8 + 2 + 2 + 4 + 4 + 4 + 4 + 4 + 1 + 2 + 2 + 2 + 2 + 1 + 2;
+pub const NUMBERS: usize = 8 + 2 + 2 + 4 + 4 + 4 + 4 + 4 + 1 + 2 + 2 + 2 + 2 + 4 + 1 + 2;
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,8 @@
-//! External strings: whose finalizers may run on any thread. `[unsafe]`
+//! External strings and SharedArrayBuffers: whose finalizers may run on any thread. `[unsafe]`
 //!
 //! Node 26 was seen to free strings on a thread of V8's, with the environment's pointer or without, and strings live
-//! longer than their environment. So their records are not in the books: each is a block of its own, which holds a share of
-//! its environment and counts atomically.
+//! longer than their environment; a SharedArrayBuffer ends with the last thread that has it. So their records are not in the
+//! books: each is a block of its own, which holds a share of its environment and counts atomically.
 //!
 //! ```text
 //!  begin ──▶ IN_CALL ──▶ end ──▶ LIVE ──▶ finalize ──▶ freed
@@ -11,24 +11,26 @@
 //! ```
 //!
 //! Duties of this file: a record is freed by the last of its two users, the hook that made it and the finalizer.
-//! Must never know: what is in a string.
+//! Out of scope: what is in them.
 
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
 
-use super::environments::{self, Environment};
+use super::environments::{Calling, Environment};
 use crate::references::books::Finalizer;
+use crate::references::tallies::{SharedKind, Things};
 
 const IN_CALL: u8 = 0;
 const LIVE: u8 = 1;
 const STRAY: u8 = 2;
 const DONE: u8 = 3;
 
-/// One string, or one that is being made.
+/// One of them, or one that is being made.
 #[derive(Debug)]
 pub struct Record {
     state: AtomicU8,
+    kind: SharedKind,
     environment: Arc<Environment>,
     epoch: u32,
     finalizer: Finalizer,
@@ -36,20 +38,25 @@ pub struct Record {
 }
 
 impl Record {
+    fn things(&self) -> &Things {
+        self.environment.tallies.of_shared(self.kind)
+    }
+
     fn counts(&self) -> bool {
         self.environment.counts_under(self.epoch)
     }
 }
 
-/// A call that gives Node a string.
+/// A call that gives Node one.
 #[derive(Debug)]
 pub struct Begun(*mut Record);
 
-/// A string is about to be made.
-pub fn begin(environment: &'static Environment, finalizer: Finalizer, bytes: u64) -> Begun {
-    let environment = environments::share(environment);
+/// One is about to be made.
+pub fn begin(environment: Calling, kind: SharedKind, finalizer: Finalizer, bytes: u64) -> Begun {
+    let environment = environment.share();
     Begun(Box::into_raw(Box::new(Record {
         state: AtomicU8::new(IN_CALL),
+        kind,
         epoch: environment.epoch(),
         environment,
         finalizer,
@@ -71,9 +78,9 @@ impl Begun {
         let tallies = &record.environment.tallies;
         if succeeded {
             // Counted before the finalizer, on whatever thread, may take it away again.
-            tallies.external_strings.begin_shared(record.bytes);
+            record.things().begin_shared(record.bytes);
             if pending {
-                tallies.string_finalizers_pending.add_shared(1);
+                tallies.shared_finalizers_pending.add_shared(1);
             }
         }
         let next = if succeeded { LIVE } else { STRAY };
@@ -87,9 +94,9 @@ impl Begun {
         }
         // The finalizer ran inside the call, or never will.
         if succeeded {
-            tallies.external_strings.end_shared(record.bytes);
+            record.things().end_shared(record.bytes);
             if pending {
-                tallies.string_finalizers_pending.take_shared(1);
+                tallies.shared_finalizers_pending.take_shared(1);
             }
         }
         // SAFETY: Node has called its finalizer or will not; nobody else knows of it — `Box::from_raw`.
@@ -97,7 +104,7 @@ impl Begun {
     }
 }
 
-/// Node calls the finalizer of a string, on any thread. What the addon's own is to be called with.
+/// Node calls the finalizer of one, on any thread. What the addon's own is to be called with.
 ///
 /// # Safety
 ///
@@ -115,9 +122,9 @@ pub unsafe fn finalize(hint: *mut c_void) -> Finalizer {
     }
     if before == Err(LIVE) && record.counts() {
         let tallies = &record.environment.tallies;
-        tallies.external_strings.end_shared(record.bytes);
+        record.things().end_shared(record.bytes);
         if finalizer.callback != 0 {
-            tallies.string_finalizers_pending.take_shared(1);
+            tallies.shared_finalizers_pending.take_shared(1);
         }
     }
     // SAFETY: the hook that made it has returned (it is not IN_CALL), and this is the only call with it.
