@@ -224,7 +224,7 @@ const OPENED_LIMIT: usize = 4_096;
 pub fn note_opened(path: &[u8]) {
     let thread = environments::current_thread();
     let mut opened = OPENED.lock();
-    make_room(&mut opened, OPENED_LIMIT, |thread| thread_exists(thread));
+    make_room(&mut opened, OPENED_LIMIT, thread_exists);
     let room = opened.len() < OPENED_LIMIT;
     let turn = opened.iter().map(|opened| opened.turn).max().unwrap_or(0) + 1;
     match opened
