@@ -185,6 +185,32 @@ pub fn containing(addr: usize) -> Option<Image> {
         .find(|image| image.contains(addr, 1))
 }
 
+/// The image that `addr` lies in, and the name that it was loaded under: empty for the executable.
+pub fn named_containing(addr: usize) -> Option<(Image, Vec<u8>)> {
+    images()
+        .into_iter()
+        .find(|found| found.image.contains(addr, 1))
+        .map(|found| (found.image, found.name))
+}
+
+/// Where import slots of the executable lead to: for each slot of one of the functions in `wanted` its name and what it holds.
+/// Slots that hold an address of the executable itself are left out: its own PLT entry, which leads on through another slot.
+pub fn bound_in_executable<'a>(wanted: &[&'a str]) -> Result<Vec<(&'a str, usize)>, Refusal> {
+    let mut bound = Ok(Vec::new());
+    each_mapped(|mapped| {
+        if mapped.is_executable {
+            bound = reader::slots(&mapped.image, wanted, copy_mapped).map(|slots| {
+                slots
+                    .iter()
+                    .filter_map(|slot| Some((*wanted.get(slot.wanted)?, mapped.word(slot.addr)?)))
+                    .filter(|(_, addr)| !mapped.image.contains(*addr, 1))
+                    .collect()
+            });
+        }
+    });
+    bound
+}
+
 /// Whether the executable itself offers Node-API, rather than a libnode.so beside it.
 pub fn executable_is_node(executable: &Image) -> bool {
     let name = c"napi_create_reference";

@@ -32,7 +32,7 @@ pub struct Scratch {
     pub file: RawFd,
     /// How large it may become.
     pub region_bytes: usize,
-    /// The slots of the `malloc` family, and the C library's own functions.
+    /// The slots of the `malloc` family, and the process's allocator.
     pub slots: &'static ScratchSlots,
 }
 

@@ -59,7 +59,7 @@ pub struct ScratchSlots {
     pub slots: Vec<SlotWrite>,
     /// Those of `free` alone, for a child that leaves memory out of the fork.
     pub free_slots: Vec<SlotWrite>,
-    /// The C library's own functions.
+    /// The process's allocator.
     pub originals: scratch::Originals,
 }
 
@@ -71,9 +71,11 @@ pub fn scratch_slots() -> Result<&'static ScratchSlots, String> {
 }
 
 /// In node, in libstdc++ (whose `operator new` calls `malloc`), and in this addon: what one of them allocates another
-/// may free or grow, and a block of ours that reached the C library's `realloc` would end the child.
+/// may free or grow, and a block of ours that reached the process's allocator would end the child.
 fn find_scratch_slots() -> Result<ScratchSlots, String> {
-    let originals = scratch::originals().ok_or("the C library is not libc.so.6")?;
+    let bound = images::bound_in_executable(&["malloc", "calloc", "realloc", "free"])
+        .map_err(|refusal| format!("the executable's import tables were refused ({refusal:?})"))?;
+    let originals = scratch::originals(&bound)?;
     let executable = images::executable().ok_or("the executable's image was not found")?;
     let this = images::containing(find_scratch_slots as *const () as usize)
         .ok_or("the addon's own image was not found")?;

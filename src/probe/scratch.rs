@@ -12,14 +12,16 @@
 //! ```
 //!
 //! Duties of this file: run only in the child, on its only thread (nothing here is locked); hand foreign blocks (made
-//! before the fork, or inside the C library) to the C library; never call a function that may come back through a slot
-//! that leads here; never panic.
-//! Must never know: what is allocated, or why.
+//! before the fork, or inside the C library) to the allocator that made them; never call a function that may come back
+//! through a slot that leads here; never panic.
+//! Out of scope: what is allocated, or why.
 //! Cannot see: a disk that runs full, which shows as SIGBUS at the next touch; the reaper watches for it and kills first.
 
 use std::cell::UnsafeCell;
-use std::ffi::{c_int, c_void, CStr};
+use std::ffi::{c_int, c_void, CStr, CString};
 use std::os::fd::RawFd;
+
+use crate::elf::images;
 
 use super::left_out;
 use super::size_classes::{self, COUNT, LARGEST};
@@ -55,41 +57,71 @@ pub fn table() -> [(&'static str, usize); 8] {
 type Free = unsafe extern "C" fn(*mut c_void);
 type UsableSize = unsafe extern "C" fn(*mut c_void) -> usize;
 
-/// The C library's own functions. Not through our import slots: on Node 25 and 26 `free` there leads to node's slot,
-/// which leads here.
+/// The functions of the process's allocator: the C library's, or those of a library that was preloaded (jemalloc, tcmalloc,
+/// mimalloc). Every block from before the fork is its, so only it can free them.
 #[derive(Debug, Clone, Copy)]
 pub struct Originals {
     free: Free,
     usable_size: UsableSize,
 }
 
-/// Finds the C library's functions. In the parent, before the fork: the loader takes locks.
-pub fn originals() -> Option<Originals> {
-    let find = |handle, name: &CStr| {
-        // SAFETY: a handle from dlopen, a NUL-terminated name — dlsym(3).
-        let addr = unsafe { libc::dlsym(handle, name.as_ptr()) };
-        (!addr.is_null()).then_some(addr)
+/// Finds the process's allocator. In the parent, before the fork: the loader takes locks. Or why it cannot be found.
+///
+/// `bound`: where the node image's own slots of the family lead to, by name. Not what the C library defines: under a preloaded
+/// allocator every child that freed a block through it died of `free(): invalid size`. Not what `dlsym(RTLD_DEFAULT)` finds:
+/// that is node's own PLT entry on Node 20 to 24, which leads to the slot that leads here. And not our own import slots: on Node 26
+/// `free` there leads to node's.
+pub fn originals(bound: &[(&str, usize)]) -> Result<Originals, String> {
+    let at = |name: &str| {
+        bound
+            .iter()
+            .find(|(bound, _)| *bound == name)
+            .map(|(_, addr)| *addr)
     };
-    // SAFETY: a NUL-terminated name of a library that is loaded already; nothing is run — dlopen(3), RTLD_NOLOAD.
-    let libc = unsafe { libc::dlopen(c"libc.so.6".as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
-    if libc.is_null() {
-        return None;
+    let missing = |name: &str| format!("the node image does not import {name} through a slot");
+    let malloc = at("malloc").ok_or_else(|| missing("malloc"))?;
+    let free = at("free").ok_or_else(|| missing("free"))?;
+    let (image, path) =
+        images::named_containing(malloc).ok_or("malloc lies in no image of the loader's")?;
+    let allocator = String::from_utf8_lossy(&path).into_owned();
+    // Parts of two allocators: nobody knows whose a block is.
+    if let Some((name, _)) = bound.iter().find(|(_, addr)| !image.contains(*addr, 1)) {
+        return Err(format!(
+            "malloc comes from {allocator}, and {name} does not: two allocators are mixed in this process"
+        ));
     }
-    let (free, usable_size) = (find(libc, c"free")?, find(libc, c"malloc_usable_size")?);
-    Some(Originals {
-        // SAFETY: the C library's `free` has this type — free(3).
-        free: unsafe { std::mem::transmute::<*mut c_void, Free>(free) },
-        // SAFETY: the C library's `malloc_usable_size` has this type — malloc_usable_size(3).
-        usable_size: unsafe { std::mem::transmute::<*mut c_void, UsableSize>(usable_size) },
+    let usable_size = defined_by(&path, c"malloc_usable_size")
+        .filter(|addr| image.contains(*addr, 1))
+        .ok_or_else(|| format!("{allocator} has no malloc_usable_size"))?;
+    Ok(Originals {
+        // SAFETY: node calls this address as `free`, whose type this is — free(3).
+        free: unsafe { std::mem::transmute::<usize, Free>(free) },
+        // SAFETY: the function of this name of an image that defines the whole family — malloc_usable_size(3).
+        usable_size: unsafe { std::mem::transmute::<usize, UsableSize>(usable_size) },
     })
 }
 
+/// The address of a function that a loaded library defines, or that something it needs does.
+fn defined_by(path: &[u8], name: &CStr) -> Option<usize> {
+    let path = CString::new(path).ok()?;
+    // SAFETY: a NUL-terminated name of a library that is loaded already; nothing is run — dlopen(3), RTLD_NOLOAD.
+    let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
+    if handle.is_null() {
+        return None;
+    }
+    // SAFETY: a handle from dlopen, a NUL-terminated name — dlsym(3).
+    let addr = unsafe { libc::dlsym(handle, name.as_ptr()) } as usize;
+    // SAFETY: the handle from above, once; the library stays, node's slots lead there — dlclose(3).
+    unsafe { libc::dlclose(handle) };
+    (addr != 0).then_some(addr)
+}
+
 impl Originals {
-    /// The C library's `free`.
+    /// The process's `free`.
     ///
     /// # Safety
     ///
-    /// As free(3): a block of the C library that is allocated, or null.
+    /// As free(3): a block of the process's allocator that is allocated, or null.
     pub unsafe fn free(&self, block: *mut c_void) {
         // SAFETY: our caller's promise.
         unsafe { (self.free)(block) }
@@ -435,7 +467,7 @@ unsafe extern "C" fn free(block: *mut c_void) {
         None if left_out::contains(block as usize) => {}
         None => {
             if let Some(originals) = state.originals {
-                // SAFETY: not from our region, so from the C library (our caller's promise: an allocated block).
+                // SAFETY: not from our region, so from the process's allocator (our caller's promise: an allocated block).
                 unsafe { (originals.free)(block) };
             }
         }
@@ -482,7 +514,7 @@ unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
     let state = state();
     match (state.unit_of(block as usize), state.originals) {
         (Some(unit), _) => state.capacity(unit),
-        // SAFETY: not from our region, so from the C library (our caller's promise: an allocated block).
+        // SAFETY: not from our region, so from the process's allocator (our caller's promise: an allocated block).
         (None, Some(originals)) => unsafe { (originals.usable_size)(block) },
         (None, None) => 0,
     }
@@ -540,6 +572,33 @@ mod tests {
         unsafe { std::slice::from_raw_parts_mut(block as *mut u8, size) }
     }
 
+    #[test]
+    fn the_allocator_is_the_image_that_the_slots_lead_to_or_there_is_none() {
+        let at = |name: &CStr| defined_by(b"libc.so.6", name).expect("the C library's");
+        let (malloc, free) = (at(c"malloc"), at(c"free"));
+        assert!(originals(&[("malloc", malloc), ("free", free)]).is_ok());
+
+        let elsewhere = originals as *const () as usize;
+        let cases: [(&[(&str, usize)], &str); 5] = [
+            (&[], "does not import malloc"),
+            (&[("malloc", malloc)], "does not import free"),
+            (&[("malloc", 8), ("free", free)], "in no image"),
+            (
+                &[("malloc", malloc), ("free", free), ("realloc", elsewhere)],
+                "realloc does not",
+            ),
+            // This test's executable defines no allocator.
+            (
+                &[("malloc", elsewhere), ("free", elsewhere)],
+                "no malloc_usable_size",
+            ),
+        ];
+        for (bound, reason) in cases {
+            let error = originals(bound).expect_err(reason);
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
     /// One test, because the state is the process's: random allocations against a plain model of what is live.
     #[test]
     fn blocks_never_overlap_keep_their_contents_and_are_used_again() {
@@ -557,7 +616,10 @@ mod tests {
         assert!(start(
             file.as_raw_fd(),
             region,
-            originals().expect("the C library's functions")
+            Originals {
+                free: libc::free,
+                usable_size: libc::malloc_usable_size,
+            }
         ));
 
         let mut seed = 0x2545_f491_4f6c_dd1du64;
@@ -629,7 +691,7 @@ mod tests {
             (most_units * UNIT) >> 20
         );
 
-        // A foreign block goes to the C library.
+        // A foreign block goes to the process's allocator.
         // SAFETY: any size.
         let foreign = unsafe { libc::malloc(100) };
         bytes(foreign as usize, 100).fill(7);
