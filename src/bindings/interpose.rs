@@ -21,6 +21,11 @@ thread_local! {
     static ENDS_WITH_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Takes the lock of this file within `limit`: see `probe::fork`.
+pub(super) fn hold_locks(limit: std::time::Duration) -> impl Sized + 'static {
+    THREADS.try_lock_for(limit)
+}
+
 /// The numbers that `worker_threads` gives to threads that offheap is loaded on, by the system's.
 static THREADS: Lazy<Mutex<FxHashMap<i32, f64>>> = Lazy::new(Mutex::default);
 

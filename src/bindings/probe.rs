@@ -14,7 +14,10 @@ use napi::{Env, Status};
 use napi_derive::napi;
 
 use crate::error::{Code, Failure};
+use crate::external::finalizer;
+use crate::interpose;
 use crate::probe;
+use crate::probe::fork::Held;
 use crate::probe::frame::{Kind, MAX_PAYLOAD};
 use crate::probe::headroom::Scratch;
 use crate::probe::hold;
@@ -220,7 +223,7 @@ pub fn probe_fork(
         session::find(id).ok_or_else(|| Failure::new(Code::Internal, "the probe is gone"))?;
     let limit = Duration::from_secs_f64(quiesce_limit_ms / 1000.0);
     let timeout = Duration::from_secs_f64(timeout_ms / 1000.0);
-    match session.fork_child(limit, although_busy, timeout)? {
+    match session.fork_child(limit, although_busy, timeout, &hold_locks)? {
         None => Ok(None),
         Some(Process::Parent(forked)) => Ok(Some(ProbeFork {
             pause_ms: forked.pause.as_secs_f64() * 1000.0,
@@ -240,6 +243,18 @@ pub fn probe_fork(
             child.end()
         }
     }
+}
+
+/// How long to wait for each lock. Readings hold one for microseconds; whoever holds it longer ends the child, and another is made.
+const LOCK_LIMIT: Duration = Duration::from_millis(1);
+
+/// The locks that functions of ours need which may be called in the child.
+fn hold_locks() -> Held {
+    Box::new((
+        finalizer::hold_locks(LOCK_LIMIT),
+        interpose::hold_locks(LOCK_LIMIT),
+        super::interpose::hold_locks(LOCK_LIMIT),
+    ))
 }
 
 static OUTPUT_FD: AtomicI32 = AtomicI32::new(-1);

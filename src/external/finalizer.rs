@@ -31,6 +31,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use napi::sys;
 use once_cell::sync::{Lazy, OnceCell};
@@ -53,6 +54,15 @@ const RESERVE: usize = 4;
 
 /// How many values the nursery of lib/nursery.js has room for.
 const NURSERY: usize = 64;
+
+/// Takes the locks of this room, each within `limit`, until the result is dropped: see `probe::fork`.
+pub fn hold_locks(limit: Duration) -> impl Sized + 'static {
+    (
+        PROCESS.try_lock_for(limit),
+        LABELS.try_lock_for(limit),
+        ROUTES.try_lock_for(limit),
+    )
+}
 
 /// The tallies of the process: all environments, living and ended.
 static PROCESS: Mutex<Ledger> = Mutex::new(Ledger::new());

@@ -216,6 +216,11 @@ struct Opened {
     turn: u64,
 }
 
+/// Takes the lock of this file within `limit`: see [`super::hold_locks`].
+pub fn hold_lock(limit: std::time::Duration) -> impl Sized + 'static {
+    OPENED.try_lock_for(limit)
+}
+
 static OPENED: Mutex<Vec<Opened>> = Mutex::new(Vec::new());
 /// A thread that opens more files than this is not using addons.
 const OPENED_LIMIT: usize = 4_096;

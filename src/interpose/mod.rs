@@ -33,3 +33,13 @@ pub mod slots;
 pub mod stack;
 pub mod table;
 pub mod watch;
+
+/// Takes the locks of this room, each within `limit`, until the result is dropped: see `probe::fork`.
+pub fn hold_locks(limit: std::time::Duration) -> impl Sized + 'static {
+    (
+        watch::hold_lock(limit),
+        environments::hold_lock(limit),
+        loader::hold_lock(limit),
+        shared::hold_locks(limit),
+    )
+}

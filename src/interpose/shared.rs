@@ -19,6 +19,14 @@ struct Held {
     threads: u64,
 }
 
+/// Takes the locks of this file, each within `limit`: see [`super::hold_locks`].
+pub fn hold_locks(limit: std::time::Duration) -> impl Sized + 'static {
+    (
+        FUNCTIONS.try_lock_for(limit),
+        CLEANUP_HOOKS.try_lock_for(limit),
+    )
+}
+
 static FUNCTIONS: Mutex<PointerTable<Held>> = Mutex::new(PointerTable::new());
 static CLEANUP_HOOKS: Mutex<PointerTable<Held>> = Mutex::new(PointerTable::new());
 

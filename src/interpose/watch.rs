@@ -72,6 +72,11 @@ struct Watch {
     unwatched_generation: (u64, u64),
 }
 
+/// Takes the lock of this file within `limit`: see [`super::hold_locks`].
+pub fn hold_lock(limit: std::time::Duration) -> impl Sized + 'static {
+    WATCH.try_lock_for(limit)
+}
+
 static WATCH: Mutex<Watch> = Mutex::new(Watch {
     users: 0,
     images: Vec::new(),

@@ -60,7 +60,6 @@ pub enum NoFork {
 }
 
 /// How to fork.
-#[derive(Debug)]
 pub struct Request<'a> {
     /// V8's helper threads.
     pub threads: &'a PlatformThreads,
@@ -76,7 +75,12 @@ pub struct Request<'a> {
     pub maps: &'a File,
     /// What the child needs.
     pub setup: &'a Setup,
+    /// Takes the locks that the child is to find free; they are given back in both processes after the fork.
+    pub hold: &'a dyn Fn() -> Held,
 }
+
+/// Locks that are held across the fork: other threads, which are gone in the child, cannot hold them at that moment.
+pub type Held = Box<dyn std::any::Any>;
 
 /// Forks, and makes the other process a probe child.
 pub fn fork(request: &Request<'_>, text: &mut Vec<u8>) -> Result<Side, NoFork> {
@@ -93,6 +97,7 @@ pub fn fork(request: &Request<'_>, text: &mut Vec<u8>) -> Result<Side, NoFork> {
     if !quiet && !request.although_busy {
         return Err(NoFork::Busy(start.elapsed()));
     }
+    let held = (request.hold)();
     // No handler of Node's may run in the child before it has been set up.
     let signals = BlockedSignals::new();
 
@@ -105,14 +110,15 @@ pub fn fork(request: &Request<'_>, text: &mut Vec<u8>) -> Result<Side, NoFork> {
         std::mem::forget(signals);
         let left = std::mem::ManuallyDrop::new(left);
         std::mem::forget(taken);
-        return Ok(Side::Child(child::set_up(
-            request.setup,
-            left.ranges.clone(),
-        )));
+        let child = child::set_up(request.setup, left.ranges.clone());
+        // Not before: giving a lock back may need another one.
+        drop(held);
+        return Ok(Side::Child(child));
     }
     let error = io::Error::last_os_error();
     let fork = before.elapsed();
     drop(signals);
+    drop(held);
     let (taken_count, left_out_bytes) = (
         taken.ranges.len(),
         left.ranges.iter().map(|range| range.byte_length()).sum(),

@@ -152,11 +152,26 @@ fn find_slots() -> Result<Vec<SlotWrite>, String> {
             ));
         }
     }
+    // Our own locks wait by `syscall`, and a thread of the service may hold one at the moment of the fork.
+    let this = images::containing(find_slots as *const () as usize)
+        .ok_or("the addon's own image was not found")?;
+    let own: Vec<&str> = stand_ins::IN_OUR_IMAGE.to_vec();
+    let own_slots = images::slots(&this, &own)
+        .map_err(|refusal| format!("the addon's import tables were refused ({refusal:?})"))?;
+    let stand_in = |name: &str| {
+        table
+            .iter()
+            .find(|(replaced, _, _)| *replaced == name)
+            .map(|(_, value, _)| *value)
+    };
     Ok(slots
         .iter()
-        .map(|slot| SlotWrite {
-            addr: slot.addr,
-            value: table[slot.wanted].1,
-        })
+        .map(|slot| (slot.addr, Some(table[slot.wanted].1)))
+        .chain(
+            own_slots
+                .iter()
+                .map(|slot| (slot.addr, stand_in(own[slot.wanted]))),
+        )
+        .filter_map(|(addr, value)| Some(SlotWrite { addr, value: value? }))
         .collect())
 }

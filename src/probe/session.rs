@@ -32,7 +32,7 @@ use crate::error::{Code, Failure};
 
 use super::child::{self, Child, Setup, SlotWrite};
 use super::chunks;
-use super::fork::{self, Forked, NoFork, Request, Side};
+use super::fork::{self, Forked, Held, NoFork, Request, Side};
 use super::frame::Reader;
 use super::headroom::{self, Question, Scratch, Sources};
 use super::hold;
@@ -243,12 +243,13 @@ pub fn abandon_from_this_thread() {
 }
 
 impl Session {
-    /// Forks, on the JavaScript thread. `Ok(None)`: V8's helper threads are busy; try again in a moment.
+    /// Forks, on the JavaScript thread. `hold` takes the locks that the child is to find free. `Ok(None)`: V8's helper threads are busy; try again in a moment.
     pub fn fork_child(
         &self,
         quiesce_limit: Duration,
         although_busy: bool,
         time_limit: Duration,
+        hold: &dyn Fn() -> Held,
     ) -> Result<Option<Process>, Failure> {
         let Some(mut prepared) = self.prepared.lock().take() else {
             return Err(Failure::new(Code::Internal, "the probe is not prepared"));
@@ -264,6 +265,7 @@ impl Session {
             leave: &prepared.leave,
             maps: &prepared.maps,
             setup: &prepared.setup,
+            hold,
         };
         match fork::fork(&request, &mut prepared.text) {
             Ok(Side::Child(child)) => {

@@ -9,14 +9,16 @@
 //! | `pthread_cond_wait`, `_timedwait` | ends the child | nobody will ever signal: the child would hang until its timeout |
 //! | `pthread_mutex_lock`, `pthread_rwlock_rdlock`, `_wrlock`, `sem_wait` | tries once, else ends the child | the owner is gone |
 //! | `pthread_join`, `pthread_barrier_wait` | ends the child | the other thread is gone |
-//! | `syscall(SYS_futex, …)` that would wait | ends the child | Abseil and Rust's library, which Node 26 contains, wait there and not in `pthread_*`: children hung until their timeout |
+//! | `syscall(SYS_futex, …)` that would wait | ends the child | Abseil and Rust's library, which Node 26 contains, wait there and not in `pthread_*`, and so do our own locks: children hung until their timeout |
 //! | `pthread_create`, `fork`, `vfork` | refuses with EAGAIN | V8 and libuv would start threads that find everybody else's locks taken |
 //! | `kill` | refuses with EPERM, except to the child itself | Node keeps the process id of the service: `process.kill(process.pid)` killed the service |
 //! | `exit` | ends the child | it would run the service's own exit functions a second time |
 //!
 //! Duties of this file: every stand-in has the signature of its original (POSIX), allocates nothing, takes no lock,
 //! and cannot panic.
-//! Must never know: how slots are written, or what the child was forked for.
+//! The slots are those of the node image, and some of our own ([`IN_OUR_IMAGE`]).
+//!
+//! Out of scope: how slots are written, or what the child was forked for.
 //! Cannot see: waits inside the C library itself, or in libraries whose slots are not written (those end at the timeout).
 
 use std::ffi::{c_int, c_long, c_void};
@@ -121,6 +123,10 @@ pub fn table() -> [(&'static str, usize, bool); 17] {
         ("exit", exit as *const () as usize, false),
     ]
 }
+
+/// Those that are replaced in our own image too. Rust's locks and those of parking_lot wait by `syscall`: a child that met
+/// one which a thread of the service held at the fork hung until its timeout. Not the others: this file calls the real ones.
+pub const IN_OUR_IMAGE: [&str; 3] = ["syscall", "pthread_create", "pthread_join"];
 
 /// Ends the child at once: no exit functions, no buffers flushed. They are the parent's.
 pub fn end(code: c_int) -> ! {
@@ -268,8 +274,34 @@ extern "C" fn syscall(
     if number == libc::SYS_futex && would_wait(a as usize, b as c_int, c as u32) {
         deadlock(Wait::Futex);
     }
-    // SAFETY: the caller's own arguments, handed on as they came — syscall(2).
-    unsafe { libc::syscall(number, a, b, c, d, e, f) }
+    raw_syscall(number, [a, b, c, d, e, f])
+}
+
+/// What the C library's `syscall` does. Not by calling it: our own slot for it leads here.
+fn raw_syscall(number: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> c_long {
+    let result: c_long;
+    // SAFETY: the caller's own arguments, in the registers of the system call convention, which changes rcx and r11 besides —
+    // syscall(2), "Architecture calling conventions". What the call does to memory is what its caller asked for.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            inlateout("rax") number => result,
+            in("rdi") a,
+            in("rsi") b,
+            in("rdx") c,
+            in("r10") d,
+            in("r8") e,
+            in("r9") f,
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    const HIGHEST_ERROR: c_long = 4_095;
+    if (-HIGHEST_ERROR..0).contains(&result) {
+        return c_long::from(fail(-result as c_int));
+    }
+    result
 }
 
 /// Whether this futex(2) call would sleep: the kernel returns at once where the word has another value already.
