@@ -98,6 +98,8 @@ async function run (options) {
         error.attempts = attempts
         throw error
       }
+      // A thread that held a lock at the fork may not have run since: on a busy machine it waits for a processor.
+      await sleep(2 ** attempts)
       binding.probeAgain(id)
     }
   } finally {

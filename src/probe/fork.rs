@@ -36,7 +36,7 @@ pub enum Side {
 pub struct Forked {
     /// The child.
     pub pid: i32,
-    /// How long this thread stood still.
+    /// How long this thread stood still; with the looks before, once [`super::session`] has added them.
     pub pause: Duration,
     /// How much of it was the fork alone.
     pub fork: Duration,

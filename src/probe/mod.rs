@@ -172,6 +172,11 @@ fn find_slots() -> Result<Vec<SlotWrite>, String> {
                 .iter()
                 .map(|slot| (slot.addr, stand_in(own[slot.wanted]))),
         )
-        .filter_map(|(addr, value)| Some(SlotWrite { addr, value: value? }))
+        .filter_map(|(addr, value)| {
+            Some(SlotWrite {
+                addr,
+                value: value?,
+            })
+        })
         .collect())
 }

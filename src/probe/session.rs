@@ -131,6 +131,8 @@ struct Prepared {
     /// The child's ends of the pipes, and what else must be open at the fork. Closed in the parent afterwards.
     _open: Vec<OwnedFd>,
     text: Vec<u8>,
+    /// How long the JavaScript thread stood still for looks that found V8's helpers at work.
+    looked: Duration,
 }
 
 /// One probe.
@@ -274,7 +276,8 @@ impl Session {
                 std::mem::forget(prepared);
                 Ok(Some(Process::Child(child, output)))
             }
-            Ok(Side::Parent(forked)) => {
+            Ok(Side::Parent(mut forked)) => {
+                forked.pause += prepared.looked;
                 *self.child.lock() = Some(forked.pid);
                 drop(prepared);
                 self.send(Command::Forked(Running {
@@ -285,7 +288,8 @@ impl Session {
                 }));
                 Ok(Some(Process::Parent(forked)))
             }
-            Err(NoFork::Busy(_)) => {
+            Err(NoFork::Busy(looked)) => {
+                prepared.looked += looked;
                 *self.prepared.lock() = Some(prepared);
                 Ok(None)
             }
@@ -558,6 +562,7 @@ impl Run {
             setup,
             _open: open,
             text,
+            looked: Duration::ZERO,
         });
         Ok(Attempt {
             result,
