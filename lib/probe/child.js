@@ -12,10 +12,7 @@ const binding = require('../load.js')
  * @param {() => unknown} work
  */
 function inChild (work) {
-  // The service's exit handlers must not run a second time here, with the service still alive.
-  process.exit = process.reallyExit = process.abort = () => binding.probeChildExitCalled()
-  // Node keeps the number that it started with, and that is the service's.
-  Object.defineProperty(process, 'pid', { value: binding.probeChildPid(), configurable: true, enumerable: true })
+  becomeChild()
   let value
   try {
     value = work()
@@ -30,6 +27,20 @@ function inChild (work) {
     sayValue(value)
   }
   binding.probeChildDone()
+}
+
+/** Each by itself: the service may have frozen its process object, or a property of it. The native side ends a child as well. */
+function becomeChild () {
+  // The service's exit handlers must not run a second time here, with the service still alive.
+  for (const name of ['exit', 'reallyExit', 'abort']) {
+    Reflect.set(process, name, () => binding.probeChildExitCalled())
+  }
+  // Node keeps the number that it started with, and that is the service's.
+  Reflect.defineProperty(process, 'pid', { value: binding.probeChildPid(), configurable: true, enumerable: true })
+  // A child that runs out of heap is no failure of the service's. Loaded only where the service asked for reports.
+  if (process.execArgv.some((flag) => flag.startsWith('--report')) || (process.env.NODE_OPTIONS ?? '').includes('--report')) {
+    Reflect.set(process.report, 'reportOnFatalError', false)
+  }
 }
 
 function isThenable (value) {

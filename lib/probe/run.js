@@ -45,15 +45,14 @@ async function run (options) {
 
   const start = performance.now()
   const events = new Events(options.onProgress)
-  const id = fromNative(() => binding.probeStart({
+  const settings = {
     output: options.output,
     poolSize: poolSize(),
     expectedBytes: options.expectedBytes,
     scratch: options.scratch ?? 'memory',
     leaveOut: options.leaveOut ?? false,
     minFreeDiskBytes: options.minFreeDiskBytes ?? 0
-  }, (event) => events.take(event)))
-
+  }
   let isAborted = false
   const onAbort = () => {
     isAborted = true
@@ -61,9 +60,11 @@ async function run (options) {
   }
   // process.exit() does not wait for anybody: the child is killed and its file removed before.
   const onExit = () => binding.probeAbandon(id)
-  signal?.addEventListener('abort', onAbort, { once: true })
-  process.on('exit', onExit)
+  // From here on a native thread holds the event loop until probeClose(): nothing that may throw stands outside of the `try`.
+  const id = fromNative(() => binding.probeStart(settings, (event) => events.take(event)))
   try {
+    signal?.addEventListener('abort', onAbort, { once: true })
+    onProcess('on', onExit)
     let pauseMs = 0
     for (let attempts = 1; ; attempts++) {
       const { scratch } = await events.next('prepared')
@@ -103,12 +104,22 @@ async function run (options) {
       binding.probeAgain(id)
     }
   } finally {
-    process.off('exit', onExit)
-    signal?.removeEventListener('abort', onAbort)
     binding.probeClose(id)
+    signal?.removeEventListener('abort', onAbort)
+    onProcess('off', onExit)
     // Only now can the next probe start.
     await events.closed
   }
+}
+
+/**
+ * Begins or ends to listen for the end of the process. On a frozen one nobody can: then a child ends with its parent all the
+ * same, and only its file may stay.
+ */
+function onProcess (method, listener) {
+  try {
+    process[method]('exit', listener)
+  } catch {}
 }
 
 /** Forks when V8's helper threads are idle; after many looks, although they are not. */

@@ -5,7 +5,7 @@
 //! Must never know: what the slots will be used for.
 //! Cannot see: images that were mapped by hand, without the loader.
 
-use std::ffi::{c_int, c_void, CStr};
+use std::ffi::{c_int, c_void, CStr, CString};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::reader::{self, Image, Refusal, Slot};
@@ -209,6 +209,21 @@ pub fn bound_in_executable<'a>(wanted: &[&'a str]) -> Result<Vec<(&'a str, usize
         }
     });
     bound
+}
+
+/// The address of a symbol that a loaded image defines, or that something it needs does. `path`: the name that it was loaded under.
+pub fn symbol_in(path: &[u8], name: &str) -> Option<usize> {
+    let (path, name) = (CString::new(path).ok()?, CString::new(name).ok()?);
+    // SAFETY: a NUL-terminated name of a library that is loaded already; nothing is run — dlopen(3), RTLD_NOLOAD.
+    let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
+    if handle.is_null() {
+        return None;
+    }
+    // SAFETY: a handle from dlopen, a NUL-terminated name — dlsym(3).
+    let addr = unsafe { libc::dlsym(handle, name.as_ptr()) } as usize;
+    // SAFETY: the handle from above, once — dlclose(3).
+    unsafe { libc::dlclose(handle) };
+    (addr != 0).then_some(addr)
 }
 
 /// Whether the executable itself offers Node-API, rather than a libnode.so beside it.

@@ -9,6 +9,7 @@ use std::ffi::c_int;
 use std::os::fd::RawFd;
 use std::sync::atomic::Ordering;
 
+use super::confine;
 use super::frame::Kind;
 use super::left_out;
 use super::maps::Range;
@@ -43,6 +44,10 @@ pub struct Setup {
     pub result: RawFd,
     /// What the child prints goes here instead of into the service's logs.
     pub prints: RawFd,
+    /// Where the node image lies: a handler for SIGSEGV in there is V8's.
+    pub executable: (usize, usize),
+    /// `/dev/null`, opened for reading alone.
+    pub nothing_to_read: RawFd,
     /// `/dev/null`, opened for reading and writing.
     pub nothing: RawFd,
     /// Further descriptors to keep: the output file.
@@ -96,8 +101,10 @@ pub fn set_up(setup: &Setup, left_out: Vec<Range>) -> Child {
     }
     die_with_parent(setup.parent_pid);
     be_the_first_to_go();
-    reset_signals();
-    let_go_of_descriptors(setup);
+    reset_signals(setup.executable);
+    replace_descriptors(setup);
+    // A kernel without filters costs politeness, not correctness: most of what they refuse nobody asks for.
+    confine::confine();
     if let Some(slots) = setup.malloc_slots.filter(|_| !left_out.is_empty()) {
         left_out::start(left_out.leak(), slots.originals);
         if setup.scratch.is_none() {
@@ -197,8 +204,14 @@ fn write_file(path: &std::ffi::CStr, bytes: &[u8]) {
 
 /// The parent's handlers write into pipes and structures that the child shares with it: a signal to the child would
 /// be heard by the parent. They were blocked for the fork and are let through again only now.
-fn reset_signals() {
+///
+/// V8's handler for SIGSEGV stays: it turns an access beyond the end of a WebAssembly memory into an error. What it does not
+/// know ends the process as without it.
+fn reset_signals((start, end): (usize, usize)) {
     for signal in 1..=64 {
+        if signal == libc::SIGSEGV && (start..end).contains(&handler_of(signal)) {
+            continue;
+        }
         // A write beyond RLIMIT_FSIZE is to fail with EFBIG, which can be reported; the signal would only kill.
         let handler = if signal == libc::SIGXFSZ {
             libc::SIG_IGN
@@ -221,12 +234,31 @@ fn reset_signals() {
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &none, std::ptr::null_mut()) };
 }
 
+/// The address of a signal's handler; 0 or 1 where there is none.
+fn handler_of(signal: c_int) -> usize {
+    // SAFETY: sigaction is plain numbers and an optional function, for which all-zero bytes are a valid value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: reads only; the pointer is to a local that lives through the call — sigaction(2).
+    unsafe { libc::sigaction(signal, std::ptr::null(), &mut action) };
+    action.sa_sigaction
+}
+
+/// Whether a descriptor is of a regular file.
+fn is_regular(fd: RawFd) -> bool {
+    // SAFETY: stat is plain numbers, for which all-zero bytes are a valid value.
+    let mut status: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a local that lives through the call — fstat(2).
+    let failed = unsafe { libc::fstat(fd, &mut status) } != 0;
+    !failed && status.st_mode & libc::S_IFMT == libc::S_IFREG
+}
+
 /// A kept socket would hold back the parent's FIN: its clients would wait for an end that does not come until the
 /// child's. Replaced, not closed: libuv aborts when its eventfd is gone, and a number that becomes free would be given
-/// to the next file that is opened.
-fn let_go_of_descriptors(setup: &Setup) {
+/// to the next file that is opened. Regular files are replaced by one that cannot be written to: what is written there must
+/// not seem to have arrived. (A database that believes its journal written goes on to delete it.)
+fn replace_descriptors(setup: &Setup) {
     let Ok(folder) = std::fs::read_dir("/proc/self/fd") else {
-        give_up("/proc/self/fd cannot be read, so inherited descriptors cannot be let go of");
+        give_up("/proc/self/fd cannot be read, so inherited descriptors cannot be replaced");
     };
     // Collected first: the folder itself is one of them, and is closed before any is replaced.
     let open: Vec<RawFd> = folder
@@ -237,11 +269,17 @@ fn let_go_of_descriptors(setup: &Setup) {
             && fd != setup.result
             && fd != setup.prints
             && fd != setup.nothing
+            && fd != setup.nothing_to_read
             && !setup.keep.contains(&fd)
         {
+            let nothing = if is_regular(fd) {
+                setup.nothing_to_read
+            } else {
+                setup.nothing
+            };
             // One that was closed with the folder would be opened by this: harmless, it is /dev/null.
             // SAFETY: integers only; both are descriptors of this process, and nobody uses the old one — dup3(2).
-            if unsafe { libc::dup3(setup.nothing, fd, libc::O_CLOEXEC) } < 0 {
+            if unsafe { libc::dup3(nothing, fd, libc::O_CLOEXEC) } < 0 {
                 give_up("dup3 refused to replace an inherited descriptor");
             }
         }

@@ -17,6 +17,11 @@ use std::path::{Path, PathBuf};
 pub struct Room {
     /// Bytes that can still be taken.
     pub available_bytes: u64,
+    /// Bytes of file cache that the kernel can take back once they are on the disk: of them it cannot at this moment.
+    pub waiting_bytes: u64,
+    /// Bytes of file cache that are in use. The kernel takes them back as well, at a price; a child whose working memory is a
+    /// file fills them.
+    pub cached_bytes: u64,
     /// The limit that binds.
     pub limit_bytes: u64,
     /// What sets that limit.
@@ -82,12 +87,24 @@ fn field(text: &str, name: &str) -> Option<u64> {
     })
 }
 
+/// A figure of `memory.stat`: of the cgroup with those below it, where version 1 says so.
+fn stat_field(stat: &str, v1: &str, v2: &str) -> u64 {
+    field(stat, v1).or_else(|| field(stat, v2)).unwrap_or(0)
+}
+
 /// What a cgroup has left. File cache that is not in use counts as free: the kernel gives it up before it kills.
 fn left(limit: u64, usage: u64, stat: &str) -> u64 {
-    let reclaimable = field(stat, "total_inactive_file")
-        .or_else(|| field(stat, "inactive_file"))
-        .unwrap_or(0);
+    let reclaimable = stat_field(stat, "total_inactive_file", "inactive_file");
     limit.saturating_sub(usage.saturating_sub(reclaimable))
+}
+
+/// File cache of a cgroup that waits for the disk.
+fn waiting(stat: &str) -> u64 {
+    stat_field(stat, "total_dirty", "file_dirty").saturating_add(stat_field(
+        stat,
+        "total_writeback",
+        "file_writeback",
+    ))
 }
 
 impl Sources {
@@ -134,9 +151,11 @@ impl Sources {
         let in_cgroups = self.levels.iter().filter_map(|level| {
             let limit_bytes = limit_of(&read(&level.limit)?)?;
             let usage = read(&level.usage)?.trim().parse().ok()?;
-            let available_bytes = left(limit_bytes, usage, &read(&level.stat).unwrap_or_default());
+            let stat = read(&level.stat).unwrap_or_default();
             Some(Room {
-                available_bytes,
+                available_bytes: left(limit_bytes, usage, &stat),
+                waiting_bytes: waiting(&stat),
+                cached_bytes: stat_field(&stat, "total_active_file", "active_file"),
                 limit_bytes,
                 limit: format!("{}", level.limit.display()),
             })
@@ -144,6 +163,9 @@ impl Sources {
         let machine = read(Path::new("/proc/meminfo")).and_then(|text| {
             Some(Room {
                 available_bytes: field(&text, "MemAvailable")?,
+                // MemAvailable is an estimate that has taken both into account already.
+                waiting_bytes: 0,
+                cached_bytes: 0,
                 limit_bytes: field(&text, "MemTotal")?,
                 limit: "the machine's memory".to_string(),
             })
@@ -160,6 +182,8 @@ pub fn address_space(limit: Option<u64>, status: &str) -> Option<Room> {
     let available_bytes = limit_bytes.saturating_sub(field(status, "VmSize")?);
     Some(Room {
         available_bytes,
+        waiting_bytes: 0,
+        cached_bytes: 0,
         limit_bytes,
         limit: "RLIMIT_AS".to_string(),
     })
@@ -285,6 +309,16 @@ mod tests {
     }
 
     #[test]
+    fn file_cache_that_waits_for_the_disk_is_counted_in_both_versions() {
+        assert_eq!(waiting("file_dirty 3\nfile_writeback 4\n"), 7);
+        assert_eq!(
+            waiting("dirty 1\nwriteback 1\ntotal_dirty 30\ntotal_writeback 40\n"),
+            70
+        );
+        assert_eq!(waiting(""), 0);
+    }
+
+    #[test]
     fn fields_have_their_units() {
         assert_eq!(
             field("MemTotal: 9 kB\nMemAvailable:     3 kB\n", "MemAvailable"),
@@ -311,6 +345,8 @@ mod tests {
             expected_bytes: 1000 * MB,
             rooms: vec![Room {
                 available_bytes: available_mb * MB,
+                waiting_bytes: 0,
+                cached_bytes: 0,
                 limit_bytes: 2048 * MB,
                 limit: "memory.max".into(),
             }],

@@ -10,6 +10,7 @@
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::frame::Kind;
 use super::maps::Range;
@@ -41,10 +42,20 @@ pub fn start(ranges: &'static [Range], originals: Originals) {
     // SAFETY: sigaction is plain numbers and a function, for which all-zero bytes mean no flags.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = touched as *const () as usize;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESETHAND;
-    // SAFETY: `touched` has the type that SA_SIGINFO asks for; the pointer is to a local — sigaction(2).
-    unsafe { libc::sigaction(libc::SIGSEGV, &action, std::ptr::null_mut()) };
+    // Not SA_RESETHAND: there may be more than one fault that V8 knows.
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    // SAFETY: as above.
+    let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: `touched` has the type that SA_SIGINFO asks for; the pointers are to locals — sigaction(2).
+    unsafe { libc::sigaction(libc::SIGSEGV, &action, &mut before) };
+    // Of all handlers only V8's is still there (`child::reset_signals`).
+    if before.sa_flags & libc::SA_SIGINFO != 0 {
+        V8S.store(before.sa_sigaction, Ordering::Relaxed);
+    }
 }
+
+/// V8's handler, which knows the faults of WebAssembly; 0 for none.
+static V8S: AtomicUsize = AtomicUsize::new(0);
 
 const ALTERNATE_STACK_BYTES: usize = 64 << 10;
 
@@ -68,9 +79,10 @@ pub fn contains(addr: usize) -> bool {
 /// # Safety
 ///
 /// As a signal handler with SA_SIGINFO: `info` is valid for the call — sigaction(2).
-unsafe extern "C" fn touched(_signal: c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
+unsafe extern "C" fn touched(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    let raw = info;
     // SAFETY: our caller's promise.
-    let Some(info) = (unsafe { info.as_ref() }) else {
+    let Some(info) = (unsafe { raw.as_ref() }) else {
         return;
     };
     // SAFETY: for SIGSEGV the kernel fills in the address — sigaction(2).
@@ -79,13 +91,27 @@ unsafe extern "C" fn touched(_signal: c_int, info: *mut libc::siginfo_t, _contex
         stand_ins::say(Kind::Touched, &(addr as u64).to_le_bytes());
         stand_ins::end(EXIT_TOUCHED);
     }
+    let v8s = V8S.load(Ordering::Relaxed);
+    if v8s != 0 {
+        // SAFETY: the kernel would have called this address with these arguments: it was set with SA_SIGINFO — sigaction(2).
+        let handler = unsafe { std::mem::transmute::<usize, Handler>(v8s) };
+        // SAFETY: as above. What it does not know ends the process: it resets the signal and raises it.
+        unsafe { handler(signal, raw, context) };
+        return;
+    }
+    // SAFETY: sigaction is plain numbers and an optional function; all-zero bytes mean the default.
+    let default: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a local — sigaction(2), async-signal-safe.
+    unsafe { libc::sigaction(libc::SIGSEGV, &default, std::ptr::null_mut()) };
     if info.si_code <= 0 {
-        // Sent by kill(2) rather than by a fault: returning would lose it. The handler is reset, so this one ends it.
+        // Sent by kill(2) rather than by a fault: returning would lose it.
         // SAFETY: integers only — raise(3).
         unsafe { libc::raise(libc::SIGSEGV) };
     }
-    // Anything else: the handler is reset (SA_RESETHAND), so the same instruction now ends the child as it would have.
+    // Anything else: the same instruction now ends the child as it would have.
 }
+
+type Handler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
 /// The child's `free`: a block that was left out has nothing that could be given back.
 ///

@@ -95,13 +95,19 @@ fn hex(text: &[u8]) -> Option<(usize, &[u8])> {
     Some((value, &text[digits..]))
 }
 
-/// The private anonymous mappings of `smaps`, in the order of their addresses.
+/// The private anonymous mappings of `smaps`, in the order of their addresses. One without a line of flags (some sandboxes write
+/// none) is left away: whether a fork leaves it out is not known, which is not "no".
 pub fn known(smaps: &[u8]) -> Vec<Known> {
     let mut found: Vec<Known> = Vec::new();
     let mut counts = false;
+    let mut has_flags = true;
     for line in smaps.split(|&byte| byte == b'\n') {
         if let Some((range, permissions, rest)) = header(line) {
+            if !has_flags {
+                found.pop();
+            }
             counts = permissions.get(3) == Some(&b'p') && is_anonymous(rest);
+            has_flags = !counts;
             if counts {
                 found.push(Known {
                     range,
@@ -115,11 +121,15 @@ pub fn known(smaps: &[u8]) -> Vec<Known> {
                 continue;
             };
             if let Some(flags) = line.strip_prefix(b"VmFlags:") {
+                has_flags = true;
                 last.left_out = flags.split(|&byte| byte == b' ').any(|flag| flag == b"dc");
             } else if let Some(kilobytes) = line.strip_prefix(b"Rss:") {
                 last.resident_bytes = kilobytes_of(kilobytes);
             }
         }
+    }
+    if !has_flags {
+        found.pop();
     }
     found
 }
@@ -245,6 +255,30 @@ VmFlags: mr mw me dc
                 (range(0x7f0000000000, 0x7f0000021000), false, 4096, true),
                 (range(0x7f2000000000, 0x7f2000040000), true, 0, false),
             ]
+        );
+    }
+
+    #[test]
+    fn a_mapping_without_flags_is_unknown() {
+        let without = SMAPS.replace("VmFlags:", "Other:");
+        assert_eq!(known(without.as_bytes()), []);
+
+        let one = SMAPS.replacen("VmFlags: rd wr mr mw me ac dc nh\n", "", 1);
+        let ranges: Vec<_> = known(one.as_bytes())
+            .iter()
+            .map(|known| known.range)
+            .collect();
+        assert_eq!(
+            ranges,
+            [
+                range(0x7f0000000000, 0x7f0000021000),
+                range(0x7f2000000000, 0x7f2000040000)
+            ]
+        );
+        let maps = "236be40000-236be80000 rw-p 00000000 00:00 0 \n";
+        assert_eq!(
+            plan(maps.as_bytes(), &known(one.as_bytes()), &[]).unknown,
+            [range(0x236be40000, 0x236be80000)]
         );
     }
 

@@ -17,11 +17,14 @@
 //! | [`session`] | no | one probe from start to end; one per process |
 //! | [`threads`] | no | waits until V8's helpers have nothing in hand |
 //! | [`maps`] | no | which mappings the fork has to take along |
+//! | [`across_copies`] | yes | one probe at a time, also with two copies of the package |
 //! | [`frame`], [`outcome`] | no | what the child says; what the caller is told |
 //! | [`headroom`] | no | whether there is room for a child |
+//! | [`judge`] | no | whether a child that runs goes on, waits, or is ended |
 //! | [`size_classes`] | no | the block sizes of the scratch allocator |
 //! | [`fork`] | yes | the fork |
 //! | [`child`] | yes | sets the child up |
+//! | [`confine`] | yes | the child cannot change files |
 //! | [`stand_ins`] | yes | what the child calls instead of the thread functions |
 //! | [`chunks`] | no | which large blocks the child most likely does not need |
 //! | [`left_out`] | yes | what the child does about memory that was left out |
@@ -29,12 +32,15 @@
 //! | [`hold`] | yes | an abort of the service waits for its snapshot |
 //! | [`sys`] | yes | system calls |
 
+pub mod across_copies;
 pub mod child;
 pub mod chunks;
+pub mod confine;
 pub mod fork;
 pub mod frame;
 pub mod headroom;
 pub mod hold;
+pub mod judge;
 pub mod left_out;
 pub mod maps;
 pub mod outcome;
@@ -114,6 +120,17 @@ fn find_scratch_slots() -> Result<ScratchSlots, String> {
         free_slots,
         originals,
     })
+}
+
+/// From where to where the executable lies; empty where it cannot be found.
+pub fn executable_range() -> (usize, usize) {
+    static RANGE: Lazy<(usize, usize)> = Lazy::new(|| {
+        let segments = images::executable().map_or_else(Vec::new, |image| image.segments);
+        let start = segments.iter().map(|segment| segment.0).min();
+        let end = segments.iter().map(|segment| segment.1).max();
+        start.zip(end).unwrap_or((0, 0))
+    });
+    *RANGE
 }
 
 static SLOTS: Lazy<Result<Vec<SlotWrite>, String>> = Lazy::new(find_slots);

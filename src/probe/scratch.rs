@@ -18,7 +18,7 @@
 //! Cannot see: a disk that runs full, which shows as SIGBUS at the next touch; the reaper watches for it and kills first.
 
 use std::cell::UnsafeCell;
-use std::ffi::{c_int, c_void, CStr, CString};
+use std::ffi::{c_int, c_void};
 use std::os::fd::RawFd;
 
 use crate::elf::images;
@@ -90,7 +90,7 @@ pub fn originals(bound: &[(&str, usize)]) -> Result<Originals, String> {
             "malloc comes from {allocator}, and {name} does not: two allocators are mixed in this process"
         ));
     }
-    let usable_size = defined_by(&path, c"malloc_usable_size")
+    let usable_size = images::symbol_in(&path, "malloc_usable_size")
         .filter(|addr| image.contains(*addr, 1))
         .ok_or_else(|| format!("{allocator} has no malloc_usable_size"))?;
     Ok(Originals {
@@ -99,21 +99,6 @@ pub fn originals(bound: &[(&str, usize)]) -> Result<Originals, String> {
         // SAFETY: the function of this name of an image that defines the whole family — malloc_usable_size(3).
         usable_size: unsafe { std::mem::transmute::<usize, UsableSize>(usable_size) },
     })
-}
-
-/// The address of a function that a loaded library defines, or that something it needs does.
-fn defined_by(path: &[u8], name: &CStr) -> Option<usize> {
-    let path = CString::new(path).ok()?;
-    // SAFETY: a NUL-terminated name of a library that is loaded already; nothing is run — dlopen(3), RTLD_NOLOAD.
-    let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
-    if handle.is_null() {
-        return None;
-    }
-    // SAFETY: a handle from dlopen, a NUL-terminated name — dlsym(3).
-    let addr = unsafe { libc::dlsym(handle, name.as_ptr()) } as usize;
-    // SAFETY: the handle from above, once; the library stays, node's slots lead there — dlclose(3).
-    unsafe { libc::dlclose(handle) };
-    (addr != 0).then_some(addr)
 }
 
 impl Originals {
@@ -574,8 +559,8 @@ mod tests {
 
     #[test]
     fn the_allocator_is_the_image_that_the_slots_lead_to_or_there_is_none() {
-        let at = |name: &CStr| defined_by(b"libc.so.6", name).expect("the C library's");
-        let (malloc, free) = (at(c"malloc"), at(c"free"));
+        let at = |name| images::symbol_in(b"libc.so.6", name).expect("the C library's");
+        let (malloc, free) = (at("malloc"), at("free"));
         assert!(originals(&[("malloc", malloc), ("free", free)]).is_ok());
 
         let elsewhere = originals as *const () as usize;

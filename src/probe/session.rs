@@ -30,21 +30,21 @@ use parking_lot::Mutex;
 
 use crate::error::{Code, Failure};
 
+use super::across_copies;
 use super::child::{self, Child, Setup, SlotWrite};
 use super::chunks;
 use super::fork::{self, Forked, Held, NoFork, Request, Side};
 use super::frame::Reader;
 use super::headroom::{self, Question, Scratch, Sources};
 use super::hold;
+use super::judge::{Bounds, Judge, Look, Verdict};
 use super::maps::{self, Known, Range};
 use super::outcome::{self, Ending, Stopped};
 use super::sys;
 use super::threads::PlatformThreads;
 
-/// How often the child's memory and the growth of its output are looked at.
+/// How often the rest of the pipes is looked at after the child's end.
 const TICK: Duration = Duration::from_millis(20);
-/// How often where memory is short: a busy machine may wake this thread late.
-const SHORT_TICK: Duration = Duration::from_millis(4);
 /// How many attempts leave out what they most likely do not need. The next one takes everything along.
 const GUESSES: u32 = 2;
 /// How much of what the child printed is kept.
@@ -179,12 +179,13 @@ pub fn start(
     emit: impl Fn(Event) -> bool + Send + 'static,
 ) -> Result<u32, Failure> {
     let mut active = ACTIVE.lock();
-    if active.is_some() {
+    let turn = across_copies::take_turn().filter(|_| active.is_none());
+    let Some(turn) = turn else {
         return Err(Failure::new(
             Code::ProbeInProgress,
             "Another probe is under way in this process, and there can be only one at a time; try again when it has ended",
         ));
-    }
+    };
     let failed =
         |what: &str, error: io::Error| Failure::new(Code::ProbeFailed, format!("{what}: {error}"));
     let (wake_reader, wake) = io::pipe().map_err(|error| failed("No pipe for the probe", error))?;
@@ -215,6 +216,7 @@ pub fn start(
                 *active = None;
             }
             drop(active);
+            drop(turn);
             emit(Event::Closed);
         })
         .map_err(|error| {
@@ -387,8 +389,8 @@ struct Attempt {
     prints: PipeReader,
     output: Option<Output>,
     scratch: Scratch,
-    /// The scratch file is kept open: how large it has become is what the disk has left.
-    _scratch_file: Option<File>,
+    /// The scratch file is kept open: what it holds is written to the disk where memory is short.
+    scratch_file: Option<File>,
 }
 
 struct Output {
@@ -491,6 +493,8 @@ impl Run {
             .write(true)
             .open("/dev/null")
             .map_err(|error| failed("/dev/null cannot be opened", error))?;
+        let nothing_to_read =
+            File::open("/dev/null").map_err(|error| failed("/dev/null cannot be opened", error))?;
         // All of them above 2: the child gives those three numbers away.
         let above = |fd: OwnedFd| {
             if fd.as_raw_fd() > 2 {
@@ -504,6 +508,7 @@ impl Run {
             above(result_writer.into()).map_err(no_descriptor)?,
             above(prints_writer.into()).map_err(no_descriptor)?,
             above(nothing.into()).map_err(no_descriptor)?,
+            above(nothing_to_read.into()).map_err(no_descriptor)?,
         ];
         if let Some(output) = &output {
             open.push(output.file.try_clone().map_err(no_descriptor)?.into());
@@ -531,8 +536,10 @@ impl Run {
         let setup = Setup {
             result: open[0].as_raw_fd(),
             prints: open[1].as_raw_fd(),
+            executable: super::executable_range(),
             nothing: open[2].as_raw_fd(),
-            keep: open[3..].iter().map(AsRawFd::as_raw_fd).collect(),
+            nothing_to_read: open[3].as_raw_fd(),
+            keep: open[4..].iter().map(AsRawFd::as_raw_fd).collect(),
             slots: self.options.slots.clone(),
             scratch: scratch_setup,
             malloc_slots: super::scratch_slots()
@@ -569,7 +576,7 @@ impl Run {
             prints,
             output,
             scratch,
-            _scratch_file: scratch_file,
+            scratch_file,
         })
     }
 
@@ -648,6 +655,7 @@ impl Run {
             mut result,
             mut prints,
             mut output,
+            scratch_file,
             ..
         } = attempt;
         let anonymous_at_fork =
@@ -659,11 +667,26 @@ impl Run {
         let mut printed = Vec::new();
         let mut piece = vec![0u8; 256 << 10];
         let (mut result_open, mut prints_open) = (true, true);
-        let mut stopped: Option<Stopped> = None;
+        let mut judge = Judge::new(Bounds {
+            time: limit,
+            min_free_disk_bytes: self.options.min_free_disk_bytes,
+            scratch_is_file: scratch_file.is_some(),
+        });
+        let carry_out = |verdict| match verdict {
+            Verdict::GoOn => {}
+            // A stopped process can be killed as well.
+            Verdict::End => sys::kill(pid),
+            Verdict::Wait => {
+                sys::stop(pid);
+                if let Some(file) = &scratch_file {
+                    sys::start_writing(file);
+                }
+            }
+            Verdict::Resume => sys::resume(pid),
+        };
         let mut reported = 0;
         let mut peak_anonymous = None;
         let mut last_tick = start;
-        let mut tick = TICK;
         let reaped = loop {
             let ready = sys::poll_readable(
                 [
@@ -672,7 +695,7 @@ impl Run {
                     prints_open.then(|| prints.as_raw_fd()),
                     pidfd.as_ref().map(AsRawFd::as_raw_fd),
                 ],
-                Some(tick),
+                Some(judge.tick()),
             );
             let [woken, result_ready, prints_ready, ended] = ready.unwrap_or([true; 4]);
             if woken {
@@ -681,14 +704,8 @@ impl Run {
             }
             while let Ok(command) = self.inbox.try_recv() {
                 match command {
-                    Command::Stop(reason) => {
-                        stopped.get_or_insert(reason);
-                        sys::kill(pid);
-                    }
-                    Command::Close => {
-                        stopped.get_or_insert(Stopped::Aborted);
-                        sys::kill(pid);
-                    }
+                    Command::Stop(reason) => carry_out(judge.on_command(reason)),
+                    Command::Close => carry_out(judge.on_command(Stopped::Aborted)),
                     Command::Again | Command::Forked(..) => {}
                 }
             }
@@ -708,37 +725,28 @@ impl Run {
                     break reaped;
                 }
             }
-            if stopped.is_none() && start.elapsed() >= limit {
-                stopped = Some(Stopped::Timeout);
-                sys::kill(pid);
-            }
-            if last_tick.elapsed() >= tick {
+            carry_out(judge.on_time(start.elapsed()));
+            if last_tick.elapsed() >= judge.tick() {
                 last_tick = Instant::now();
                 let anonymous = anonymous_bytes(&pid.to_string());
                 peak_anonymous = peak_anonymous.max(anonymous);
                 // The service may grow as well: what counts is what is left now, not what was planned.
-                if let Some(room) = sources.as_ref().and_then(Sources::memory) {
-                    let short = room.available_bytes < room.reserve_bytes().saturating_mul(6);
-                    tick = if short { SHORT_TICK } else { TICK };
-                    if stopped.is_none() && room.available_bytes < room.reserve_bytes() {
-                        stopped = Some(Stopped::Memory {
-                            used: anonymous,
-                            left: room.available_bytes,
-                        });
-                        sys::kill(pid);
-                    }
-                }
+                let room = sources.as_ref().and_then(Sources::memory);
+                let free_disk_bytes = output
+                    .as_ref()
+                    .and_then(|output| sys::file_system(&output.file).ok())
+                    .map(|(free, _)| free);
+                carry_out(judge.on_tick(Look {
+                    elapsed: start.elapsed(),
+                    room: room.as_ref(),
+                    anonymous_bytes: anonymous,
+                    free_disk_bytes,
+                }));
                 if let Some(output) = &output {
                     let size = output.file.metadata().map_or(0, |metadata| metadata.len());
                     if size > reported {
                         reported = size;
                         emit(Event::Progress(size));
-                    }
-                    if let (Ok((free, _)), None) = (sys::file_system(&output.file), stopped) {
-                        if free < self.options.min_free_disk_bytes {
-                            stopped = Some(Stopped::Disk(free, self.options.min_free_disk_bytes));
-                            sys::kill(pid);
-                        }
                     }
                 }
             }
@@ -764,7 +772,7 @@ impl Run {
             report: reader.finish(),
             printed: String::from_utf8_lossy(&printed).into_owned(),
             reaped,
-            stopped,
+            stopped: judge.stopped(),
             link_error: None,
             peak_anonymous_bytes: peak_anonymous,
             anonymous_at_fork_bytes: anonymous_at_fork,

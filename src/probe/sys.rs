@@ -72,6 +72,24 @@ pub fn kill(pid: i32) {
     unsafe { libc::kill(pid, libc::SIGKILL) };
 }
 
+/// Makes a child of ours stand still.
+pub fn stop(pid: i32) {
+    // SAFETY: as in `kill`.
+    unsafe { libc::kill(pid, libc::SIGSTOP) };
+}
+
+/// Makes it run again.
+pub fn resume(pid: i32) {
+    // SAFETY: as in `kill`.
+    unsafe { libc::kill(pid, libc::SIGCONT) };
+}
+
+/// Has the kernel begin to write what it holds of a file, without waiting for it.
+pub fn start_writing(file: &impl AsRawFd) {
+    // SAFETY: integers only; writes out what is in the file cache already — sync_file_range(2).
+    unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
+}
+
 /// Reaps this child, and no other: the service's own children are none of our business. `None` while it is running.
 pub fn reap(pid: i32, wait: bool) -> Option<Reaped> {
     let mut status = 0;

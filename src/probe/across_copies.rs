@@ -1,0 +1,73 @@
+//! One probe at a time in a process, whichever copy of the package starts it. `[unsafe]`
+//!
+//! Two installations of offheap are two images with statics of their own. Two forks at the same time from two threads would each
+//! mark V8's pages and take the marks back while the other relies on them. So all copies use one word: that of the copy
+//! that was loaded first, which is found by the name of its symbol.
+//!
+//! Duties of this file: the symbol's name and type never change; a change of its meaning needs another name.
+//! Out of scope: what a probe is.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use once_cell::sync::Lazy;
+
+use crate::elf::images;
+
+const NAME: &str = "offheap_probe_under_way_1";
+
+/// 1 while a probe is under way.
+#[no_mangle]
+#[used]
+#[allow(
+    non_upper_case_globals,
+    reason = "the name is looked for in the tables of images"
+)]
+pub static offheap_probe_under_way_1: AtomicU32 = AtomicU32::new(0);
+
+static WORD: Lazy<&'static AtomicU32> = Lazy::new(|| {
+    let mut first = None;
+    images::each_mapped(|mapped| {
+        if first.is_none() && matches!(mapped.exports_any(&[NAME]), Ok(true)) {
+            first = Some(mapped.name.clone());
+        }
+    });
+    let addr = first
+        .and_then(|name| images::symbol_in(&name, NAME))
+        .filter(|addr| addr.is_multiple_of(align_of::<AtomicU32>()));
+    match addr {
+        // SAFETY: the symbol of a copy of this file: an AtomicU32 that lives as long as its image, and the images of this
+        // package are never unmapped (napi_build links them with `-z nodelete`).
+        Some(addr) => unsafe { &*(addr as *const AtomicU32) },
+        None => &offheap_probe_under_way_1,
+    }
+});
+
+/// The right to have a probe, until dropped.
+#[derive(Debug)]
+pub struct Turn(());
+
+/// Takes the turn, if nobody has it.
+pub fn take_turn() -> Option<Turn> {
+    WORD.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire)
+        .is_ok()
+        .then_some(Turn(()))
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        WORD.store(0, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_turn_at_a_time() {
+        let turn = take_turn().expect("nobody has it");
+        assert!(take_turn().is_none());
+        drop(turn);
+        assert!(take_turn().is_some());
+    }
+}

@@ -1,0 +1,245 @@
+//! The child cannot change files: a system call filter that the kernel enforces. `[unsafe]`
+//!
+//! The child shares no memory with the service, but it does share the file system, and much of what runs in it was meant for
+//! the service: with `--heapsnapshot-near-heap-limit` or `--report-on-fatalerror` Node wrote snapshots and reports into the
+//! service's folder; a database that is closed by the child's garbage collection deletes its journal. So whatever
+//! would create, change or remove a file by its path is answered with EROFS, as on a read-only file system.
+//!
+//! | call | answer |
+//! |---|---|
+//! | `open`, `openat` for writing, or with O_CREAT, O_TRUNC, O_TMPFILE; `creat` | EROFS |
+//! | `openat2` | ENOSYS: its flags lie in memory, where a filter cannot look; the C library falls back |
+//! | `unlink`, `rename`, `link`, `symlink`, `mkdir`, `rmdir`, `mknod`, `truncate`, and their kin | EROFS |
+//! | `chmod`, `chown`, `utimensat`, `setxattr`, `removexattr`, and their kin | EROFS |
+//! | `io_uring_setup` | ENOSYS: it would do all of this without a system call |
+//!
+//! What was opened before (the result pipe, the output, the scratch file) is written as ever.
+//!
+//! Duties of this file: run only in the child, after it has opened what it needs.
+//! Out of scope: what is sent through sockets that the child opens itself.
+//! Limitations: where the kernel has no seccomp, or a sandbox forbids it, the child runs without.
+
+use libc::{
+    sock_filter, sock_fprog, BPF_ABS, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W,
+};
+
+/// `struct seccomp_data`: where the fields lie — seccomp(2).
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const ARGUMENT_1: u32 = 24;
+const ARGUMENT_2: u32 = 32;
+/// AUDIT_ARCH_X86_64 — linux/audit.h.
+const X86_64: u32 = 0xc000_003e;
+
+const WRITING: u32 = (libc::O_WRONLY
+    | libc::O_RDWR
+    | libc::O_CREAT
+    | libc::O_TRUNC
+    | (libc::O_TMPFILE & !libc::O_DIRECTORY)) as u32;
+
+/// Calls that change the file system, whatever their arguments.
+const REFUSED: [i64; 34] = [
+    libc::SYS_creat,
+    libc::SYS_unlink,
+    libc::SYS_unlinkat,
+    libc::SYS_rename,
+    libc::SYS_renameat,
+    libc::SYS_renameat2,
+    libc::SYS_link,
+    libc::SYS_linkat,
+    libc::SYS_symlink,
+    libc::SYS_symlinkat,
+    libc::SYS_mkdir,
+    libc::SYS_mkdirat,
+    libc::SYS_rmdir,
+    libc::SYS_mknod,
+    libc::SYS_mknodat,
+    libc::SYS_truncate,
+    libc::SYS_chmod,
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    libc::SYS_fchmodat2,
+    libc::SYS_chown,
+    libc::SYS_fchown,
+    libc::SYS_lchown,
+    libc::SYS_fchownat,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+    libc::SYS_utimensat,
+    libc::SYS_futimesat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+];
+
+/// Calls that could do the same and cannot be looked into.
+const UNKNOWN: [i64; 2] = [libc::SYS_openat2, libc::SYS_io_uring_setup];
+
+const fn statement(code: u32, k: u32) -> sock_filter {
+    sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf: 0,
+        k,
+    }
+}
+
+/// Skips so many statements if the test holds, and so many others if it does not.
+const fn jump(test: u32, k: u32, if_so: u8, if_not: u8) -> sock_filter {
+    sock_filter {
+        code: (BPF_JMP | test | BPF_K) as u16,
+        jt: if_so,
+        jf: if_not,
+        k,
+    }
+}
+
+const fn answer(errno: i32) -> sock_filter {
+    statement(
+        BPF_RET | BPF_K,
+        libc::SECCOMP_RET_ERRNO | (errno as u32 & libc::SECCOMP_RET_DATA),
+    )
+}
+
+const fn load(offset: u32) -> sock_filter {
+    statement(BPF_LD | BPF_W | BPF_ABS, offset)
+}
+
+const ALLOW: sock_filter = statement(BPF_RET | BPF_K, libc::SECCOMP_RET_ALLOW);
+
+const LENGTH: usize = 4 + 2 * (REFUSED.len() + UNKNOWN.len()) + 2 * 5 + 1;
+
+fn program() -> [sock_filter; LENGTH] {
+    let refused = REFUSED
+        .iter()
+        .map(|number| (*number, libc::EROFS))
+        .chain(UNKNOWN.iter().map(|number| (*number, libc::ENOSYS)))
+        .flat_map(|(number, errno)| [jump(BPF_JEQ, number as u32, 0, 1), answer(errno)]);
+    let opening = [(libc::SYS_open, ARGUMENT_1), (libc::SYS_openat, ARGUMENT_2)]
+        .into_iter()
+        .flat_map(|(number, flags)| {
+            [
+                jump(BPF_JEQ, number as u32, 0, 4),
+                load(flags),
+                jump(BPF_JSET, WRITING, 0, 1),
+                answer(libc::EROFS),
+                ALLOW,
+            ]
+        });
+    // Calls of another architecture have other numbers; there are none in this process.
+    let first = [
+        load(ARCHITECTURE),
+        jump(BPF_JEQ, X86_64, 1, 0),
+        ALLOW,
+        load(NUMBER),
+    ];
+    let mut filter = [ALLOW; LENGTH];
+    for (place, statement) in filter
+        .iter_mut()
+        .zip(first.into_iter().chain(refused).chain(opening))
+    {
+        *place = statement;
+    }
+    filter
+}
+
+/// From now on this process, and no other, cannot change files by their paths. Whether the kernel agreed.
+pub fn confine() -> bool {
+    let mut filter = program();
+    let program = sock_fprog {
+        len: LENGTH as u16,
+        filter: filter.as_mut_ptr(),
+    };
+    // A filter is for whoever can get no more rights than it has.
+    // SAFETY: integers only — PR_SET_NO_NEW_PRIVS(2const).
+    if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
+        return false;
+    }
+    // SAFETY: the program and its statements are locals that live through the call, which copies them — PR_SET_SECCOMP(2const).
+    unsafe {
+        libc::prctl(
+            libc::PR_SET_SECCOMP,
+            libc::SECCOMP_MODE_FILTER,
+            &raw const program,
+        ) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel would answer, by the meaning of the few statements that are used — Linux Socket Filtering.
+    fn run(architecture: u32, number: i64, arguments: [u32; 3]) -> u32 {
+        let program = program();
+        let (mut at, mut accumulator) = (0, 0);
+        loop {
+            let sock_filter { code, jt, jf, k } = program[at];
+            at += 1;
+            match u32::from(code) {
+                code if code == BPF_LD | BPF_W | BPF_ABS => {
+                    accumulator = match k {
+                        NUMBER => number as u32,
+                        ARCHITECTURE => architecture,
+                        offset => arguments[(offset as usize - 16) / 8],
+                    }
+                }
+                code if code == BPF_RET | BPF_K => return k,
+                code => {
+                    let holds = if code == BPF_JMP | BPF_JEQ | BPF_K {
+                        accumulator == k
+                    } else {
+                        accumulator & k != 0
+                    };
+                    at += usize::from(if holds { jt } else { jf });
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn files_can_be_read_and_not_changed() {
+        let refused = |errno: i32| libc::SECCOMP_RET_ERRNO | errno as u32;
+        let open = |flags: i32| run(X86_64, libc::SYS_open, [0, flags as u32, 0]);
+        let openat = |flags: i32| run(X86_64, libc::SYS_openat, [0, 0, flags as u32]);
+        for flags in [
+            libc::O_RDONLY,
+            libc::O_RDONLY | libc::O_CLOEXEC | libc::O_DIRECTORY | libc::O_NOFOLLOW,
+        ] {
+            assert_eq!(open(flags), libc::SECCOMP_RET_ALLOW);
+            assert_eq!(openat(flags), libc::SECCOMP_RET_ALLOW);
+        }
+        for flags in [
+            libc::O_WRONLY,
+            libc::O_RDWR,
+            libc::O_CREAT,
+            libc::O_TRUNC,
+            libc::O_TMPFILE,
+            libc::O_WRONLY | libc::O_CREAT | libc::O_CLOEXEC,
+        ] {
+            assert_eq!(open(flags), refused(libc::EROFS), "{flags:o}");
+            assert_eq!(openat(flags), refused(libc::EROFS), "{flags:o}");
+        }
+        for number in REFUSED {
+            assert_eq!(run(X86_64, number, [0; 3]), refused(libc::EROFS));
+        }
+        for number in UNKNOWN {
+            assert_eq!(run(X86_64, number, [0; 3]), refused(libc::ENOSYS));
+        }
+        for number in [
+            libc::SYS_write,
+            libc::SYS_fsync,
+            libc::SYS_ftruncate,
+            libc::SYS_mmap,
+            libc::SYS_madvise,
+            libc::SYS_exit_group,
+            libc::SYS_readlink,
+        ] {
+            assert_eq!(run(X86_64, number, [u32::MAX; 3]), libc::SECCOMP_RET_ALLOW);
+        }
+        assert_eq!(run(0, libc::SYS_unlink, [0; 3]), libc::SECCOMP_RET_ALLOW);
+    }
+}
