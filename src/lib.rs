@@ -21,6 +21,7 @@
 //! | [`bindings`] | the only `#[napi]`: convert, call the room, map the result |
 //! | [`heap_snapshot`] | `.heapsnapshot` files: classes, retained sizes, retaining paths, differences, redaction |
 //! | [`buffers`] | slabs, slices and backing stores: which bytes are reached, which are pinned; pure |
+//! | [`fork_lock`] | locks that a forked child finds free |
 //! | [`ledger`] | live / total / peak tallies by key |
 //! | [`external`] | tracked external allocations |
 //! | [`references`] | napi references and what else addons hold: the package's own, and every addon's |
@@ -35,6 +36,7 @@ pub mod buffers;
 pub mod elf;
 pub mod error;
 pub mod external;
+pub mod fork_lock;
 pub mod heap_snapshot;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 pub mod interpose;

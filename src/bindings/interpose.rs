@@ -21,9 +21,9 @@ thread_local! {
     static ENDS_WITH_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Takes the lock of this file within `limit`: see `probe::fork`.
-pub(super) fn hold_locks(limit: std::time::Duration) -> impl Sized + 'static {
-    THREADS.try_lock_for(limit)
+/// Takes the lock of this file within `limit`.
+pub(super) fn hold_lock(limit: std::time::Duration) -> Option<Box<dyn crate::fork_lock::Held>> {
+    crate::fork_lock::hold(&THREADS, limit)
 }
 
 /// The numbers that `worker_threads` gives to threads that offheap is loaded on, by the system's.

@@ -15,9 +15,9 @@ use napi_derive::napi;
 
 use crate::error::{Code, Failure};
 use crate::external::finalizer;
+use crate::fork_lock::Held;
 use crate::interpose;
 use crate::probe;
-use crate::probe::fork::Held;
 use crate::probe::frame::{Kind, MAX_PAYLOAD};
 use crate::probe::headroom::Scratch;
 use crate::probe::hold;
@@ -249,12 +249,11 @@ pub fn probe_fork(
 const LOCK_LIMIT: Duration = Duration::from_millis(1);
 
 /// The locks that functions of ours need which may be called in the child.
-fn hold_locks() -> Held {
-    Box::new((
-        finalizer::hold_locks(LOCK_LIMIT),
-        interpose::hold_locks(LOCK_LIMIT),
-        super::interpose::hold_locks(LOCK_LIMIT),
-    ))
+fn hold_locks() -> Vec<Box<dyn Held>> {
+    finalizer::hold_locks(LOCK_LIMIT)
+        .chain(interpose::hold_locks(LOCK_LIMIT))
+        .chain(super::interpose::hold_lock(LOCK_LIMIT))
+        .collect()
 }
 
 static OUTPUT_FD: AtomicI32 = AtomicI32::new(-1);

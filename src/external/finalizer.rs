@@ -39,6 +39,7 @@ use parking_lot::Mutex;
 
 use super::registry::{Ends, Record, RecordId, Registry, ADDRESS_CHAIN_LIMIT, PLACES_PER_STEP};
 use crate::error::{Code, Failure};
+use crate::fork_lock::{self, Held};
 use crate::ledger::{Entry, Interner, Key, Ledger, Run, NONE};
 use crate::references::own::OwnReferences;
 
@@ -55,13 +56,15 @@ const RESERVE: usize = 4;
 /// How many values the nursery of lib/nursery.js has room for.
 const NURSERY: usize = 64;
 
-/// Takes the locks of this room, each within `limit`, until the result is dropped: see `probe::fork`.
-pub fn hold_locks(limit: Duration) -> impl Sized + 'static {
-    (
-        PROCESS.try_lock_for(limit),
-        LABELS.try_lock_for(limit),
-        ROUTES.try_lock_for(limit),
-    )
+/// Takes the locks of this room, each within `limit`.
+pub fn hold_locks(limit: Duration) -> impl Iterator<Item = Box<dyn Held>> {
+    [
+        fork_lock::hold(&PROCESS, limit),
+        fork_lock::hold(&LABELS, limit),
+        fork_lock::hold(&ROUTES, limit),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The tallies of the process: all environments, living and ended.

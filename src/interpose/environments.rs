@@ -16,7 +16,7 @@ use std::ops::Deref;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use napi::sys;
 use parking_lot::Mutex;
@@ -316,9 +316,9 @@ static ALL: Mutex<All> = Mutex::new(All {
     spare_chunks: Vec::new(),
 });
 
-/// Takes the lock of this file within `limit`: see [`super::hold_locks`].
-pub fn hold_lock(limit: Duration) -> impl Sized + 'static {
-    ALL.try_lock_for(limit)
+/// Takes the lock of this file within `limit`.
+pub fn hold_lock(limit: std::time::Duration) -> Option<Box<dyn crate::fork_lock::Held>> {
+    crate::fork_lock::hold(&ALL, limit)
 }
 
 /// What the ended environments of one file ever had.

@@ -216,9 +216,9 @@ struct Opened {
     turn: u64,
 }
 
-/// Takes the lock of this file within `limit`: see [`super::hold_locks`].
-pub fn hold_lock(limit: std::time::Duration) -> impl Sized + 'static {
-    OPENED.try_lock_for(limit)
+/// Takes the lock of this file within `limit`.
+pub fn hold_lock(limit: std::time::Duration) -> Option<Box<dyn crate::fork_lock::Held>> {
+    crate::fork_lock::hold(&OPENED, limit)
 }
 
 static OPENED: Mutex<Vec<Opened>> = Mutex::new(Vec::new());

@@ -34,12 +34,16 @@ pub mod stack;
 pub mod table;
 pub mod watch;
 
-/// Takes the locks of this room, each within `limit`, until the result is dropped: see `probe::fork`.
-pub fn hold_locks(limit: std::time::Duration) -> impl Sized + 'static {
-    (
+/// Takes the locks of this room, each within `limit`.
+pub fn hold_locks(
+    limit: std::time::Duration,
+) -> impl Iterator<Item = Box<dyn crate::fork_lock::Held>> {
+    [
         watch::hold_lock(limit),
         environments::hold_lock(limit),
         loader::hold_lock(limit),
-        shared::hold_locks(limit),
-    )
+    ]
+    .into_iter()
+    .chain(shared::hold_locks(limit))
+    .flatten()
 }

@@ -10,6 +10,7 @@
 use parking_lot::Mutex;
 
 use super::environments::with_tallies;
+use crate::fork_lock;
 use crate::references::pointer_table::PointerTable;
 use crate::references::tallies::Tallies;
 
@@ -19,12 +20,12 @@ struct Held {
     threads: u64,
 }
 
-/// Takes the locks of this file, each within `limit`: see [`super::hold_locks`].
-pub fn hold_locks(limit: std::time::Duration) -> impl Sized + 'static {
-    (
-        FUNCTIONS.try_lock_for(limit),
-        CLEANUP_HOOKS.try_lock_for(limit),
-    )
+/// Takes the locks of this file, each within `limit`.
+pub fn hold_locks(limit: std::time::Duration) -> [Option<Box<dyn fork_lock::Held>>; 2] {
+    [
+        fork_lock::hold(&FUNCTIONS, limit),
+        fork_lock::hold(&CLEANUP_HOOKS, limit),
+    ]
 }
 
 static FUNCTIONS: Mutex<PointerTable<Held>> = Mutex::new(PointerTable::new());

@@ -72,9 +72,9 @@ struct Watch {
     unwatched_generation: (u64, u64),
 }
 
-/// Takes the lock of this file within `limit`: see [`super::hold_locks`].
-pub fn hold_lock(limit: std::time::Duration) -> impl Sized + 'static {
-    WATCH.try_lock_for(limit)
+/// Takes the lock of this file within `limit`.
+pub fn hold_lock(limit: std::time::Duration) -> Option<Box<dyn crate::fork_lock::Held>> {
+    crate::fork_lock::hold(&WATCH, limit)
 }
 
 static WATCH: Mutex<Watch> = Mutex::new(Watch {

@@ -14,6 +14,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::time::{Duration, Instant};
 
+use crate::fork_lock::Held;
+
 use super::child::{self, Child, Setup};
 use super::maps::{self, Known, Range};
 use super::sys::{self, Advice};
@@ -76,11 +78,8 @@ pub struct Request<'a> {
     /// What the child needs.
     pub setup: &'a Setup,
     /// Takes the locks that the child is to find free; they are given back in both processes after the fork.
-    pub hold: &'a dyn Fn() -> Held,
+    pub hold: &'a dyn Fn() -> Vec<Box<dyn Held>>,
 }
-
-/// Locks that are held across the fork: other threads, which are gone in the child, cannot hold them at that moment.
-pub type Held = Box<dyn std::any::Any>;
 
 /// Forks, and makes the other process a probe child.
 pub fn fork(request: &Request<'_>, text: &mut Vec<u8>) -> Result<Side, NoFork> {
@@ -111,8 +110,11 @@ pub fn fork(request: &Request<'_>, text: &mut Vec<u8>) -> Result<Side, NoFork> {
         let left = std::mem::ManuallyDrop::new(left);
         std::mem::forget(taken);
         let child = child::set_up(request.setup, left.ranges.clone());
-        // Not before: giving a lock back may need another one.
-        drop(held);
+        // Not before the set-up: giving a lock back may need another one.
+        for lock in held {
+            // SAFETY: a forked process has one thread — fork(2).
+            unsafe { lock.give_back_in_child() };
+        }
         return Ok(Side::Child(child));
     }
     let error = io::Error::last_os_error();

@@ -29,11 +29,12 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::error::{Code, Failure};
+use crate::fork_lock::Held;
 
 use super::across_copies;
 use super::child::{self, Child, Setup, SlotWrite};
 use super::chunks;
-use super::fork::{self, Forked, Held, NoFork, Request, Side};
+use super::fork::{self, Forked, NoFork, Request, Side};
 use super::frame::Reader;
 use super::headroom::{self, Question, Scratch, Sources};
 use super::hold;
@@ -253,7 +254,7 @@ impl Session {
         quiesce_limit: Duration,
         although_busy: bool,
         time_limit: Duration,
-        hold: &dyn Fn() -> Held,
+        hold: &dyn Fn() -> Vec<Box<dyn Held>>,
     ) -> Result<Option<Process>, Failure> {
         let Some(mut prepared) = self.prepared.lock().take() else {
             return Err(Failure::new(Code::Internal, "the probe is not prepared"));
