@@ -1,6 +1,7 @@
 'use strict'
 
-// Runs the node:test suites, one process per file. Arguments: paths of files or folders to run (default: all).
+// Runs the node:test suites, one process per file. Arguments: paths of files or folders to run (default: all). Files called
+// *.slow.test.js (stress, memory cgroups, what takes a minute) are left out unless they are named; `--slow` runs them alone, `--all` as well.
 // NODE_UNDER_TEST names the Node binary to run them with (default: this one); scripts/test-matrix.js sets it.
 // Where CI is set, a file that failed is run once more, alone, and what passed only then is named at the end: a shared
 // machine can starve a test, and Node has crashes of its own, but neither may go unseen.
@@ -11,7 +12,9 @@ const os = require('node:os')
 const path = require('node:path')
 
 const root = path.join(__dirname, '..')
-const wanted = process.argv.slice(2)
+const isSlow = process.argv.includes('--slow')
+const isAll = process.argv.includes('--all')
+const wanted = process.argv.slice(2).filter((argument) => argument !== '--slow' && argument !== '--all')
 const files = (wanted.length > 0 ? wanted.map((name) => path.resolve(name)) : [path.join(root, '__test__')])
   .flatMap(testFiles)
   .sort()
@@ -40,6 +43,7 @@ function run (paths) {
       '--expose-gc', '--test', '--test-timeout=900000',
       `--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`, '--test-reporter-destination=stdout',
       `--test-reporter=${path.join(__dirname, 'failed-files.mjs')}`, `--test-reporter-destination=${list}`,
+      `--test-reporter=${path.join(__dirname, 'slowest-files.mjs')}`, '--test-reporter-destination=stdout',
       ...paths
     ], { cwd: root, stdio: 'inherit' })
     const failed = fs.existsSync(list) ? fs.readFileSync(list, 'utf8').split('\n').filter((file) => paths.includes(file)) : []
@@ -58,6 +62,7 @@ function testFiles (name) {
     .flatMap((entry) => {
       const full = path.join(name, entry.name)
       if (entry.isDirectory()) return testFiles(full)
-      return entry.name.endsWith('.test.js') ? [full] : []
+      if (!entry.name.endsWith('.test.js')) return []
+      return isAll || entry.name.endsWith('.slow.test.js') === isSlow ? [full] : []
     })
 }
