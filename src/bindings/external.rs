@@ -18,7 +18,11 @@ pub fn register(exports: Object, env: Env) -> napi::Result<()> {
     let share = finalizer::enter(raw);
     let share_address = share as usize;
     env.add_env_cleanup_hook(raw as usize, move |raw| {
-        finalizer::leave(raw as sys::napi_env, share_address as *mut std::ffi::c_void);
+        // SAFETY: what `enter` returned for this environment; Node calls a cleanup hook once, on the environment's thread —
+        // "napi_add_env_cleanup_hook".
+        unsafe {
+            finalizer::leave(raw as sys::napi_env, share_address as *mut std::ffi::c_void);
+        }
     })?;
     // SAFETY: this runs inside the registration of `env` on its own thread (Node-API, "Module registration"), and `share`
     // was made for it three lines up.

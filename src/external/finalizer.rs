@@ -37,6 +37,7 @@ use napi::sys;
 use once_cell::sync::{Lazy, OnceCell};
 use parking_lot::Mutex;
 
+use super::block_owner::{owner_after, Owner};
 use super::registry::{Ends, Record, RecordId, Registry, ADDRESS_CHAIN_LIMIT, PLACES_PER_STEP};
 use crate::error::{Code, Failure};
 use crate::fork_lock::{self, Held};
@@ -548,7 +549,9 @@ impl Environment {
             )
         };
         if status != sys::Status::napi_ok {
-            drop_share(share);
+            // SAFETY: made above for the finalizer, which `napi_add_finalizer` refuses without taking it: it makes nothing before
+            // its checks (js_native_api_v8.cc, Node 20 to 26).
+            unsafe { drop_share(share) };
         }
         status == sys::Status::napi_ok
     }
@@ -804,20 +807,28 @@ fn create_object(env: sys::napi_env) -> Option<sys::napi_value> {
     (status == sys::Status::napi_ok).then_some(object)
 }
 
-fn take_share(share: *mut c_void) -> Rc<Environment> {
-    // SAFETY: every pointer given out by `Rc::into_raw` in this file comes back here once: from a sentinel's finalizer,
-    // from a block's finalizer, or from the cleanup hook, all on the thread that made it — `Rc::from_raw`.
+/// # Safety
+///
+/// - `share` was given out by `Rc::into_raw` in this file and not taken back yet.
+/// - This is the thread that it was given out on.
+unsafe fn take_share(share: *mut c_void) -> Rc<Environment> {
+    // SAFETY: our caller's promise — `Rc::from_raw`.
     unsafe { Rc::from_raw(share.cast::<Environment>()) }
 }
 
-fn drop_share(share: *mut c_void) {
-    drop(take_share(share));
+/// # Safety
+///
+/// As for [`take_share`].
+unsafe fn drop_share(share: *mut c_void) {
+    // SAFETY: our caller's promise.
+    drop(unsafe { take_share(share) });
 }
 
 /// A garbage collection has run.
 unsafe extern "C" fn on_minor_sentinel(env: sys::napi_env, share: *mut c_void, _: *mut c_void) {
     finalizer(|| {
-        let environment = take_share(share);
+        // SAFETY: the sentinel's own share, and Node calls its finalizer once, on the thread that made it.
+        let environment = unsafe { take_share(share) };
         environment.minor_armed.set(false);
         noticed(&environment, env, false);
     });
@@ -826,7 +837,8 @@ unsafe extern "C" fn on_minor_sentinel(env: sys::napi_env, share: *mut c_void, _
 /// A major garbage collection has run.
 unsafe extern "C" fn on_major_sentinel(env: sys::napi_env, share: *mut c_void, _: *mut c_void) {
     finalizer(|| {
-        let environment = take_share(share);
+        // SAFETY: as in `on_minor_sentinel`.
+        let environment = unsafe { take_share(share) };
         environment.major_armed.set(false);
         noticed(&environment, env, true);
     });
@@ -871,8 +883,13 @@ pub fn enter(env: sys::napi_env) -> *mut c_void {
 }
 
 /// The Node-API environment that [`enter`] was called for is ending.
-pub fn leave(env: sys::napi_env, share: *mut c_void) {
-    take_share(share).close(env);
+///
+/// # Safety
+///
+/// `share` is what [`enter`] returned for this `env`; this is its thread, and the only call with it.
+pub unsafe fn leave(env: sys::napi_env, share: *mut c_void) {
+    // SAFETY: our caller's promise.
+    unsafe { take_share(share) }.close(env);
 }
 
 /// Runs a native function: finds its environment and its arguments (missing ones are `undefined`), and returns
@@ -904,7 +921,8 @@ fn function<const N: usize>(
     // SAFETY: `data` is the pointer that `enter` made with `Rc::into_raw`; `leave` takes it back only when the environment
     // ends, after which no function of it can be called — Rc::increment_strong_count.
     unsafe { Rc::increment_strong_count(shared) };
-    let environment = take_share(data);
+    // SAFETY: the share that was added in the line above.
+    let environment = unsafe { take_share(data) };
     catch_unwind(AssertUnwindSafe(|| body(&environment, arguments)))
         .ok()
         .flatten()
@@ -1133,6 +1151,8 @@ struct Block {
     environment: Rc<Environment>,
     layout: Layout,
     record: Option<RecordId>,
+    /// Set by the finalizer; `alloc_external` looks at it after the call that may run it.
+    finalized: Rc<Cell<bool>>,
 }
 
 /// The memory of an external Buffer is no longer used by anybody.
@@ -1140,7 +1160,9 @@ unsafe extern "C" fn release_block(_env: sys::napi_env, data: *mut c_void, block
     // SAFETY: `block` is the box that `alloc_external` leaked for this finalizer, and Node calls it once —
     // "napi_create_external_buffer"; `Box::from_raw`.
     let block = unsafe { Box::from_raw(block.cast::<Block>()) };
-    free_block(data.cast(), block.layout);
+    block.finalized.set(true);
+    // SAFETY: `alloc_external` allocated it with this layout, and V8 has given the backing store up.
+    unsafe { free_block(data.cast(), block.layout) };
     finalizer(|| {
         if let Some(id) = block.record {
             block.environment.release(id);
@@ -1148,9 +1170,12 @@ unsafe extern "C" fn release_block(_env: sys::napi_env, data: *mut c_void, block
     });
 }
 
-fn free_block(data: *mut u8, layout: Layout) {
-    // SAFETY: `data` was allocated by `alloc_external` with this very layout, and nobody uses it any more: V8 has let go
-    // of the backing store, or never got it — `std::alloc::dealloc`.
+/// # Safety
+///
+/// - `alloc_external` has allocated `data` with this layout.
+/// - Nobody uses it any more, and nobody else frees it.
+unsafe fn free_block(data: *mut u8, layout: Layout) {
+    // SAFETY: our caller's promise — `std::alloc::dealloc`.
     unsafe { dealloc(data, layout) };
 }
 
@@ -1194,10 +1219,12 @@ pub unsafe fn alloc_external(
         return Err(out_of_memory());
     }
 
+    let finalized = Rc::new(Cell::new(false));
     let block = Box::into_raw(Box::new(Block {
         environment: Rc::clone(&environment),
         layout,
         record: None,
+        finalized: Rc::clone(&finalized),
     }));
     let mut value = ptr::null_mut();
     let refused = environment.refuse_external.get();
@@ -1231,10 +1258,12 @@ pub unsafe fn alloc_external(
         return Ok(value);
     }
 
-    // SAFETY: Node did not take the block: the call failed, and then its finalizer does not run ("If any status other
-    // than napi_ok is returned, the finalizer is not called") — `Box::from_raw`.
-    drop(unsafe { Box::from_raw(block) });
-    free_block(data, layout);
+    if owner_after(status, finalized.get()) == Owner::Us {
+        // SAFETY: Node has not taken the block, and its finalizer neither has run nor will (`owner_after`) — `Box::from_raw`.
+        drop(unsafe { Box::from_raw(block) });
+        // SAFETY: allocated above with this layout, and as above.
+        unsafe { free_block(data, layout) };
+    }
     if status != sys::Status::napi_no_external_buffers_allowed {
         return Err(out_of_memory());
     }

@@ -16,5 +16,6 @@
 //! looked up in a WeakMap by `lib/track.js`.
 
 pub mod address_index;
+mod block_owner;
 pub mod finalizer;
 pub mod registry;
