@@ -33,6 +33,8 @@ async function census (options) {
   const settings = check(options)
   const { signal } = settings
   throwIfAborted(signal)
+  // Not before it is needed: a program may set up Buffer before it loads zlib.
+  if (settings.retainers) require('node:zlib')
   const wanted = JSON.stringify([settings.mode, settings.fallback, settings.top, settings.retainers])
   if (running !== undefined && (running.wanted !== wanted || running.controller.signal.aborted)) {
     throw new OffheapError('ERR_OFFHEAP_CENSUS_IN_PROGRESS', 'Another census of this thread is being taken, with other options; wait for it')

@@ -2,7 +2,6 @@
 
 // Heap snapshots: analysis, comparison and redaction of .heapsnapshot files, off the JavaScript thread.
 
-const { createHash, randomBytes } = require('node:crypto')
 const os = require('node:os')
 const { OffheapError, fromNative, rebuild } = require('./errors.js')
 const validate = require('./validate.js')
@@ -120,6 +119,7 @@ async function redactHeapSnapshot (path, out, options) {
   checkCommon(options)
 
   // Without a salt the key is random and forgotten.
+  const { createHash, randomBytes } = require('node:crypto')
   const key = salt === undefined ? randomBytes(16) : createHash('sha256').update(salt).digest().subarray(0, 16)
   const result = await run(options, (number) =>
     binding.redactHeapSnapshot(number, threadCount(), source(path), out, key))

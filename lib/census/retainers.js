@@ -4,7 +4,6 @@
 // memory, compressed: no file with everybody's secrets, and no permission to write one.
 
 const v8 = require('node:v8')
-const zlib = require('node:zlib')
 const { fromNative } = require('../errors.js')
 const binding = require('../load.js')
 const { takeText } = require('../snapshot-text.js')
@@ -34,12 +33,14 @@ function addRetainers (offenders) {
 
 /** The text of a snapshot, gzip'd, in pieces. */
 function snapshot () {
+  // Loaded already where this is a probe's child: see lib/census.js.
+  const { gzipSync } = require('node:zlib')
   const stream = v8.getHeapSnapshot()
   const members = []
   let pieces = []
   let pendingBytes = 0
   const flush = () => {
-    members.push(zlib.gzipSync(Buffer.concat(pieces), { level: 1 }))
+    members.push(gzipSync(Buffer.concat(pieces), { level: 1 }))
     pieces = []
     pendingBytes = 0
   }

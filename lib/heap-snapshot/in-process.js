@@ -8,7 +8,6 @@
 
 const fs = require('node:fs')
 const v8 = require('node:v8')
-const zlib = require('node:zlib')
 const { performance } = require('node:perf_hooks')
 const { setImmediate: nextTurn } = require('node:timers/promises')
 const { takeText } = require('../snapshot-text.js')
@@ -18,7 +17,8 @@ const { createPrivate } = require('./private-file.js')
 const { truncated } = require('./verify.js')
 
 // The usual level makes it a seventh instead of a sixth and takes two to three times as long (44 MB, Node 20 and 24).
-const GZIP_LEVEL = zlib.constants.Z_BEST_SPEED
+// Z_BEST_SPEED; zlib is loaded when it is needed.
+const GZIP_LEVEL = 1
 const COPY_BYTES = 2 ** 18
 
 /**
@@ -82,7 +82,7 @@ function serialize (stream, fd) {
 
 /** Compresses one file into another, on Node's thread pool, and says how long it came out. */
 async function compress (from, to, signal) {
-  const gzip = zlib.createGzip({ level: GZIP_LEVEL })
+  const gzip = require('node:zlib').createGzip({ level: GZIP_LEVEL })
   let byteLength = 0
   const written = (async () => {
     for await (const chunk of gzip) {

@@ -3,7 +3,6 @@
 // A heap snapshot, written by the probe's child.
 
 const v8 = require('node:v8')
-const zlib = require('node:zlib')
 const { OffheapError } = require('../errors.js')
 const binding = require('../load.js')
 const { takeText } = require('../snapshot-text.js')
@@ -28,6 +27,8 @@ const gzipMemberBytes = 1 << 20
  * @returns {Promise<{ mode: 'probe', byteLength: number, contentBytes: number, pauseMs: number, attempts: number, scratch: 'memory' | 'disk', childPeakRssBytes: number | null, childAnonymousGrowthBytes: number | null, durationMs: number }>}
  */
 async function writeSnapshotInProbe ({ temporaryPath, gzip = false, scratch = 'auto', timeoutMs = 600_000, signal, onProgress, minFreeDiskBytes }) {
+  // Not before it is needed (a program may set up Buffer before it loads zlib), and not in the child for the first time.
+  if (gzip) require('node:zlib')
   const smallObjectsBytes = smallObjects()
   const { thrown, value, forkMs, ...result } = await run({
     work: () => writeSnapshot(gzip ? new GzipOutput() : new Output()),
@@ -94,7 +95,8 @@ class GzipOutput {
   }
 
   #flush () {
-    binding.probeChildOutput(zlib.gzipSync(Buffer.concat(this.#pieces), { level: 1 }))
+    const { gzipSync } = require('node:zlib')
+    binding.probeChildOutput(gzipSync(Buffer.concat(this.#pieces), { level: 1 }))
     this.#pieces = []
     this.#pendingBytes = 0
   }
