@@ -17,7 +17,8 @@
 //! | [`slots`] | yes | stores into slots |
 //! | [`loader`] | yes | stands in for `dlopen` and `dlsym` |
 //! | [`environments`] | yes | which addon is calling |
-//! | [`strings`] | yes | external strings, whose end comes on any thread |
+//! | [`any_thread`] | yes | external strings and SharedArrayBuffers, whose end comes on any thread |
+//! | [`table`] | no | the table that hooks read without a lock |
 //! | [`stack`] | yes | who is calling, function by function |
 //! | [`hooks`] | yes | stands in for Node's functions |
 
