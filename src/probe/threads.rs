@@ -146,13 +146,20 @@ pub fn platform(threads: &[Known], pool_size: usize) -> Vec<usize> {
     if !named.is_empty() {
         return named;
     }
+    let is_scheduler = |thread: &Known| {
+        thread.name.starts_with("DelayedTaskSche")
+            || thread.waits_elsewhere && thread.runs_executable != Some(false)
+    };
+    // Where the kernel does not say what threads wait for, the scheduler is known by its place alone: the first.
+    let unseen = usize::from(!threads.iter().skip(1).any(is_scheduler));
     (1..threads.len())
         .filter(|&index| {
             let thread = &threads[index];
             !thread.waits_elsewhere
                 && thread.runs_executable != Some(false)
-                && !thread.name.starts_with("DelayedTaskSche")
+                && !is_scheduler(thread)
         })
+        .skip(unseen)
         .take(pool_size)
         .collect()
 }
@@ -387,5 +394,8 @@ mod tests {
         assert_eq!(platform(&unnamed(".ppppe....."), 4), [6, 7, 8, 9]);
         assert_eq!(platform(&unnamed(".ee.p..."), 4), [3, 5, 6, 7]);
         assert_eq!(platform(&unnamed("?e????"), 4), [2, 3, 4, 5]);
+        // Nothing is known of any: the scheduler is the first after the main thread. Or busy at this very moment.
+        assert_eq!(platform(&unnamed("???????"), 4), [2, 3, 4, 5]);
+        assert_eq!(platform(&unnamed(".p........"), 4), [3, 4, 5, 6]);
     }
 }
