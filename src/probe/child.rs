@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use super::confine;
 use super::frame::Kind;
 use super::left_out;
-use super::maps::Range;
+use super::maps::{self, Range, Shared};
 use super::scratch;
 use super::stand_ins::{self, EXIT_BUG, EXIT_SETUP};
 use super::ScratchSlots;
@@ -93,6 +93,8 @@ pub fn set_up(setup: &Setup, left_out: Vec<Range>) -> Child {
 
     // Before anything else: from here on, a lock that another thread held ends the child instead of hanging it.
     write_slots(&setup.slots, setup.page);
+    // Before the scratch file, which is mapped shared and the child's.
+    part_from_shared_memory();
     if let Some(scratch) = &setup.scratch {
         if !scratch::start(scratch.file, scratch.region_bytes, scratch.slots.originals) {
             give_up("the scratch file could not be mapped (RLIMIT_AS, RLIMIT_FSIZE?)");
@@ -103,6 +105,7 @@ pub fn set_up(setup: &Setup, left_out: Vec<Range>) -> Child {
     be_the_first_to_go();
     reset_signals(setup.executable);
     replace_descriptors(setup);
+    stand_ins::catch_waits();
     // A kernel without filters costs politeness, not correctness: most of what they refuse nobody asks for.
     confine::confine();
     if let Some(slots) = setup.malloc_slots.filter(|_| !left_out.is_empty()) {
@@ -143,6 +146,71 @@ fn write_slots(slots: &[SlotWrite], page_size: usize) {
         // only thread, so nobody calls through the slot meanwhile. The value is a function of the slot's own type.
         unsafe { (slot.addr as *mut usize).write_volatile(slot.value) };
     }
+}
+
+/// What the service shares with others or with its files (the index of a database's log, a ring of the kernel's) would be
+/// written to by both. A file is mapped anew, for the child alone; anything else can only be read from here on, and a write to it
+/// ends the child.
+fn part_from_shared_memory() {
+    let Ok(text) = std::fs::read("/proc/self/maps") else {
+        give_up("/proc/self/maps cannot be read, so shared memory cannot be told from the child's");
+    };
+    for shared in maps::shared(&text) {
+        if !map_privately(&shared) && !make_read_only(&shared) {
+            give_up("mprotect refused to make shared memory read-only");
+        }
+    }
+}
+
+/// Whether the file was found, and is now mapped in the same place for this process alone.
+fn map_privately(shared: &Shared) -> bool {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::MetadataExt;
+
+    // The device is not compared: on overlay file systems `maps` and stat(2) name different ones.
+    let is_the_file = |found: std::fs::Metadata| found.is_file() && found.ino() == shared.inode;
+    let path = std::path::Path::new(std::ffi::OsStr::from_bytes(&shared.path));
+    // Looked at before it is opened: to open a device or a pipe can do something.
+    if !path.is_absolute() || !std::fs::metadata(path).is_ok_and(is_the_file) {
+        return false;
+    }
+    let Ok(file) = std::fs::File::open(path) else {
+        return false;
+    };
+    if !file.metadata().is_ok_and(is_the_file) {
+        return false;
+    }
+    let executable = if shared.executable {
+        libc::PROT_EXEC
+    } else {
+        0
+    };
+    // SAFETY: replaces a mapping that `maps` has just shown, by one of the same range and the same file: who reads there goes
+    // on reading the same. This is the process's only thread — mmap(2), MAP_FIXED.
+    let mapped = unsafe {
+        libc::mmap(
+            shared.range.start as *mut libc::c_void,
+            shared.range.byte_length(),
+            libc::PROT_READ | libc::PROT_WRITE | executable,
+            libc::MAP_PRIVATE | libc::MAP_FIXED,
+            file.as_raw_fd(),
+            shared.offset as libc::off_t,
+        )
+    };
+    mapped != libc::MAP_FAILED
+}
+
+fn make_read_only(shared: &Shared) -> bool {
+    // SAFETY: takes a permission from a mapping that `maps` has just shown; memory is not touched — mprotect(2).
+    let result = unsafe {
+        libc::mprotect(
+            shared.range.start as *mut libc::c_void,
+            shared.range.byte_length(),
+            libc::PROT_READ,
+        )
+    };
+    result == 0
 }
 
 /// The parent may be killed at any moment, and a snapshot without a service is of no use to anybody.

@@ -1,4 +1,4 @@
-//! The child cannot change files: a system call filter that the kernel enforces. `[unsafe]`
+//! The child cannot change files, and does not wait for threads that are gone: a system call filter that the kernel enforces. `[unsafe]`
 //!
 //! The child shares no memory with the service, but it does share the file system, and much of what runs in it was meant for
 //! the service: with `--heapsnapshot-near-heap-limit` or `--report-on-fatalerror` Node wrote snapshots and reports into the
@@ -12,6 +12,7 @@
 //! | `unlink`, `rename`, `link`, `symlink`, `mkdir`, `rmdir`, `mknod`, `truncate`, and their kin | EROFS |
 //! | `chmod`, `chown`, `utimensat`, `setxattr`, `removexattr`, and their kin | EROFS |
 //! | `io_uring_setup` | ENOSYS: it would do all of this without a system call |
+//! | `futex` that waits, `futex_wait`, `futex_waitv` | SIGSYS, and [`super::stand_ins`] ends the child: whatever library waits, and the C library itself, nobody will wake it |
 //!
 //! What was opened before (the result pipe, the output, the scratch file) is written as ever.
 //!
@@ -20,7 +21,8 @@
 //! Limitations: where the kernel has no seccomp, or a sandbox forbids it, the child runs without.
 
 use libc::{
-    sock_filter, sock_fprog, BPF_ABS, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W,
+    sock_filter, sock_fprog, BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD,
+    BPF_RET, BPF_W,
 };
 
 /// `struct seccomp_data`: where the fields lie — seccomp(2).
@@ -78,6 +80,20 @@ const REFUSED: [i64; 34] = [
 /// Calls that could do the same and cannot be looked into.
 const UNKNOWN: [i64; 2] = [libc::SYS_openat2, libc::SYS_io_uring_setup];
 
+/// Waits for another thread, whatever their arguments: futex_waitv, futex_wait.
+pub const WAITS: [i64; 2] = [449, 455];
+
+/// The operations of futex(2) that wait; the last is FUTEX_LOCK_PI2.
+const WAITING: [u32; 5] = [
+    libc::FUTEX_WAIT as u32,
+    libc::FUTEX_WAIT_BITSET as u32,
+    libc::FUTEX_LOCK_PI as u32,
+    libc::FUTEX_WAIT_REQUEUE_PI as u32,
+    13,
+];
+/// An operation without FUTEX_PRIVATE_FLAG and FUTEX_CLOCK_REALTIME.
+const OPERATION: u32 = 0x7f;
+
 const fn statement(code: u32, k: u32) -> sock_filter {
     sock_filter {
         code: code as u16,
@@ -110,7 +126,11 @@ const fn load(offset: u32) -> sock_filter {
 
 const ALLOW: sock_filter = statement(BPF_RET | BPF_K, libc::SECCOMP_RET_ALLOW);
 
-const LENGTH: usize = 4 + 2 * (REFUSED.len() + UNKNOWN.len()) + 2 * 5 + 1;
+const TRAP: sock_filter = statement(BPF_RET | BPF_K, libc::SECCOMP_RET_TRAP);
+
+const FUTEX_LENGTH: usize = 3 + 2 * WAITING.len() + 1;
+const LENGTH: usize =
+    4 + 2 * (REFUSED.len() + UNKNOWN.len() + WAITS.len()) + 2 * 5 + FUTEX_LENGTH + 1;
 
 fn program() -> [sock_filter; LENGTH] {
     let refused = REFUSED
@@ -129,6 +149,21 @@ fn program() -> [sock_filter; LENGTH] {
                 ALLOW,
             ]
         });
+    let waits = WAITS
+        .iter()
+        .flat_map(|number| [jump(BPF_JEQ, *number as u32, 0, 1), TRAP]);
+    let futex = [
+        jump(BPF_JEQ, libc::SYS_futex as u32, 0, FUTEX_LENGTH as u8 - 1),
+        load(ARGUMENT_1),
+        statement(BPF_ALU | BPF_AND | BPF_K, OPERATION),
+    ]
+    .into_iter()
+    .chain(
+        WAITING
+            .iter()
+            .flat_map(|operation| [jump(BPF_JEQ, *operation, 0, 1), TRAP]),
+    )
+    .chain([ALLOW]);
     // Calls of another architecture have other numbers; there are none in this process.
     let first = [
         load(ARCHITECTURE),
@@ -137,10 +172,14 @@ fn program() -> [sock_filter; LENGTH] {
         load(NUMBER),
     ];
     let mut filter = [ALLOW; LENGTH];
-    for (place, statement) in filter
-        .iter_mut()
-        .zip(first.into_iter().chain(refused).chain(opening))
-    {
+    for (place, statement) in filter.iter_mut().zip(
+        first
+            .into_iter()
+            .chain(refused)
+            .chain(waits)
+            .chain(opening)
+            .chain(futex),
+    ) {
         *place = statement;
     }
     filter
@@ -187,6 +226,7 @@ mod tests {
                         offset => arguments[(offset as usize - 16) / 8],
                     }
                 }
+                code if code == BPF_ALU | BPF_AND | BPF_K => accumulator &= k,
                 code if code == BPF_RET | BPF_K => return k,
                 code => {
                     let holds = if code == BPF_JMP | BPF_JEQ | BPF_K {
@@ -241,5 +281,32 @@ mod tests {
             assert_eq!(run(X86_64, number, [u32::MAX; 3]), libc::SECCOMP_RET_ALLOW);
         }
         assert_eq!(run(0, libc::SYS_unlink, [0; 3]), libc::SECCOMP_RET_ALLOW);
+    }
+    #[test]
+    fn a_futex_that_would_wait_is_caught_and_one_that_wakes_is_not() {
+        let futex = |operation: i32| run(X86_64, libc::SYS_futex, [0, operation as u32, 0]);
+        for operation in [
+            libc::FUTEX_WAIT,
+            libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+            libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME,
+            libc::FUTEX_LOCK_PI,
+            libc::FUTEX_WAIT_REQUEUE_PI,
+            13,
+        ] {
+            assert_eq!(futex(operation), libc::SECCOMP_RET_TRAP, "{operation}");
+        }
+        for operation in [
+            libc::FUTEX_WAKE,
+            libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
+            libc::FUTEX_WAKE_BITSET,
+            libc::FUTEX_CMP_REQUEUE,
+            libc::FUTEX_UNLOCK_PI,
+            libc::FUTEX_TRYLOCK_PI,
+        ] {
+            assert_eq!(futex(operation), libc::SECCOMP_RET_ALLOW, "{operation}");
+        }
+        for number in WAITS {
+            assert_eq!(run(X86_64, number, [0; 3]), libc::SECCOMP_RET_TRAP);
+        }
     }
 }

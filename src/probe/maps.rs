@@ -80,6 +80,49 @@ fn is_anonymous(rest: &[u8]) -> bool {
     inode == Some(b"0") && fields.next().is_none_or(|name| name.starts_with(b"[anon"))
 }
 
+/// Memory that is shared with other processes, or with whoever else has the same file mapped, and can be written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shared {
+    /// Where it lies.
+    pub range: Range,
+    /// Whether it can be executed as well.
+    pub executable: bool,
+    /// Where in the file it begins.
+    pub offset: usize,
+    /// The file's number on its file system.
+    pub inode: u64,
+    /// The file's name, if it has one. It may have been renamed or deleted since, or come from another name space.
+    pub path: Vec<u8>,
+}
+
+/// The shared mappings of `maps` that can be written to.
+pub fn shared(maps: &[u8]) -> Vec<Shared> {
+    let mut found = Vec::new();
+    for line in maps.split(|&byte| byte == b'\n') {
+        let Some((range, permissions, rest)) = header(line) else {
+            continue;
+        };
+        if permissions.get(1) != Some(&b'w') || permissions.get(3) != Some(&b's') {
+            continue;
+        }
+        // `offset device inode`, then spaces, then the path, which may hold spaces itself.
+        let mut fields = rest.splitn(4, |&byte| byte == b' ');
+        let offset = fields.next().and_then(hex).map_or(0, |(offset, _)| offset);
+        let inode = fields
+            .nth(1)
+            .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok())
+            .unwrap_or(0);
+        found.push(Shared {
+            range,
+            executable: permissions.get(2) == Some(&b'x'),
+            offset,
+            inode,
+            path: fields.next().unwrap_or(b"").trim_ascii_start().to_vec(),
+        });
+    }
+    found
+}
+
 fn hex(text: &[u8]) -> Option<(usize, &[u8])> {
     let digits = text
         .iter()
@@ -279,6 +322,40 @@ VmFlags: mr mw me dc
         assert_eq!(
             plan(maps.as_bytes(), &known(one.as_bytes()), &[]).unknown,
             [range(0x236be40000, 0x236be80000)]
+        );
+    }
+
+    #[test]
+    fn shared_memory_that_can_be_written_to_is_found_with_its_file() {
+        let text = "\
+1000-2000 rw-p 00000000 00:00 0 \n\
+2000-4000 rw-s 00003000 fd:01 4711                         /srv/a b/data.db-shm\n\
+4000-5000 r--s 00000000 fd:01 4712                         /srv/locale\n\
+5000-6000 rw-s 00000000 00:01 77                           /dev/zero (deleted)\n\
+6000-7000 rwxs 10000000 00:10 675924                       anon_inode:[io_uring]\n\
+7000-8000 -w-s 0 00:00 0\n";
+        let expected = |start, end, executable, offset, inode, path: &str| Shared {
+            range: range(start, end),
+            executable,
+            offset,
+            inode,
+            path: path.as_bytes().to_vec(),
+        };
+        assert_eq!(
+            shared(text.as_bytes()),
+            [
+                expected(0x2000, 0x4000, false, 0x3000, 4711, "/srv/a b/data.db-shm"),
+                expected(0x5000, 0x6000, false, 0, 77, "/dev/zero (deleted)"),
+                expected(
+                    0x6000,
+                    0x7000,
+                    true,
+                    0x1000_0000,
+                    675924,
+                    "anon_inode:[io_uring]"
+                ),
+                expected(0x7000, 0x8000, false, 0, 0, ""),
+            ]
         );
     }
 

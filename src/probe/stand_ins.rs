@@ -16,14 +16,18 @@
 //!
 //! Duties of this file: every stand-in has the signature of its original (POSIX), allocates nothing, takes no lock,
 //! and cannot panic.
-//! The slots are those of the node image, and some of our own ([`IN_OUR_IMAGE`]).
+//! The slots are those of the node image, and some of our own ([`IN_OUR_IMAGE`]). Every other wait, in whatever library and in the C
+//! library itself, ends in the system call `futex`: the child's filter ([`super::confine`]) turns one that waits into SIGSYS, and
+//! the handler here ends the child.
 //!
 //! Out of scope: how slots are written, or what the child was forked for.
-//! Cannot see: waits inside the C library itself, or in libraries whose slots are not written (those end at the timeout).
+//! Cannot see: a lock that spins instead of waiting; and, where the kernel refuses the filter, waits in other libraries. Those end
+//! at the timeout.
 
 use std::ffi::{c_int, c_long, c_void};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
+use super::confine::WAITS;
 use super::frame::{self, Kind};
 
 /// The exit code of a child that met a wait that nobody would end.
@@ -304,10 +308,11 @@ fn raw_syscall(number: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> c_long {
     result
 }
 
+const FUTEX_FLAGS: c_int = libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME;
+
 /// Whether this futex(2) call would sleep: the kernel returns at once where the word has another value already.
 fn would_wait(word: usize, operation: c_int, expected: u32) -> bool {
-    let operation = operation & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME);
-    match operation {
+    match operation & !FUTEX_FLAGS {
         libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET => {
             // SAFETY: the caller passes an aligned 32-bit word that lives through the call — futex(2).
             let word = unsafe { AtomicU32::from_ptr(word as *mut u32) };
@@ -315,6 +320,73 @@ fn would_wait(word: usize, operation: c_int, expected: u32) -> bool {
         }
         _ => false,
     }
+}
+
+/// Has the waits that the filter catches end the child.
+pub fn catch_waits() {
+    set_handler(libc::SIGSYS, caught as *const () as usize, libc::SA_SIGINFO);
+}
+
+/// Async-signal-safe.
+fn set_handler(signal: c_int, handler: usize, flags: c_int) {
+    // SAFETY: sigaction is plain numbers and an optional function, for which all-zero bytes are a valid value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler;
+    action.sa_flags = flags;
+    // SAFETY: the pointer is to a local that lives through the call, and the handler is SIG_DFL or `caught`, which has the
+    // signature that SA_SIGINFO asks for — sigaction(2).
+    unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) };
+}
+
+/// The part of siginfo_t that SIGSYS has — asm-generic/siginfo.h.
+#[repr(C)]
+struct CaughtCall {
+    signo: c_int,
+    errno: c_int,
+    code: c_int,
+    padding: c_int,
+    address: *mut c_void,
+    number: c_int,
+    architecture: u32,
+}
+
+/// A system call that the filter did not let through: the wait for a futex.
+///
+/// # Safety
+///
+/// As a signal handler with SA_SIGINFO: `info` and `context` are valid for the call — sigaction(2).
+unsafe extern "C" fn caught(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    const SYS_SECCOMP: c_int = 1;
+    // SAFETY: our caller's promise; a siginfo_t is larger than this, and the kernel fills this part in where the code is
+    // SYS_SECCOMP, and is not read as anything but integers otherwise — seccomp(2), "SECCOMP_RET_TRAP".
+    let call = unsafe { info.cast::<CaughtCall>().as_ref() };
+    // SAFETY: our caller's promise: with SA_SIGINFO the third argument is a ucontext_t — sigaction(2).
+    let context = unsafe { context.cast::<libc::ucontext_t>().as_mut() };
+    let (Some(call), Some(context)) = (call, context) else {
+        return;
+    };
+    let number = c_long::from(call.number);
+    let is_futex = number == libc::SYS_futex;
+    if call.code != SYS_SECCOMP || !(is_futex || WAITS.contains(&number)) {
+        // From a filter of the service's own, or sent: it ends the child, as it would have without this handler.
+        set_handler(signal, libc::SIG_DFL, 0);
+        // SAFETY: one integer — raise(3), async-signal-safe. It is blocked here, and comes when the handler returns.
+        unsafe { libc::raise(signal) };
+        return;
+    }
+    let registers = &mut context.uc_mcontext.gregs;
+    let [word, operation, expected] =
+        [libc::REG_RDI, libc::REG_RSI, libc::REG_RDX].map(|register| registers[register as usize]);
+    // Only another process can have changed the word: the child has one thread. A lock that passes on its owner's priority is
+    // the kernel's to judge, and its owner is gone.
+    let is_plain = matches!(
+        operation as c_int & !FUTEX_FLAGS,
+        libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET
+    );
+    if !is_futex || !is_plain || would_wait(word as usize, operation as c_int, expected as u32) {
+        deadlock(Wait::Futex);
+    }
+    registers[libc::REG_RAX as usize] = i64::from(-libc::EAGAIN);
 }
 
 extern "C" fn refuse_fork() -> c_int {
