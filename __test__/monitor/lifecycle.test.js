@@ -14,6 +14,13 @@ const { runScript } = require('../helpers/run-script.js')
 test('stop() leaves no timer, no signal handler and no native state, any number of times', async () => {
   const { code, stderr, messages } = await runScript(`
     const binding = require(root + '/lib/load.js')
+    setImmediate(function begin () {
+    // What loading an addon made with napi-rs leaves to be collected has a turn of its own (docs/register.md): not in between.
+    if (!begin.collected) {
+      begin.collected = true
+      global.gc()
+      return setImmediate(() => setImmediate(begin))
+    }
     // Timers that keep no process alive are in no list of Node's.
     const timers = require('node:timers')
     const { setInterval, clearInterval } = timers
@@ -28,6 +35,7 @@ test('stop() leaves no timer, no signal handler and no native state, any number 
     monitors.forEach((monitor) => { monitor.stop(); monitor.stop() })
     const after = state()
     send({ before, during, after })
+    })
   `)
   assert.strictEqual(code, 0, stderr)
   const [{ before, during, after }] = messages
