@@ -36,6 +36,10 @@ test('an access beyond a WebAssembly memory throws in a child as in the service,
   assert.strictEqual(crashed, 'ERR_OFFHEAP_PROBE_CRASHED')
 })
 
+test('a bad access ends the child of a service that listens for SIGSEGV', { skip }, async () => {
+  assert.strictEqual(await scenario('segfaultListener'), 'ERR_OFFHEAP_PROBE_CRASHED')
+})
+
 test('a database that a child closes keeps its journal', { skip: skip || (line < 24 ? 'node:sqlite needs no flag from Node 24 on' : false) }, async (t) => {
   const { before, after, left } = await scenario('database', [emptyFolder(t)])
 

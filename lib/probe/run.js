@@ -101,6 +101,8 @@ async function run (options) {
       }
       // A thread that held a lock at the fork may not have run since: on a busy machine it waits for a processor.
       await sleep(2 ** attempts)
+      // Aborted meanwhile, the native side has ended, and prepares nothing more.
+      if (isAborted) throw aborted(signal)
       binding.probeAgain(id)
     }
   } finally {

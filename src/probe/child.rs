@@ -106,7 +106,8 @@ pub fn set_up(setup: &Setup, left_out: Vec<Range>) -> Child {
     reset_signals(setup.executable);
     replace_descriptors(setup);
     stand_ins::catch_waits();
-    // A kernel without filters costs politeness, not correctness: most of what they refuse nobody asks for.
+    // Where the kernel or a sandbox refuses the filter, the child works without it, as docs/probe.md says: files can then be
+    // changed, and a lock of another library is waited for until the timeout.
     confine::confine();
     if let Some(slots) = setup.malloc_slots.filter(|_| !left_out.is_empty()) {
         left_out::start(left_out.leak(), slots.originals);
@@ -277,8 +278,13 @@ fn write_file(path: &std::ffi::CStr, bytes: &[u8]) {
 /// know ends the process as without it.
 fn reset_signals((start, end): (usize, usize)) {
     for signal in 1..=64 {
-        if signal == libc::SIGSEGV && (start..end).contains(&handler_of(signal)) {
-            continue;
+        if signal == libc::SIGSEGV {
+            let action = action_of(signal);
+            // libuv's, which is in the node image as well, takes no siginfo_t: a service that listens for the signal has that one.
+            let is_v8s = action.sa_flags & libc::SA_SIGINFO != 0;
+            if is_v8s && (start..end).contains(&action.sa_sigaction) {
+                continue;
+            }
         }
         // A write beyond RLIMIT_FSIZE is to fail with EFBIG, which can be reported; the signal would only kill.
         let handler = if signal == libc::SIGXFSZ {
@@ -302,13 +308,13 @@ fn reset_signals((start, end): (usize, usize)) {
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &none, std::ptr::null_mut()) };
 }
 
-/// The address of a signal's handler; 0 or 1 where there is none.
-fn handler_of(signal: c_int) -> usize {
+/// What happens at a signal.
+fn action_of(signal: c_int) -> libc::sigaction {
     // SAFETY: sigaction is plain numbers and an optional function, for which all-zero bytes are a valid value.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: reads only; the pointer is to a local that lives through the call — sigaction(2).
     unsafe { libc::sigaction(signal, std::ptr::null(), &mut action) };
-    action.sa_sigaction
+    action
 }
 
 /// Whether a descriptor is of a regular file.
