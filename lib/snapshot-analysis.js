@@ -54,8 +54,8 @@ async function run ({ signal, onProgress }, start) {
       }
     }, PROGRESS_INTERVAL_MS)
   timer?.unref()
-  signal?.addEventListener('abort', cancel, { once: true })
   try {
+    signal?.addEventListener('abort', cancel, { once: true })
     const answer = await start(number).catch((error) => { throw rebuild(error) })
     if (thrown !== undefined) throw thrown.error
     if (answer.length === 2) {

@@ -48,11 +48,11 @@ pub fn hold<T: 'static>(mutex: &'static Mutex<T>, limit: Duration) -> Option<Box
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::{AtomicI32, Ordering};
 
     static FREE: Mutex<u32> = Mutex::new(0);
     static QUEUED: Mutex<u32> = Mutex::new(0);
-    static STARTED: AtomicU32 = AtomicU32::new(0);
+    static THREADS: [AtomicI32; 3] = [const { AtomicI32::new(0) }; 3];
 
     #[test]
     fn one_that_somebody_holds_is_not_waited_for() {
@@ -68,25 +68,51 @@ mod tests {
         assert!(!FREE.is_locked());
     }
 
-    /// Without the loop the lock is handed to one of the queue, which in a child does not exist.
+    /// What the system call of a thread is, by its number.
+    fn waits_for_a_futex(thread: i32) -> bool {
+        std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall"))
+            .is_ok_and(|call| call.starts_with("202 "))
+    }
+
+    /// In a real child, because only there the threads of the queue are gone. With one `force_unlock` instead of the loop it ends
+    /// with 1: parking_lot hands a lock on to a thread that has waited for a while.
     #[test]
-    fn a_lock_with_a_queue_is_free_afterwards() {
+    fn in_a_child_a_lock_with_a_queue_is_free() {
         let held = hold(&QUEUED, Duration::from_millis(1)).expect("free");
-        let threads: Vec<_> = (0..3)
-            .map(|_| {
+        let threads: Vec<_> = THREADS
+            .iter()
+            .map(|thread| {
                 std::thread::spawn(|| {
-                    STARTED.fetch_add(1, Ordering::SeqCst);
+                    // SAFETY: no arguments — gettid(2).
+                    let own = unsafe { libc::syscall(libc::SYS_gettid) };
+                    thread.store(own as i32, Ordering::SeqCst);
                     *QUEUED.lock() += 1;
                 })
             })
             .collect();
-        while STARTED.load(Ordering::SeqCst) < 3 {
+        while !THREADS
+            .iter()
+            .all(|thread| waits_for_a_futex(thread.load(Ordering::SeqCst)))
+        {
             std::thread::yield_now();
         }
+        // SAFETY: the child calls only what takes no lock but the one that it holds, and ends at once — fork(2).
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: one integer — alarm(2). Ends a child that hangs.
+            unsafe { libc::alarm(10) };
+            // SAFETY: a forked process has one thread — fork(2).
+            unsafe { held.give_back_in_child() };
+            // SAFETY: ends the child — _exit(2).
+            unsafe { libc::_exit(i32::from(QUEUED.is_locked())) };
+        }
+        let mut status = -1;
+        // SAFETY: the pointer is to a local; the child is the one that was just forked — waitpid(2).
+        unsafe { libc::waitpid(child, &mut status, 0) };
         drop(held);
         for thread in threads {
             thread.join().expect("a thread");
         }
-        assert_eq!(*QUEUED.lock(), 3);
+        assert_eq!((status, *QUEUED.lock()), (0, 3));
     }
 }

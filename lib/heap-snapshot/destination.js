@@ -7,6 +7,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const binding = require('../load.js')
 const { OffheapError, fromNative } = require('../errors.js')
+const { onExit } = require('../exit-listener.js')
 const { pathRefused } = require('./failure.js')
 const { sweep } = require('./folder.js')
 const { partialName, snapshotName } = require('./names.js')
@@ -33,10 +34,9 @@ async function prepareDestination (settings) {
  */
 function removeWhenAbandoned (temporaryPath) {
   const number = fromNative(() => binding.noteUnfinished(temporaryPath))
-  const onExit = () => fs.rmSync(temporaryPath, { force: true })
-  process.on('exit', onExit)
+  const ignoreExit = onExit(() => fs.rmSync(temporaryPath, { force: true }))
   return () => {
-    process.removeListener('exit', onExit)
+    ignoreExit()
     binding.forgetUnfinished(number)
   }
 }

@@ -49,9 +49,21 @@ class Monitor extends EventEmitter {
       snapshot.maxPerDay,
       this.#writesAnything() || signal !== undefined ? pastAttempts(snapshot.directory) : []
     ))
+    try {
+      this.#begin(sampleIntervalMs, signal, buffers)
+    } catch (error) {
+      // Nobody gets this Monitor, so nobody could stop it.
+      try {
+        this.stop()
+      } catch {}
+      throw error
+    }
+  }
+
+  #begin (sampleIntervalMs, signal, buffers) {
     this.#timer = timers.setInterval(() => this.#tick(), sampleIntervalMs)
     this.#timer.unref()
-    if (thresholds.some(({ metric, kind }) => metric === 'heapUsed' && kind !== 'growth')) {
+    if (this.#thresholds.some(({ metric, kind }) => metric === 'heapUsed' && kind !== 'growth')) {
       this.#ignoreCollections = afterMajorCollections(() => this.#tick())
     }
     if (signal !== undefined) {
@@ -87,9 +99,10 @@ class Monitor extends EventEmitter {
     timers.clearInterval(this.#timer)
     this.#ignoreCollections()
     this.#buffers?.stop()
-    if (this.#onSignal !== undefined) process.removeListener(this.#signal, this.#onSignal)
     this.#writing?.abort()
     this.#watchedAddons?.stop()
+    // Last: on a frozen process it throws.
+    if (this.#onSignal !== undefined) process.removeListener(this.#signal, this.#onSignal)
   }
 
   #tick () {

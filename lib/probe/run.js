@@ -7,6 +7,7 @@ const os = require('node:os')
 const { getSystemErrorName } = require('node:util')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { OffheapError, fromNative } = require('../errors.js')
+const { onExit } = require('../exit-listener.js')
 const binding = require('../load.js')
 const { inChild } = require('./child.js')
 const { unsupportedReason } = require('./supported.js')
@@ -58,13 +59,13 @@ async function run (options) {
     isAborted = true
     binding.probeStop(id)
   }
-  // process.exit() does not wait for anybody: the child is killed and its file removed before.
-  const onExit = () => binding.probeAbandon(id)
+  let ignoreExit = () => {}
   // From here on a native thread holds the event loop until probeClose(): nothing that may throw stands outside of the `try`.
   const id = fromNative(() => binding.probeStart(settings, (event) => events.take(event)))
   try {
     signal?.addEventListener('abort', onAbort, { once: true })
-    onProcess('on', onExit)
+    // The child is killed and its file removed before the process exits.
+    ignoreExit = onExit(() => binding.probeAbandon(id))
     let pauseMs = 0
     for (let attempts = 1; ; attempts++) {
       const { scratch } = await events.next('prepared')
@@ -108,20 +109,10 @@ async function run (options) {
   } finally {
     binding.probeClose(id)
     signal?.removeEventListener('abort', onAbort)
-    onProcess('off', onExit)
+    ignoreExit()
     // Only now can the next probe start.
     await events.closed
   }
-}
-
-/**
- * Begins or ends to listen for the end of the process. On a frozen one nobody can: then a child ends with its parent all the
- * same, and only its file may stay.
- */
-function onProcess (method, listener) {
-  try {
-    process[method]('exit', listener)
-  } catch {}
 }
 
 /** Forks when V8's helper threads are idle; after many looks, although they are not. */

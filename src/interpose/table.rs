@@ -51,7 +51,7 @@ pub enum Inserted {
 }
 
 impl<T> Table<T> {
-    /// A table of so many empty rows; a power of two.
+    /// An empty table with this number of rows, a power of two.
     pub fn of_size(rows: usize) -> Self {
         let row = || Row {
             key: AtomicUsize::new(EMPTY),

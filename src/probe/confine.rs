@@ -103,7 +103,7 @@ const fn statement(code: u32, k: u32) -> sock_filter {
     }
 }
 
-/// Skips so many statements if the test holds, and so many others if it does not.
+/// Skips `if_so` statements when the test holds, and `if_not` statements when it does not.
 const fn jump(test: u32, k: u32, if_so: u8, if_not: u8) -> sock_filter {
     sock_filter {
         code: (BPF_JMP | test | BPF_K) as u16,

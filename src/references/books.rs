@@ -94,7 +94,7 @@ struct Wraps {
     uncertain: bool,
 }
 
-/// With fewer than one record in so many in use memory is given back.
+/// `shrink` is called when fewer than one record in 16 is in use.
 const SHRINK_AT: u32 = 16;
 /// A shorter list stays.
 const KEPT_RECORDS: usize = 4_096;
@@ -108,9 +108,10 @@ pub struct Books {
     free: u32,
     /// Records that are not free.
     outstanding: u32,
-    /// With fewer than these the memory of free ones is given back, as far as they lie at the end.
+    /// When fewer records than this are in use, `shrink` gives the memory of the free ones at the end back.
     shrink_below: u32,
-    /// What the generation of new records begins with: a place that was given back may come again.
+    /// The generation of a newly made record. It is above that of every record that `shrink` removed, as a later record may get the
+    /// same place.
     first_generation: u8,
     /// By native object; kept from the first removed wrap on, as few addons ever remove one.
     wraps: PointerTable<Wraps>,
@@ -350,7 +351,8 @@ impl Books {
         Some(())
     }
 
-    /// Gives the memory of free records at the end back.
+    /// Gives the memory of free records at the end back, if that is at least half of it: what is left is then gone through
+    /// once, so that all shrinking together takes no longer than the growing did.
     #[cold]
     fn shrink(&mut self) {
         let kept = self
@@ -360,6 +362,10 @@ impl Books {
             .map_or(0, |last| last + 1)
             .next_multiple_of(64)
             .min(self.records.len());
+        if kept > self.records.len() / 2 {
+            self.shrink_when_fewer();
+            return;
+        }
         let highest = self.records.drain(kept..).map(|record| record.generation);
         // A name from before must not reach a record that comes to the same place.
         if let Some(highest) = highest.max() {
@@ -372,7 +378,11 @@ impl Books {
                 record.next = std::mem::replace(&mut self.free, place as u32 + 1);
             }
         }
-        // One that is in use at the end keeps all below it: tried again when half as many are left.
+        self.shrink_when_fewer();
+    }
+
+    /// One record in use at the end keeps all below it: tried again when half as many are in use.
+    fn shrink_when_fewer(&mut self) {
         self.shrink_below = if self.records.len() > KEPT_RECORDS {
             (self.outstanding / 2)
                 .min(self.records.len() as u32 / SHRINK_AT)

@@ -10,8 +10,8 @@ const EMPTY: usize = 0;
 /// Stands for the address 0, which addons do wrap.
 const NULL: usize = usize::MAX - 1;
 const MIN_ENTRIES: usize = 32;
-/// With fewer than one entry in so many in use the table becomes a quarter as large: then half of it is free again, so that it
-/// takes as many changes to the next move as there are entries.
+/// `remove` makes the table a quarter as large when fewer than one entry in 16 is in use. One in four is in use then, so the
+/// table neither grows nor shrinks again soon.
 const SHRINK_AT: usize = 16;
 /// Smaller ones stay.
 const KEPT_ENTRIES: usize = 4_096;
