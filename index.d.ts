@@ -318,8 +318,10 @@ export interface ProbeOptions {
  * collection is forced. The child runs at nice 10, and is the kernel's first choice when memory runs out.
  *
  * In the child there is this thread and nothing else: no event loop, no other threads, no sockets and no open files of
- * the service. `fn` may read everything that it can reach, and change it, without the service noticing. What it prints
- * goes nowhere. It may be run again, in another child, when a lock was held by another thread at the fork.
+ * the service. `fn` may read everything that it can reach, and change it, without the service noticing. It may read files and
+ * not change them: `fs.writeFileSync` fails with EROFS, a write to a file that the service has open with EBADF. Memory that is
+ * shared with other processes and belongs to no file can only be read; a write to it ends the child. What `fn` prints goes
+ * nowhere. It may be run again, in another child, when a lock was held by another thread at the fork.
  *
  * - an error that `fn` throws: the promise rejects with an error of the same class, message, stack and own properties
  * - a promise, or something that cannot be cloned (docs of `v8.serialize`): `ERR_OFFHEAP_PROBE_RESULT_REFUSED`

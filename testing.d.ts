@@ -111,7 +111,7 @@ export function expectNoExternalGrowth (fn: () => unknown, options?: ExternalGro
 
 /** What an addon can hold on to; `addons()` has the same under these names. */
 export type ReferenceMetric = 'references' | 'wraps' | 'externals' | 'externalArrayBuffers' | 'externalBuffers' | 'externalStrings' |
-  'finalizersPending' | 'threadsafeFunctions' | 'deferreds' | 'asyncWorks' | 'asyncCleanupHooks'
+  'externalSharedArrayBuffers' | 'finalizersPending' | 'threadsafeFunctions' | 'deferreds' | 'asyncWorks' | 'asyncCleanupHooks'
 
 /** What `expectNoReferenceGrowth()` and the matcher take beside the function. */
 export interface ReferenceGrowthOptions {

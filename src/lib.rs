@@ -27,7 +27,8 @@
 //! | [`references`] | napi references and what else addons hold: the package's own, and every addon's |
 //! | `interpose` | hooks in every addon's Node-API calls; Linux x86-64 glibc |
 //!
-//! Direction: `bindings` → rooms → `error`. Rooms do not import each other, except through `ledger` and `elf`.
+//! Direction: `bindings` → rooms → `error`. Rooms do not import each other, except through `ledger`, `elf` and
+//! `fork_lock`.
 
 pub mod bindings;
 pub mod buffer_profile;

@@ -6,6 +6,7 @@ const { spawnSync } = require('node:child_process')
 const { createHash } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
+const { compile } = require('./compile.js')
 
 const root = path.join(__dirname, '..', '..')
 
@@ -35,17 +36,7 @@ function fixtureAddon (name, kind = 'plt') {
   const hash = createHash('sha256').update(flags.join(' ')).update(depends.join(' ')).update(fs.readFileSync(source)).digest('hex').slice(0, 16)
   const directory = path.join(root, '.cache', 'addons')
   const file = path.join(directory, `${name}${kind === 'plt' ? '' : `-${kind}`}-${process.arch}-${hash}.node`)
-  if (fs.existsSync(file)) return { file }
-  const compiler = ['cc', 'gcc', 'clang'].find((command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0)
-  if (compiler === undefined) return { skip: 'needs a C compiler (cc, gcc or clang)' }
-  const include = require('node-api-headers').include_dir
-  fs.mkdirSync(directory, { recursive: true })
-  // Test files run at the same time: each compiles into a file of its own and moves it into place.
-  const temporary = `${file}.${process.pid}.partial`
-  const compiled = spawnSync(compiler, ['-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-Werror', ...flags, `-I${include}`, '-o', temporary, source, ...depends, '-lpthread', '-ldl'], { encoding: 'utf8' })
-  if (compiled.status !== 0) throw new Error(`${name}.c does not compile:\n${compiled.stderr}`)
-  fs.renameSync(temporary, file)
-  return { file }
+  return compile(source, file, [...flags, `-I${require('node-api-headers').include_dir}`, ...depends])
 }
 
 /**

@@ -3,33 +3,24 @@
 // Libraries for LD_PRELOAD: those in __test__/fixtures/preloads, compiled once per version of the source into .cache/preloads, and
 // the allocators that people preload.
 
-const { spawnSync } = require('node:child_process')
 const { createHash } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
+const { compile } = require('./compile.js')
 
 const root = path.join(__dirname, '..', '..')
 
 /**
  * @param {string} name of the file in __test__/fixtures/preloads, without .c
- * @param {string[]} [flags] for the compiler
  * @returns {{ file?: string, skip?: string }}
  */
-function preload (name, flags = []) {
+function preload (name) {
   if (process.platform !== 'linux') return { skip: `LD_PRELOAD is Linux's; this is ${process.platform}` }
   const source = path.join(root, '__test__', 'fixtures', 'preloads', `${name}.c`)
-  const hash = createHash('sha256').update(flags.join(' ')).update(fs.readFileSync(source)).digest('hex').slice(0, 16)
+  const hash = createHash('sha256').update(fs.readFileSync(source)).digest('hex').slice(0, 16)
   const directory = path.join(root, '.cache', 'preloads')
   const file = path.join(directory, `lib${name}-${process.arch}-${hash}.so`)
-  if (fs.existsSync(file)) return { file }
-  const compiler = ['cc', 'gcc', 'clang'].find((command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0)
-  if (compiler === undefined) return { skip: 'needs a C compiler (cc, gcc or clang)' }
-  fs.mkdirSync(directory, { recursive: true })
-  const temporary = `${file}.${process.pid}.partial`
-  const compiled = spawnSync(compiler, ['-shared', '-fPIC', '-O1', '-fno-builtin', '-Wall', '-Wextra', '-Werror', ...flags, '-o', temporary, source, '-lpthread'], { encoding: 'utf8' })
-  if (compiled.status !== 0) throw new Error(`${name}.c does not compile:\n${compiled.stderr}`)
-  fs.renameSync(temporary, file)
-  return { file }
+  return compile(source, file, ['-fno-builtin'])
 }
 
 const FOLDERS = ['/usr/lib/x86_64-linux-gnu', '/usr/lib64', '/usr/lib', '/usr/local/lib']

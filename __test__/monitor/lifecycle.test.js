@@ -14,28 +14,27 @@ const { runScript } = require('../helpers/run-script.js')
 test('stop() leaves no timer, no signal handler and no native state, any number of times', async () => {
   const { code, stderr, messages } = await runScript(`
     const binding = require(root + '/lib/load.js')
-    setImmediate(function begin () {
     // What loading an addon made with napi-rs leaves to be collected has a turn of its own (docs/register.md): not in between.
-    if (!begin.collected) {
-      begin.collected = true
+    setImmediate(() => {
       global.gc()
-      return setImmediate(() => setImmediate(begin))
-    }
-    // Timers that keep no process alive are in no list of Node's.
-    const timers = require('node:timers')
-    const { setInterval, clearInterval } = timers
-    const ticking = new Set()
-    timers.setInterval = (...args) => { const timer = setInterval(...args); ticking.add(timer); return timer }
-    timers.clearInterval = (timer) => { ticking.delete(timer); clearInterval(timer) }
-    const state = () => ({ timers: ticking.size, resources: process.getActiveResourcesInfo().sort(), signals: process.listenerCount('SIGUSR2'), exits: process.listenerCount('exit'), watches: binding.watchCount() })
-    const before = state()
-    const monitors = Array.from({ length: 5 }, () => offheap.start({ thresholds: { rss: 1 }, signal: 'SIGUSR2' }))
-    monitors.forEach((monitor) => { monitor.sample(); monitor.sample() })
-    const during = state()
-    monitors.forEach((monitor) => { monitor.stop(); monitor.stop() })
-    const after = state()
-    send({ before, during, after })
+      setImmediate(() => setImmediate(compare))
     })
+    function compare () {
+      // Timers that keep no process alive are in no list of Node's.
+      const timers = require('node:timers')
+      const { setInterval, clearInterval } = timers
+      const ticking = new Set()
+      timers.setInterval = (...args) => { const timer = setInterval(...args); ticking.add(timer); return timer }
+      timers.clearInterval = (timer) => { ticking.delete(timer); clearInterval(timer) }
+      const state = () => ({ timers: ticking.size, resources: process.getActiveResourcesInfo().sort(), signals: process.listenerCount('SIGUSR2'), exits: process.listenerCount('exit'), watches: binding.watchCount() })
+      const before = state()
+      const monitors = Array.from({ length: 5 }, () => offheap.start({ thresholds: { rss: 1 }, signal: 'SIGUSR2' }))
+      monitors.forEach((monitor) => { monitor.sample(); monitor.sample() })
+      const during = state()
+      monitors.forEach((monitor) => { monitor.stop(); monitor.stop() })
+      const after = state()
+      send({ before, during, after })
+    }
   `)
   assert.strictEqual(code, 0, stderr)
   const [{ before, during, after }] = messages
