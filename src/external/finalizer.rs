@@ -287,7 +287,9 @@ impl Environment {
         if env.is_null() {
             return;
         }
-        self.delete_reference(env, record.handle as sys::napi_ref, false);
+        // SAFETY: `insert` took the handle from `create_reference` for this owner, which has not ended (`owner` gives null for one
+        // that has), and the record has just left the registry.
+        unsafe { self.delete_reference(env, record.handle as sys::napi_ref, false) };
     }
 
     fn owner(&self, place: u32) -> sys::napi_env {
@@ -316,10 +318,12 @@ impl Environment {
         Some(reference)
     }
 
-    fn delete_reference(&self, env: sys::napi_env, reference: sys::napi_ref, strong: bool) {
-        // SAFETY: `reference` was made by `create_reference` for this `env`, which is still there (`owner` gives null
-        // for one that ended), and its record has just left the registry, so it is deleted once —
-        // "napi_delete_reference" in the Node-API documentation.
+    /// # Safety
+    ///
+    /// - `create_reference` made `reference` for this `env`, which has not ended.
+    /// - Whatever held it has given it up: it is deleted once.
+    unsafe fn delete_reference(&self, env: sys::napi_env, reference: sys::napi_ref, strong: bool) {
+        // SAFETY: our caller's promise — "napi_delete_reference".
         let status = unsafe { sys::napi_delete_reference(env, reference) };
         if status == sys::Status::napi_ok {
             self.count_reference(|references| references.deleted(strong));
@@ -484,7 +488,8 @@ impl Environment {
                 self.major_armed
                     .set(self.add_sentinel(env, object, on_major_sentinel));
             }
-            self.delete_reference(owner, reference, true);
+            // SAFETY: as above; it was taken out of the reserve.
+            unsafe { self.delete_reference(owner, reference, true) };
         }
     }
 
@@ -496,7 +501,8 @@ impl Environment {
         *self.reserve.borrow_mut() = kept;
         let gone: Vec<_> = gone;
         for (owner, reference) in gone {
-            self.delete_reference(owner, reference, true);
+            // SAFETY: it was in the reserve, whose owners have not ended (`close` empties it of its own), and is no more.
+            unsafe { self.delete_reference(owner, reference, true) };
         }
     }
 
@@ -516,11 +522,12 @@ impl Environment {
         if status != sys::Status::napi_ok {
             return None;
         }
-        let figures = Figures {
-            bytes: typed_array_data(env, value, "bytes", NURSERY + 1)?.cast(),
-            keys: typed_array_data(env, value, "keys", NURSERY)?.cast(),
-            tickets: typed_array_data(env, value, "tickets", NURSERY)?.cast(),
-        };
+        let bytes = typed_array_data(env, value, "bytes", NURSERY + 1)?.cast();
+        let keys = typed_array_data(env, value, "keys", NURSERY)?.cast();
+        let tickets = typed_array_data(env, value, "tickets", NURSERY)?.cast();
+        // SAFETY: `typed_array_data` has checked the lengths. The shared object holds the arrays, `self.shared` holds it, and
+        // `close` forgets both together; only native functions of this thread use them.
+        let figures = unsafe { Figures::new(bytes, keys, tickets) };
         let reference = self.create_reference(env, value, true)?;
         self.shared.set(Some((env, reference)));
         self.nursery.set(Some(figures));
@@ -674,7 +681,8 @@ impl Environment {
             self.drop_reserve(Some(env));
             if let Some((_, reference)) = self.shared.get().filter(|(owner, _)| *owner == env) {
                 self.count_unborn();
-                self.delete_reference(env, reference, true);
+                // SAFETY: the reference is of `env`, which is only about to end, and is forgotten in the next line.
+                unsafe { self.delete_reference(env, reference, true) };
                 self.shared.set(None);
                 self.nursery.set(None);
             }
@@ -703,11 +711,27 @@ struct Figures {
 }
 
 impl Figures {
+    /// # Safety
+    ///
+    /// - The three arrays stay where they are as long as a copy of this is used: the shared object holds them, the
+    ///   environment holds that and forgets both together, and nobody can transfer ArrayBuffers that only
+    ///   lib/nursery.js can reach.
+    /// - It is used on JavaScript's thread alone, so that nobody writes meanwhile.
+    unsafe fn new(
+        bytes: *const [Cell<f64>; NURSERY + 1],
+        keys: *const [Cell<u32>; NURSERY],
+        tickets: *const [Cell<f64>; NURSERY],
+    ) -> Self {
+        Figures {
+            bytes,
+            keys,
+            tickets,
+        }
+    }
+
     /// How many values there are: the last of `bytes`.
     fn count(self) -> usize {
-        // SAFETY: `typed_array_data` has checked that there are NURSERY + 1 numbers. They stay where they are: the shared
-        // object holds their arrays and the environment holds it (`close` forgets both), and nobody can transfer
-        // ArrayBuffers that only lib/nursery.js can reach. This is JavaScript's thread, so nobody writes meanwhile.
+        // SAFETY: the promise of whoever called `new`.
         let bytes = unsafe { &*self.bytes };
         bytes
             .last()
