@@ -1,6 +1,7 @@
 'use strict'
 
 // Runs the jest project in __test__/jest: in a worker process, in a worker thread, without globals, and with --detectLeaks.
+// What only the slow group has (the same again in a worker thread) is left out without `--slow` or `--all`.
 // NODE_UNDER_TEST names the Node binary to run it with (default: this one).
 
 const { spawnSync } = require('node:child_process')
@@ -11,13 +12,16 @@ const project = path.join(root, '__test__', 'jest')
 const node = process.env.NODE_UNDER_TEST ?? process.execPath
 const jest = require.resolve('jest/bin/jest')
 
+const isSlow = process.argv.includes('--slow')
+const isAll = process.argv.includes('--all')
+
 const runs = [
   { name: 'in a worker process', workers: 'processes', args: [] },
-  { name: 'in a worker thread', workers: 'threads', args: [] },
+  { name: 'in a worker thread', workers: 'threads', args: [], slow: true },
   { name: 'without globals', workers: 'processes', args: ['--injectGlobals=false', '--testMatch', '**/without-globals.js'] },
   { name: 'with --detectLeaks', workers: 'processes', args: ['--detectLeaks', 'no-sandbox-leak'] },
   { name: 'with --detectLeaks, on a planted leak: has to fail', workers: 'processes', args: ['--detectLeaks', '--testMatch', '**/planted.leaky.js'], fails: 'is leaking memory' }
-]
+].filter(({ slow = false }) => isAll || slow === isSlow)
 
 for (const { name, workers, args, fails } of runs) {
   process.stdout.write(`\n# jest ${name}\n`)

@@ -5,7 +5,7 @@ const assert = require('node:assert')
 const { Worker } = require('node:worker_threads')
 const path = require('node:path')
 const { bufferPool } = require('../..')
-const { collect, collectThoroughly, collectedWhen } = require('../helpers/gc.js')
+const { collect, collectThoroughly, settledWhen } = require('../helpers/settle.js')
 const { runChildForJson } = require('../helpers/child.js')
 
 const root = path.join(__dirname, '..', '..')
@@ -50,7 +50,7 @@ test('a slab that a slice keeps is alive, and one that nothing keeps is not', as
 
   // The last of them is the current one, which Node keeps.
   kept.length = 0
-  await collectedWhen('six slabs are gone', () => bufferPool().liveCount <= liveCount - 6)
+  await settledWhen('six slabs are gone', () => bufferPool().liveCount <= liveCount - 6)
   assert.strictEqual(bufferPool().liveBytes, bufferPool().liveCount * byteLength)
   assert.ok(bufferPool().liveCount >= 1)
 })

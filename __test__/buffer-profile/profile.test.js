@@ -8,7 +8,7 @@ const { once } = require('node:events')
 const { bufferPool, bufferProfile, createRouteContext, externalAllocations, ownReferences, trackBuffers } = require('../..')
 const { startTracking } = require('../../lib/buffer-profile/tracking.js')
 const { trackingSettings } = require('../../lib/buffer-profile.js')
-const { collectThoroughly, collectedWhen } = require('../helpers/gc.js')
+const { collectThoroughly, settledWhen } = require('../helpers/settle.js')
 const { runChildForJson } = require('../helpers/child.js')
 
 const root = path.join(__dirname, '..', '..')
@@ -81,7 +81,7 @@ test('over 200 MB from three call sites, estimates are within the stated error',
 
   const bytes = ({ count, byteLength }) => count * byteLength
   assert.ok(bytes(SMALL) + bytes(MEDIUM) + bytes(LARGE) > 200e6)
-  await collectedWhen('all of the large ones are gone', () => of(bufferProfile(), 'makeLarge').liveBytes === 0)
+  await settledWhen('all of the large ones are gone', () => of(bufferProfile(), 'makeLarge').liveBytes === 0)
   await collectThoroughly()
   const profile = bufferProfile()
 
@@ -201,7 +201,7 @@ test('a subarray keeps the bytes of a Buffer of its own alive', async (t) => {
   assert.strictEqual(of(bufferProfile(), 'keepSomeOf').liveBytes, 30_000_007)
 
   kept.length = 0
-  await collectedWhen('the subarray is gone', () => of(bufferProfile(), 'keepSomeOf').liveBytes === 0)
+  await settledWhen('the subarray is gone', () => of(bufferProfile(), 'keepSomeOf').liveBytes === 0)
   assert.strictEqual(of(bufferProfile(), 'keepSomeOf').totalBytes, 30_000_007)
 })
 
@@ -331,9 +331,9 @@ test('samples and slabs are in no tally of external allocations, and their refer
   churn()
   assert.ok(bufferProfile().totalSampleCount > 2_000)
   assert.deepStrictEqual(externalAllocations(), before)
-  await collectedWhen('all of churn is gone', () => of(bufferProfile(), 'churn').liveBytes === 0)
+  await settledWhen('all of churn is gone', () => of(bufferProfile(), 'churn').liveBytes === 0)
   tracking.stop()
-  await collectedWhen('few references are left', () => ownReferences().weakReferenceCount < 200)
+  await settledWhen('few references are left', () => ownReferences().weakReferenceCount < 200)
 
   assert.deepStrictEqual(externalAllocations(), before)
 })

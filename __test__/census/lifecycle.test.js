@@ -62,7 +62,7 @@ for (const mode of modes) {
     })
   })
 
-  test(`fifteen censuses leave nothing behind (${mode})`, async () => {
+  test(`six censuses leave nothing behind (${mode})`, async () => {
     const { before, after } = await run('repeated', [mode])
     assert.deepStrictEqual(after, before)
   })
@@ -77,19 +77,18 @@ for (const mode of modes) {
       realms: { count: 3, unseenCount: 1, method: 'inspector' }, found: [2_345_679], own: 'theirs'
     })
   })
+}
 
-  for (const flag of ['--frozen-intrinsics', '--disable-proto=delete', '--disallow-code-generation-from-strings', '--enable-source-maps']) {
-    test(`it works with ${flag} (${mode})`, async () => {
-      assert.deepStrictEqual(await run('hidden', [mode], [flag]), {
-        realms: { count: 1, unseenCount: 0, method: 'inspector' }, found: 8_765_433, slabs: true
-      })
-    })
-  }
+for (const flag of ['--frozen-intrinsics', '--disable-proto=delete', '--disallow-code-generation-from-strings', '--enable-source-maps']) {
+  test(`it works with ${flag}`, async () => {
+    const seen = { realms: { count: 1, unseenCount: 0, method: 'inspector' }, found: 8_765_433, slabs: true }
+    assert.deepStrictEqual(await run('hidden', modes, [flag]), Object.fromEntries(modes.map((mode) => [mode, seen])))
+  })
 }
 
 test('with --permission and without the inspector the child finds the same in another way', { skip }, async () => {
   assert.deepStrictEqual(await run('hidden', ['probe'], permission), {
-    realms: { count: 1, unseenCount: 0, method: 'query-objects' }, found: 8_765_433, slabs: true
+    probe: { realms: { count: 1, unseenCount: 0, method: 'query-objects' }, found: 8_765_433, slabs: true }
   })
 })
 

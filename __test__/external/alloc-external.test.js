@@ -5,7 +5,7 @@ const assert = require('node:assert')
 const { constants } = require('node:buffer')
 const { allocExternal, externalAllocations, memory, track, untrack } = require('../..')
 const binding = require('../../lib/load.js')
-const { collectThoroughly, collectedWhen } = require('../helpers/gc.js')
+const { collectThoroughly, settledWhen } = require('../helpers/settle.js')
 
 const SIZE = 12_345_678
 const tallyOf = (label) => externalAllocations().labels[label]
@@ -26,7 +26,7 @@ test('an external allocation is in V8\'s counter exactly once: before, during, a
 
   assert.strictEqual(buffer.length, SIZE)
   buffer = undefined
-  await collectedWhen('the memory is freed', () => tallyOf('counted once').liveCount === 0)
+  await settledWhen('the memory is freed', () => tallyOf('counted once').liveCount === 0)
   const after = memory()
   assert.ok(Math.abs(after.declaredExternalBytes - before.declaredExternalBytes) < 100_000)
 })
@@ -49,7 +49,7 @@ test('the bytes stay counted as long as any view of the memory lives', async () 
   assert.strictEqual(view.length, 10)
 
   view = undefined
-  await collectedWhen('the memory is freed', () => tallyOf('outlived').liveCount === 0)
+  await settledWhen('the memory is freed', () => tallyOf('outlived').liveCount === 0)
 })
 
 test('the live bytes are in RSS while they are used and leave it afterwards', async () => {
@@ -60,7 +60,7 @@ test('the live bytes are in RSS while they are used and leave it afterwards', as
   assert.strictEqual(buffer[size - 1], 1)
 
   buffer = undefined
-  await collectedWhen('the memory is freed', () => tallyOf('resident').liveCount === 0)
+  await settledWhen('the memory is freed', () => tallyOf('resident').liveCount === 0)
   assert.ok(memory().rss - before < 0.5 * size)
 })
 
@@ -89,7 +89,7 @@ test('an external allocation that is untracked is still freed, and only once', a
   assert.strictEqual(untrack(buffer), false)
 
   buffer = undefined
-  await collectedWhen('V8 has let go of it', () => memory().declaredExternalBytes - before < 100_000)
+  await settledWhen('V8 has let go of it', () => memory().declaredExternalBytes - before < 100_000)
   assert.strictEqual(tallyOf('let go').liveCount, 0)
 })
 
@@ -133,7 +133,7 @@ test('where external buffers are refused, the Buffer is a zeroed copy that is co
     assert.strictEqual(tallyOf('copied').totalCount, 1)
 
     buffer = undefined
-    await collectedWhen('the copy is collected', () => tallyOf('copied').liveCount === 0)
+    await settledWhen('the copy is collected', () => tallyOf('copied').liveCount === 0)
   } finally {
     binding.refuseExternalBuffers(false)
   }
@@ -144,7 +144,7 @@ test('a hundred thousand external allocations leave nothing behind', async () =>
     for (let i = 0; i < 5_000; i++) allocExternal(1_001, { label: 'churn' })
     await new Promise(setImmediate)
   }
-  await collectedWhen('all are freed', () => tallyOf('churn').liveCount === 0)
+  await settledWhen('all are freed', () => tallyOf('churn').liveCount === 0)
 
   assert.strictEqual(tallyOf('churn').totalCount, 100_000)
   assert.strictEqual(tallyOf('churn').totalBytes, 100_100_000)

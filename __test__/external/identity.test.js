@@ -3,7 +3,7 @@
 const test = require('node:test')
 const assert = require('node:assert')
 const { externalAllocations, track, untrack } = require('../..')
-const { collectedWhen } = require('../helpers/gc.js')
+const { settledWhen } = require('../helpers/settle.js')
 
 const tallyOf = (label) => externalAllocations().labels[label]
 
@@ -31,7 +31,7 @@ test('thousands of views over the start of one ArrayBuffer are told apart', asyn
   const late = views.slice(2_000)
   views.slice(0, 1_000).forEach((view) => assert.strictEqual(untrack(view), true))
   views = undefined
-  await collectedWhen('the middle is gone', () => tallyOf('crowded').liveCount === 1_000)
+  await settledWhen('the middle is gone', () => tallyOf('crowded').liveCount === 1_000)
   for (const view of late) track(view, { label: 'crowded' })
   assert.strictEqual(tallyOf('crowded').liveCount, 1_000)
   for (const view of late) assert.strictEqual(untrack(view), true)
@@ -98,7 +98,7 @@ test('frozen objects, proxies and objects of other realms can be tracked', async
   assert.strictEqual(tallyOf('odd objects').liveCount, 5)
   assert.strictEqual(tallyOf('odd objects').liveBytes, 4 * 11 + 2_000)
   values.length = 0
-  await collectedWhen('the objects are gone', () => tallyOf('odd objects').liveCount === 1)
+  await settledWhen('the objects are gone', () => tallyOf('odd objects').liveCount === 1)
   assert.strictEqual(untrack(foreign), true)
 })
 
@@ -118,5 +118,5 @@ test('every slice of a slab is a value of its own', async () => {
   assert.strictEqual(tallyOf('slices').liveCount, 5_000)
   assert.strictEqual(tallyOf('slices').liveBytes, bytes)
   slices = undefined
-  await collectedWhen('the slices are gone', () => tallyOf('slices').liveCount === 0)
+  await settledWhen('the slices are gone', () => tallyOf('slices').liveCount === 0)
 })

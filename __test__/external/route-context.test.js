@@ -3,7 +3,7 @@
 const test = require('node:test')
 const assert = require('node:assert')
 const { allocExternal, createRouteContext, externalAllocations, track } = require('../..')
-const { collectedWhen } = require('../helpers/gc.js')
+const { settledWhen } = require('../helpers/settle.js')
 
 const held = []
 const bytesOf = (route) => externalAllocations().routes[route]?.liveBytes ?? 0
@@ -71,7 +71,7 @@ test('a value that was released before the route became known is not moved', asy
   const context = createRouteContext(() => known.route)
   const before = externalAllocations()
   context.run(() => { track(Buffer.alloc(7_000), { label: 'released early' }) })
-  await collectedWhen('it is released', () => externalAllocations().labels['released early'].liveCount === 0)
+  await settledWhen('it is released', () => externalAllocations().labels['released early'].liveCount === 0)
   held.push(track(Buffer.alloc(100)))
   known.route = 'GET /too-late'
   context.settle()

@@ -5,7 +5,7 @@ const assert = require('node:assert')
 const { setImmediate: turn } = require('node:timers/promises')
 const { externalAllocations, memory, ownReferences, track } = require('../..')
 const { pendingRecords } = require('../../lib/load.js')
-const { collect, collectedWhen } = require('../helpers/gc.js')
+const { collect, settledWhen } = require('../helpers/settle.js')
 
 const COUNT = 150_001
 
@@ -60,7 +60,7 @@ test('a large table is looked at over several turns, and whoever reads the talli
 })
 
 test('without a reading the turns of the event loop finish it', async () => {
-  await collectedWhen('the values of other tests', () => externalAllocations().liveCount === 0)
+  await settledWhen('the values of other tests', () => externalAllocations().liveCount === 0)
   const values = make()
   await untilOld()
   const before = memory().trackedExternalBytes

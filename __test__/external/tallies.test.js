@@ -3,11 +3,11 @@
 const test = require('node:test')
 const assert = require('node:assert')
 const { externalAllocations, track, untrack } = require('../..')
-const { collectThoroughly, collectedWhen } = require('../helpers/gc.js')
+const { collectThoroughly, settledWhen } = require('../helpers/settle.js')
 
 // Each test uses a label of its own, so that none sees another's values.
 const tallyOf = (label) => externalAllocations().labels[label]
-const released = (label) => collectedWhen(`${label} is released`, () => tallyOf(label).liveCount === 0)
+const released = (label) => settledWhen(`${label} is released`, () => tallyOf(label).liveCount === 0)
 
 test('track returns the value itself', () => {
   for (const value of [Buffer.alloc(1234), new Float64Array(3), new DataView(new ArrayBuffer(99)), new ArrayBuffer(7), new SharedArrayBuffer(8)]) {

@@ -10,7 +10,7 @@ const { OffheapError, writeHeapSnapshot } = require('../..')
 const { requestSnapshot } = require('../../lib/heap-snapshot/write.js')
 const { snapshotSettings } = require('../../lib/heap-snapshot/settings.js')
 const { emptyFolder, smallDisk } = require('../helpers/folder.js')
-const { runScript } = require('../helpers/run-script.js')
+const { runScript } = require('../helpers/child.js')
 
 const isRoot = process.geteuid?.() === 0
 
@@ -106,9 +106,9 @@ test('with --permission and no grant to write it is told, and the grant is enoug
   const flag = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission'
   const flags = [flag, '--allow-addons', '--allow-fs-read=*', '--no-warnings']
   const script = 'offheap.writeHeapSnapshot({ directory: process.argv[1] }).then((result) => send(result.mode), (error) => send([error.code, error.cause.code]))'
-  const denied = await runScript(script, { flags, args: [directory] })
+  const denied = await runScript(script, { execArgv: flags, args: [directory] })
   assert.deepStrictEqual(denied.messages, [['ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED', 'ERR_ACCESS_DENIED']], denied.stderr)
-  const granted = await runScript(script, { flags: [...flags, `--allow-fs-write=${directory}${path.sep}*`], args: [directory] })
+  const granted = await runScript(script, { execArgv: [...flags, `--allow-fs-write=${directory}${path.sep}*`], args: [directory] })
   assert.deepStrictEqual(granted.messages, ['probe'], granted.stderr)
 })
 

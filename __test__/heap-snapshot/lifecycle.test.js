@@ -9,7 +9,7 @@ const { writeHeapSnapshot } = require('../..')
 const { requestSnapshot } = require('../../lib/heap-snapshot/write.js')
 const { snapshotSettings } = require('../../lib/heap-snapshot/settings.js')
 const { emptyFolder } = require('../helpers/folder.js')
-const { runScript } = require('../helpers/run-script.js')
+const { runScript } = require('../helpers/child.js')
 
 // A snapshot whose writer never finishes: it stands in the middle for as long as a test wants.
 const STUCK = `

@@ -5,7 +5,7 @@
 const test = require('node:test')
 const assert = require('node:assert')
 const offheap = require('../..')
-const { collectedWhen } = require('../helpers/gc.js')
+const { settledWhen } = require('../helpers/settle.js')
 const { fixtureAddon } = require('../helpers/fixture-addon.js')
 
 const { file, skip } = fixtureAddon('loader')
@@ -36,7 +36,7 @@ test('what is live of the Buffers that Node allocates is known when it is asked 
   assert.deepStrictEqual(held.arrayBuffers, { liveCount: 2, liveBytes: 8_114, totalCount: 2, totalBytes: 8_114 })
   assert.strictEqual(held.finalizersPending, 0)
   holder.held = undefined
-  await collectedWhen('all Buffers are gone', () => row().buffers.liveCount === 0 && row().arrayBuffers.liveCount === 0)
+  await settledWhen('all Buffers are gone', () => row().buffers.liveCount === 0 && row().arrayBuffers.liveCount === 0)
   assert.deepStrictEqual(row().buffers, { liveCount: 0, liveBytes: 0, totalCount: 3, totalBytes: 4_053 })
   assert.strictEqual(row().references.totalCount, 0)
   watch.stop()

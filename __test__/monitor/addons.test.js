@@ -5,7 +5,7 @@ const assert = require('node:assert')
 const path = require('node:path')
 const { start } = require('../..')
 const { fixtureAddon } = require('../helpers/fixture-addon.js')
-const { runScript } = require('../helpers/run-script.js')
+const { runScript } = require('../helpers/child.js')
 
 const { file, skip } = fixtureAddon('everything')
 const name = skip === undefined ? path.basename(file) : undefined

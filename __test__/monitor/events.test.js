@@ -4,7 +4,7 @@ const test = require('node:test')
 const assert = require('node:assert')
 const EventEmitter = require('node:events')
 const { start } = require('../..')
-const { runScript } = require('../helpers/run-script.js')
+const { runScript } = require('../helpers/child.js')
 
 function monitorOf (t, options) {
   const monitor = start({ sampleIntervalMs: 1_000_000, ...options })

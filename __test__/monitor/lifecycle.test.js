@@ -9,7 +9,7 @@ const path = require('node:path')
 const binding = require('../../lib/load.js')
 const { start } = require('../..')
 const { emptyFolder } = require('../helpers/folder.js')
-const { runScript } = require('../helpers/run-script.js')
+const { runScript } = require('../helpers/child.js')
 
 test('stop() leaves no timer, no signal handler and no native state, any number of times', async () => {
   const { code, stderr, messages } = await runScript(`

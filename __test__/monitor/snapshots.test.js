@@ -9,7 +9,7 @@ const { start, writeHeapSnapshot } = require('../..')
 const { requestSnapshot } = require('../../lib/heap-snapshot/write.js')
 const { snapshotSettings } = require('../../lib/heap-snapshot/settings.js')
 const { emptyFolder } = require('../helpers/folder.js')
-const { runScript } = require('../helpers/run-script.js')
+const { runScript } = require('../helpers/child.js')
 
 const HOUR_MS = 3_600_000
 

@@ -2,7 +2,7 @@
 
 const test = require('node:test')
 const assert = require('node:assert')
-const { runScript } = require('../helpers/run-script.js')
+const { runScript } = require('../helpers/child.js')
 
 const MB = 2 ** 20
 

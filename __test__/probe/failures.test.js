@@ -47,7 +47,7 @@ test('a child that would wait for a thread that it does not have is replaced fou
 })
 
 test('a child that runs out of heap is reported with what V8 printed, and prints nothing into the service\'s logs', { skip }, async () => {
-  const result = await runFixture('failures.js', ['outOfHeap'], { flags: ['--max-old-space-size=64'] })
+  const result = await runFixture('failures.js', ['outOfHeap'], { execArgv: ['--max-old-space-size=64'] })
   assert.deepStrictEqual([result.said.code, result.signal, result.stderr], ['ERR_OFFHEAP_PROBE_CRASHED', null, ''])
   assert.match(result.said.message, /heap/)
 })

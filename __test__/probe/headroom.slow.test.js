@@ -20,7 +20,7 @@ async function inCgroup (t, how) {
   if (group === undefined) return
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'offheap-probe-'))
   t.after(() => fs.rmSync(directory, { recursive: true, force: true }))
-  const result = await runInCgroup(group, 'headroom.js', [how, directory], { timeoutMs: 240_000 })
+  const result = await runInCgroup(group, 'headroom.js', [how, directory])
   t.diagnostic(`${result.answered} requests answered`)
   return result
 }

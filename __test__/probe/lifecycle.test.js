@@ -79,7 +79,7 @@ test('onProgress sees the bytes grow', { skip }, async () => {
     phases: ['serialize'],
     rises: true,
     within: true,
-    kept: 200_000
+    kept: 80_000
   })
 })
 

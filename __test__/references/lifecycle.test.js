@@ -20,8 +20,8 @@ test('each thread has a row of its own, which is gone with its thread', { skip }
   assert.deepStrictEqual(after, [[-1, 3]])
 })
 
-test('200 workers come and go with an addon in use, and none of it counts as growth', { skip }, async () => {
-  const { rows, growth } = await story('churn', file, '200')
+test('16 workers come and go with an addon in use, and none of it counts as growth', { skip }, async () => {
+  const { rows, growth } = await story('churn', file, '16')
 
   assert.deepStrictEqual(rows, [[0, 5]])
   assert.strictEqual(growth.references, 2)
@@ -96,7 +96,7 @@ test('growth between two readings is that of all an addon holds', { skip }, asyn
 test('an addon whose library is unmapped with its last worker, and mapped again, is counted from its first call each time', { skip }, async () => {
   const { seen, after } = await story('unmapped', fixtureAddon('everything', 'no-plt').file)
 
-  for (let i = 0; i < 20; i++) {
+  for (let i = 0; i < 8; i++) {
     assert.deepStrictEqual(seen[2 * i], [['full', 11 + i]])
     // Not unmapped in Node's every version; what matters is that nothing is left of the worker.
     assert.strictEqual(seen[2 * i + 1][0], 0)
@@ -171,25 +171,6 @@ test('a finalizer is not lost when an object of the same native one was unwrappe
   assert.strictEqual(bare.finalized.wraps, 1)
   assert.deepStrictEqual(watched.finalized, bare.finalized)
   assert.deepStrictEqual(watched.counted, [0])
-})
-
-test('calls that Node refuses because an exception is pending leave no memory of ours behind', { skip }, async () => {
-  const bare = await story('refused', file, 'bare')
-  const watched = await story('refused', file, 'watched')
-
-  assert.deepStrictEqual([bare.others, watched.others], [0, 0])
-  // 1.6 million calls, of which each had left a record of 64 bytes.
-  assert.ok(watched.grewBytes < bare.grewBytes + 10_000_000, `${watched.grewBytes} watched, ${bare.grewBytes} bare`)
-})
-
-test('what a burst of references took is given back, without a stop and at the stop', { skip }, async () => {
-  const bare = await story('burst', file, 'bare')
-  const watched = await story('burst', file, 'watched')
-
-  assert.deepStrictEqual(watched.lives, [0])
-  // 3 million references at a time: the tables for them are 100 to 200 MB.
-  assert.ok(watched.afterBurstBytes < bare.afterBurstBytes + 10_000_000, `${watched.afterBurstBytes} watched, ${bare.afterBurstBytes} bare`)
-  assert.ok(watched.afterStopBytes < bare.afterStopBytes + 10_000_000, `${watched.afterStopBytes} after the stop, ${bare.afterStopBytes} bare`)
 })
 
 test('SharedArrayBuffers over an addon\'s memory are counted until they are collected', { skip }, async () => {

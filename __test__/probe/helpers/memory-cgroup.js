@@ -9,7 +9,8 @@ const fs = require('node:fs')
 const http = require('node:http')
 const path = require('node:path')
 const { untilDead } = require('./dead.js')
-const { ended, fixtures } = require('./node.js')
+const { ended } = require('../../helpers/child.js')
+const { fixtures } = require('./node.js')
 
 /** How often the count of kills is looked at; the verdict does not depend on it, only how long the group outlives one. */
 const LOOK_MS = 5
@@ -46,6 +47,11 @@ class Cgroup {
   /** The processes in it. */
   pids () {
     return fs.readFileSync(path.join(this.folder, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number)
+  }
+
+  /** What its processes have written to disk, scratch included: a count that goes on while anything does. */
+  writtenBytes () {
+    return this.pids().reduce((sum, pid) => sum + writtenBytes(pid), 0)
   }
 
   count (file, name) {
@@ -105,13 +111,14 @@ async function removeWhenEmpty (folder) {
  * group. It is asked without pause until it answers 'settled', or is dead. Where the group died, so must the one beside it.
  * @returns {Promise<{ code: number | null, signal: string | null, stderr: string, said: any, groupDied: boolean, answered: number, failed: string[] }>}
  */
-async function runInCgroup (group, fixture, args, { timeoutMs }) {
+async function runInCgroup (group, fixture, args) {
   const join = `echo $$ > ${path.join(group.folder, 'cgroup.procs')} && exec "$0" "$@"`
   const child = spawn('sh', ['-c', join, process.execPath, path.join(fixtures, fixture), group.folder, ...args], {
     env: { ...process.env, NODE_OPTIONS: '' },
     stdio: ['ignore', 'pipe', 'pipe']
   })
-  const end = ended(child, timeoutMs)
+  // How fast the disk is decides how long this takes: a minute without a byte written is the limit.
+  const end = ended(child, { timeoutMs: 60_000, progress: () => group.writtenBytes(), mayBeKilled: true })
   let isOver = false
   end.then(() => { isOver = true })
   const first = await Promise.race([firstLine(child.stdout), end])
@@ -122,6 +129,14 @@ async function runInCgroup (group, fixture, args, { timeoutMs }) {
   if (groupDied) await untilDead(first.beside)
   else process.kill(first.beside, 'SIGKILL')
   return { ...result, groupDied, ...asked }
+}
+
+function writtenBytes (pid) {
+  try {
+    return Number(/^write_bytes: (\d+)/m.exec(fs.readFileSync(`/proc/${pid}/io`, 'latin1'))[1])
+  } catch {
+    return 0
+  }
 }
 
 function firstLine (stream) {

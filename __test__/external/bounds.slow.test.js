@@ -4,13 +4,13 @@ const test = require('node:test')
 const assert = require('node:assert')
 const path = require('node:path')
 const { ownReferences, track } = require('../..')
-const { collectedWhen } = require('../helpers/gc.js')
+const { settledWhen } = require('../helpers/settle.js')
 const { runChildForJson } = require('../helpers/child.js')
 
 const root = path.join(__dirname, '..', '..')
 const preamble = `
   const { externalAllocations, memory, ownReferences, track } = require(${JSON.stringify(root)})
-  const { collectedWhen } = require(${JSON.stringify(path.join(root, '__test__', 'helpers', 'gc.js'))});
+  const { settledWhen } = require(${JSON.stringify(path.join(root, '__test__', 'helpers', 'settle.js'))});
 `
 
 test('a million distinct labels are folded into (other), and the reading says so', async () => {
@@ -22,7 +22,7 @@ test('a million distinct labels are folded into (other), and the reading says so
     for (let i = 0; i < 1e6; i++) track(Buffer.allocUnsafe(100), { label: 'label number ' + i })
     const reading = externalAllocations()
     ;(async () => {
-      await collectedWhen('all are gone', () => externalAllocations().liveCount === 0)
+      await settledWhen('all are gone', () => externalAllocations().liveCount === 0)
       gc()
       console.log(JSON.stringify({
         before: foldedEarly, after: reading.labelsFolded, labelCount: Object.keys(reading.labels).length,
@@ -49,7 +49,7 @@ test('a million buffers tracked and freed leave live counts at zero and our own 
         for (let j = 0; j < 1000; j++) track(Buffer.allocUnsafe(100), { label: 'million' })
         await new Promise(setImmediate)
       }
-      await collectedWhen('all are gone', () => externalAllocations().liveCount === 0)
+      await settledWhen('all are gone', () => externalAllocations().liveCount === 0)
     }
     (async () => {
       const rss = []
@@ -76,8 +76,8 @@ test('a million values alive at once are counted, and our own tables are given b
       const live = externalAllocations().labels.alive
       const during = recordBytes()
       views = undefined
-      await collectedWhen('all are gone', () => externalAllocations().liveCount === 0)
-      await collectedWhen('a major sweep has run', () => recordBytes() === 0)
+      await settledWhen('all are gone', () => externalAllocations().liveCount === 0)
+      await settledWhen('a major sweep has run', () => recordBytes() === 0)
       console.log(JSON.stringify({ live, before, during, after: recordBytes() }))
     })()
   `, { execArgv: ['--expose-gc'], timeoutMs: 240_000 })
@@ -128,5 +128,5 @@ test('strong references are counted while there are values, and let go of with t
   assert.strictEqual(value.length, 1_000)
 
   value = undefined
-  await collectedWhen('all references are gone but the shared one', () => ownReferences().liveCount === 1)
+  await settledWhen('all references are gone but the shared one', () => ownReferences().liveCount === 1)
 })
