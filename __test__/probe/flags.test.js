@@ -31,7 +31,7 @@ function folder (t) {
   return directory
 }
 
-for (const execArgv of [['--single-threaded'], ['--jitless'], ['--v8-pool-size=1'], ['--v8-pool-size=0'], ['--expose-gc'], ['--trace-gc']]) {
+for (const execArgv of [['--single-threaded'], ['--jitless'], ['--v8-pool-size=0'], ['--trace-gc']]) {
   test(`works with ${execArgv.join(' ')}`, { skip }, async (t) => { await works(t, { execArgv }) })
 }
 

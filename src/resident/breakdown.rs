@@ -31,6 +31,8 @@ pub struct Engine {
 /// What glibc's malloc counts, in bytes (mallinfo(3)).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Malloc {
+    /// `arena`: all that the arenas have from the kernel, given back or not.
+    pub arenas_bytes: u64,
     /// `uordblks`: in use in the arenas.
     pub in_use_bytes: u64,
     /// `fordblks`: free in the arenas, resident or not.
@@ -299,6 +301,7 @@ fn claims<M>(input: &Input<M>) -> Vec<(Range, Owner)> {
         .found
         .arena_heaps
         .iter()
+        .chain(&input.found.main_arena_pieces)
         .map(|range| (range.clone(), Owner::Arena));
     let blocks = input
         .found
@@ -464,6 +467,7 @@ mod tests {
             in_use_bytes: 60 * MIB,
             free_bytes: 40 * MIB,
             mapped_bytes: 50 * MIB,
+            ..Malloc::default()
         });
         case.engine.array_buffers_bytes = 55 * MIB;
         case.engine.other_external_bytes = 7 * MIB;
@@ -483,7 +487,7 @@ mod tests {
         case.malloc = Some(Malloc {
             in_use_bytes: 60 * MIB,
             free_bytes: 40 * MIB,
-            mapped_bytes: 0,
+            ..Malloc::default()
         });
         let table = case.table();
         assert_eq!(table.malloc_free_bytes, Some(MIB));
@@ -513,7 +517,7 @@ mod tests {
         case.malloc = Some(Malloc {
             in_use_bytes: 900 * MIB,
             free_bytes: 900 * MIB,
-            mapped_bytes: 0,
+            ..Malloc::default()
         });
         case.engine.array_buffers_bytes = 6 * MIB;
         case.engine.other_external_bytes = u64::MAX;

@@ -133,7 +133,8 @@ pub fn breakdown(engine: Engine, js_thread: JsThread, ask_malloc: bool) -> Resul
     let mappings = mappings::parse(&smaps);
     let memory = OwnMemory::open();
     let found = if malloc::is_glibc() {
-        glibc_heaps::find(&mappings, &memory, glibc_heaps::PROBE_BUDGET)
+        let arenas_bytes = malloc.map(|malloc| malloc.arenas_bytes);
+        glibc_heaps::find(&mappings, &memory, arenas_bytes, glibc_heaps::PROBE_BUDGET)
     } else {
         glibc_heaps::Found::default()
     };

@@ -74,6 +74,7 @@ pub(super) fn figures() -> Option<Malloc> {
     // SAFETY: takes no arguments, is safe to call from any thread and locks what it reads (mallinfo(3), glibc ≥ 2.33).
     let info = unsafe { mallinfo2() };
     Some(Malloc {
+        arenas_bytes: info.arena as u64,
         in_use_bytes: info.uordblks as u64,
         free_bytes: info.fordblks as u64,
         mapped_bytes: info.hblkhd as u64,
