@@ -2,7 +2,8 @@
 
 const test = require('node:test')
 const { support } = require('../..')
-const { testKinds } = require('./helpers/kinds.js')
+const { kinds } = require('./helpers/kinds.js')
 
-if (support().probe.available) testKinds(test, 'probe')
-testKinds(test, 'in-process')
+for (const mode of support().probe.available ? ['probe', 'in-process'] : ['in-process']) {
+  for (const [title, run] of kinds(mode)) test(title, run)
+}

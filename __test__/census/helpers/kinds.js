@@ -16,19 +16,17 @@ function check (title, kind, expected, then = () => {}) {
   checks.set(title, { kind, expected, then })
 }
 
-/** Runs a test for each kind, in this way of taking a census. All kinds are made in one process. */
-function testKinds (test, mode) {
+/** A test's title and function for each kind, in this way of taking a census. All kinds are made in one process. */
+function kinds (mode) {
   const taken = runChildForJson(fixture, { args: [mode, [...checks.values()].map(({ kind }) => kind).join()], execArgv: ['--expose-gc'] })
   // Awaited by each test: the first one fails with it, not the process.
   taken.catch(() => {})
-  for (const [title, { kind, expected, then }] of checks) {
-    test(`${title} (${mode})`, async () => {
-      const { [kind]: seen } = await taken
-      assert.strictEqual(seen.mode, mode)
-      assert.deepStrictEqual(seen.difference, typeof expected === 'function' ? expected(seen) : expected)
-      then(seen)
-    })
-  }
+  return [...checks].map(([title, { kind, expected, then }]) => [`${title} (${mode})`, async () => {
+    const { [kind]: seen } = await taken
+    assert.strictEqual(seen.mode, mode)
+    assert.deepStrictEqual(seen.difference, typeof expected === 'function' ? expected(seen) : expected)
+    then(seen)
+  }])
 }
 
 const stores = (count, totalBytes) => ({ 'backingStores.count': count, 'backingStores.totalBytes': totalBytes })
@@ -159,4 +157,4 @@ check('what is marked like a slab and is viewed unlike one is a slice', 'untrans
   'views.count': 1, ...stores(1, 230_003), ...slices(1, 1, 200_003, 230_003)
 })
 
-module.exports = { testKinds }
+module.exports = { kinds }
