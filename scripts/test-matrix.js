@@ -23,7 +23,7 @@ const results = lines.map((line) => {
   const node = binary(line)
   const version = spawnSync(node, ['-v'], { encoding: 'utf8' }).stdout.trim()
   process.stdout.write(`\n# Node ${version}\n`)
-  const passed = [['test-js.js'], ['test-jest.js', '--all']].map(([script, ...args]) => spawnSync(process.execPath, [path.join(__dirname, script), ...args], {
+  const passed = [['test-js.js', '--all'], ['test-jest.js', '--all']].map(([script, ...args]) => spawnSync(process.execPath, [path.join(__dirname, script), ...args], {
     cwd: root,
     stdio: 'inherit',
     env: { ...process.env, NODE_UNDER_TEST: node }
