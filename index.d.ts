@@ -1519,8 +1519,9 @@ export interface BufferTracking {
 export function trackBuffers (options?: TrackBuffersOptions): BufferTracking
 
 /**
- * What samples stand for. Estimates are unbiased: too high as often as too low, by more than twice the standard error once in 20 times. It is
- * itself an estimate, of little worth below some ten samples.
+ * What samples stand for. Estimates are unbiased: too high as often as too low, by more than twice the standard error once in 20 times, also
+ * where there are few samples or none: the error has what may have gone by unsampled in it, so it is 0 only before the first allocation.
+ * Where it is not below the figure, the figure is "at most about twice the error".
  */
 export interface BufferFigures {
   /** Bytes that are alive: Buffers that are not collected, or, where a Buffer has an ArrayBuffer of its own, ArrayBuffers. */

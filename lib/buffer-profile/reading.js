@@ -28,14 +28,18 @@ function readSampling (withStacks = true) {
   return { startedAt, isActive, sampleIntervalBytes, functions: Array.from(functions), stacks: Array.from(stacks, (stack) => Array.from(stack, translate)) }
 }
 
-/** Sums by call site and route: `{ site, route, sums }`, where sums are in the order of FIGURES. */
+/**
+ * Sums by call site and route: `{ site, route, sums }`, where sums are in the order of FIGURES; and what is to be added to the variance of
+ * any sum of live bytes and of all bytes, for what may have gone unsampled.
+ */
 function readCells () {
-  const { sites, routes, numbers } = fromNative(() => binding.readSamples())
-  return Array.from(sites, (site, index) => ({
+  const { sites, routes, numbers, unseenVariance: [live, total] } = fromNative(() => binding.readSamples())
+  const cells = Array.from(sites, (site, index) => ({
     site,
     route: routes[index],
     sums: Array.from(numbers.subarray(index * FIGURES.length, (index + 1) * FIGURES.length))
   }))
+  return { cells, unseen: { live, total } }
 }
 
 /**
@@ -44,24 +48,24 @@ function readCells () {
  */
 function readProfile ({ sites = true } = {}) {
   const { startedAt, isActive, sampleIntervalBytes, functions, stacks } = readSampling(sites)
-  const cells = readCells()
+  const { cells, unseen } = readCells()
   return {
     startedAt: new Date(startedAt).toISOString(),
     isActive,
     sampleIntervalBytes,
     functions,
-    ...figures(cells),
-    sites: sites ? bySite(cells, stacks) : null,
-    routes: byRoute(cells)
+    ...figures(cells, unseen),
+    sites: sites ? bySite(cells, stacks, unseen) : null,
+    routes: byRoute(cells, unseen)
   }
 }
 
-function bySite (cells, stacks) {
+function bySite (cells, stacks, unseen) {
   const sites = [...groupBy(cells, ({ site }) => site)].map(([site, own]) => ({
-    ...figures(own),
+    ...figures(own, unseen),
     // A copy: frames are shared among stacks.
     stack: stacks[site].map((frame) => ({ ...frame })),
-    routes: byRoute(own)
+    routes: byRoute(own, unseen)
   }))
   return sites.sort((a, b) => b.liveBytes - a.liveBytes || b.totalBytes - a.totalBytes)
 }
@@ -77,16 +81,31 @@ function groupBy (list, keyOf) {
   return groups
 }
 
-function byRoute (cells) {
+function byRoute (cells, unseen) {
   // Not a plain assignment, which would lose a route named __proto__.
-  return Object.fromEntries([...groupBy(cells, ({ route }) => route)].map(([route, own]) => [route, figures(own)]))
+  return Object.fromEntries([...groupBy(cells, ({ route }) => route)].map(([route, own]) => [route, figures(own, unseen)]))
 }
 
-function figures (cells) {
-  const sums = FIGURES.map((_, index) => cells.reduce((sum, cell) => sum + cell.sums[index], 0))
-  return Object.fromEntries(FIGURES.map((name, index) => name.endsWith('Variance')
-    ? [name.replace('Variance', 'StandardError'), Math.round(Math.sqrt(sums[index]))]
-    : [name, Math.round(sums[index])]))
+// What an allocation is charged at least, see src/buffer_profile/shared.js: with nothing sampled, so small may all of them be.
+const LEAST_BYTES = 8
+
+function figures (cells, unseen) {
+  const sums = Object.fromEntries(FIGURES.map((name, index) => [name, cells.reduce((sum, cell) => sum + cell.sums[index], 0)]))
+  return { ...estimates(sums, 'live', unseen.live), ...estimates(sums, 'total', unseen.total) }
+}
+
+function estimates (sums, kind, unseenVariance) {
+  const of = (name) => sums[`${kind}${name}`]
+  // What went unsampled is taken to be as large as what was sampled, of these or of any kind.
+  const [bytes, count] = of('Count') > 0 ? [of('Bytes'), of('Count')] : [sums.totalBytes, sums.totalCount]
+  const meanBytes = count > 0 ? Math.max(bytes / count, LEAST_BYTES) : LEAST_BYTES
+  return {
+    [`${kind}Bytes`]: Math.round(of('Bytes')),
+    [`${kind}BytesStandardError`]: Math.round(Math.sqrt(of('BytesVariance') + unseenVariance)),
+    [`${kind}Count`]: Math.round(of('Count')),
+    [`${kind}CountStandardError`]: Math.round(Math.sqrt(of('CountVariance') + unseenVariance / meanBytes ** 2)),
+    [`${kind}SampleCount`]: of('SampleCount')
+  }
 }
 
 module.exports = { readProfile, readSampling }

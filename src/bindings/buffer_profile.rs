@@ -10,6 +10,7 @@ use napi_derive::napi;
 
 use super::Result;
 use crate::buffer_profile::estimate::Estimate;
+use crate::buffer_profile::pace::{Look, Pace};
 use crate::buffer_profile::pprof::{self, Document, Frame, Row};
 use crate::buffer_profile::profile::{Profile, SampleId, Sums};
 use crate::buffer_profile::slabs::Slabs;
@@ -26,6 +27,7 @@ const SHARED_SOURCE: &str = concat!(
 
 thread_local! {
     static PROFILE: RefCell<Profile> = RefCell::default();
+    static PACE: RefCell<Option<Pace>> = const { RefCell::new(None) };
     static SLABS: RefCell<Slabs> = RefCell::default();
 }
 
@@ -71,10 +73,43 @@ pub fn buffer_script(env: &Env) -> napi::Result<Unknown<'_>> {
     env.run_script(SHARED_SOURCE)
 }
 
-/// Forgets all samples. The seed makes the gaps that follow.
+/// Forgets all samples. The seed makes the gaps that follow; samples are to take at most this share of the thread's time.
 #[napi(catch_unwind)]
-pub fn reset_samples(seed: f64) {
+pub fn reset_samples(seed: f64, interval_bytes: f64, max_share: f64, now_ms: f64) {
     PROFILE.with_borrow_mut(|profile| profile.reset(seed.to_bits()));
+    PACE.set(Some(Pace::new(interval_bytes, max_share, now_ms)));
+}
+
+/// Another interval was asked for.
+#[napi(catch_unwind)]
+pub fn set_sample_interval(interval_bytes: f64) {
+    PACE.with_borrow_mut(|pace| {
+        if let Some(pace) = pace {
+            pace.set_base(interval_bytes);
+        }
+    });
+}
+
+/// Takes into account what samples took since the last look and how many bytes were charged. The interval from now on.
+#[napi(catch_unwind)]
+pub fn look_at_samples(
+    env: &Env,
+    now_ms: f64,
+    spent_ms: f64,
+    samples: u32,
+    passed_bytes: f64,
+) -> napi::Result<f64> {
+    let external_bytes = env.adjust_external_memory(0)? as f64;
+    PACE.with_borrow_mut(|pace| {
+        let pace = pace.get_or_insert_with(|| Pace::new(f64::INFINITY, 1.0, now_ms));
+        Ok(pace.look(Look {
+            now_ms,
+            spent_ms,
+            samples,
+            passed_bytes,
+            external_bytes,
+        }))
+    })
 }
 
 /// Bytes until the next sample, at so many on average.
@@ -110,21 +145,31 @@ pub struct SamplesReading {
     pub routes: Vec<String>,
     /// Of what is alive: bytes and their variance, count and its variance, samples; the same of all there ever was.
     pub numbers: Float64Array,
+    /// What may have gone unsampled: to be added to the variance of any sum of live bytes, and of any sum of all bytes.
+    pub unseen_variance: Vec<f64>,
 }
 
 /// Reads the samples.
 #[napi(catch_unwind)]
-pub fn read_samples(env: &Env) -> SamplesReading {
+pub fn read_samples(env: &Env) -> napi::Result<SamplesReading> {
     settle(env);
+    let external_bytes = env.adjust_external_memory(0)? as f64;
+    let (live, total) = PACE.with_borrow_mut(|pace| {
+        pace.as_mut().map_or((0.0, 0.0), |pace| {
+            pace.observe(external_bytes);
+            pace.unseen_variance()
+        })
+    });
     let cells = PROFILE.with_borrow(Profile::cells);
-    SamplesReading {
+    Ok(SamplesReading {
+        unseen_variance: vec![live, total],
         sites: cells.iter().map(|(cell, _)| cell.site).collect(),
         routes: cells
             .iter()
             .map(|(cell, _)| finalizer::route_name(cell.route))
             .collect(),
         numbers: Float64Array::new(cells.iter().flat_map(|(_, sums)| ten(sums)).collect()),
-    }
+    })
 }
 
 fn ten(Sums { live, total }: &Sums) -> impl Iterator<Item = f64> {

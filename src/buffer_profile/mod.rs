@@ -4,11 +4,12 @@
 //! Must never know: napi, stacks in words, Buffers. `shared.js` decides what is sampled, in the main realm of the thread, and
 //! `lib/buffer-profile/` names things.
 //! Cannot see: allocations that pass no wrapped function.
-//! Next: [`estimate`] has the statistics, [`profile`] the samples, [`slabs`] the pool, [`pprof`] the file that other tools read.
+//! Next: [`estimate`] has the statistics, [`pace`] how far apart samples are, [`profile`] the samples, [`slabs`] the pool, [`pprof`] the file that other tools read.
 #![forbid(unsafe_code)]
 
 pub mod estimate;
 pub mod gap;
+pub mod pace;
 pub mod pprof;
 pub mod profile;
 pub mod slabs;

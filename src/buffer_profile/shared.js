@@ -11,7 +11,7 @@
 
   // Taken now: what the host puts in their places later may not work, and it is the host's allocation that would fail.
   const { apply, defineProperty, deleteProperty, getOwnPropertyDescriptor, ownKeys, set } = Reflect
-  const { ceil, log2, max, min, random } = Math
+  const { max, min, random } = Math
   const { isArray } = Array
   const { isView } = ArrayBuffer
   const lengthsOfBuffers = [ArrayBuffer, SharedArrayBuffer].map(({ prototype }) => getOwnPropertyDescriptor(prototype, 'byteLength').get)
@@ -94,7 +94,7 @@
   // Each allocation counts as this much more than it has: the pool rounds up to 8, and none weighs nothing.
   const EXTRA = 8
   // In a typed array, because a variable of a closure that holds a fraction is allocated anew for each change.
-  const left = new Float64Array(5)
+  const left = new Float64Array(6)
   // Of the functions that may use the pool: bytes until the next event; Infinity: nobody is interested.
   const COUNT = 0
   // What it was set to.
@@ -102,22 +102,29 @@
   // Bytes until the next sample, and bytes of the pool until the next look, as of when COUNT was set.
   const UNTIL_SAMPLE = 2
   const UNTIL_LOOK = 3
-  // Of the functions that never use the pool: bytes until the next sample. Two counters that run out at random find as much as one.
+  // Of the functions that never use the pool: bytes until the next sample, and what that was set to. Two counters that run out at random
+  // find as much as one.
   const UNPOOLED = 4
+  const UNPOOLED_STRETCH = 5
   left.fill(Infinity)
+  // A gap is cut off here, so that the time that samples take is looked at however far apart they are. Gaps have no memory: behind the cut
+  // another one begins, as if the first had not been.
+  const MOST_BYTES_PER_LOOK = 16 * 2 ** 20
   // Where in its slab the slice ended that was looked at last.
   let lastEnd = Infinity
 
-  // After so many samples their share of the thread's time is looked at. Above the limit the interval is made longer, below a
-  // quarter of it shorter again, down to what was asked. What was sampled is weighed by the interval of that time.
+  // After so many samples, or bytes, the time that they took is looked at, natively (pace.rs): above the limit the interval is made longer, and
+  // as short as was asked for when there is time again. What was sampled is weighed by the interval of that time.
   const SAMPLES_PER_LOOK = 8
-  const LONGEST = 4096
   let maxShare = 0
-  let baseInterval = 0
   let interval = 0
-  let samplesUntilLook = SAMPLES_PER_LOOK
-  let lookStart = 0
+  let samplesSinceLook = 0
+  let passedBytes = 0
   let spentMs = 0
+  // Whether the last gap that was drawn was cut off, and whether those were that run.
+  let gapIsCut = false
+  let pooledIsCut = false
+  let unpooledIsCut = false
 
   let startedAt
   let stackDepth = 16
@@ -143,10 +150,12 @@
         left[UNTIL_LOOK] = halfSlab()
       }
       if (left[UNTIL_SAMPLE] < 0) {
-        if (isNew) sample(value, wrapper)
-        left[UNTIL_SAMPLE] = native.nextSampleGap(interval)
+        if (isNew && isHit(-left[UNTIL_SAMPLE], pooledIsCut)) sample(value, wrapper)
+        left[UNTIL_SAMPLE] = nextGap()
+        pooledIsCut = gapIsCut
       }
       wind()
+      if (passedBytes >= MOST_BYTES_PER_LOOK) look()
     } catch {
       // Near the end of the stack, for one. The host's allocation has succeeded and is not to fail because of us.
       left[COUNT] = left[STRETCH] = left[UNTIL_SAMPLE] = left[UNTIL_LOOK] = interval
@@ -156,11 +165,20 @@
   /** That of the functions that never use the pool has. */
   function unpooledEvent (value, wrapper) {
     try {
-      sample(value, wrapper)
-      left[UNPOOLED] = native.nextSampleGap(interval)
+      const beyond = -left[UNPOOLED]
+      const isCut = unpooledIsCut
+      settleUnpooled()
+      windUnpooled()
+      if (isHit(beyond, isCut)) sample(value, wrapper)
+      if (passedBytes >= MOST_BYTES_PER_LOOK) look()
     } catch {
-      left[UNPOOLED] = interval
+      left[UNPOOLED] = left[UNPOOLED_STRETCH] = interval
     }
+  }
+
+  /** Whether a sample falls into the allocation that used a gap up and went so far beyond it. A gap that was cut off was none yet. */
+  function isHit (beyond, isCut) {
+    return !isCut || native.nextSampleGap(interval) < beyond
   }
 
   function settle () {
@@ -171,9 +189,26 @@
   }
 
   function settleBy (passed) {
+    passedBytes += passed
     left[UNTIL_SAMPLE] -= passed
     left[UNTIL_LOOK] -= passed
     left[STRETCH] = left[COUNT]
+  }
+
+  function settleUnpooled () {
+    passedBytes += left[UNPOOLED_STRETCH] - left[UNPOOLED]
+    left[UNPOOLED_STRETCH] = left[UNPOOLED]
+  }
+
+  function windUnpooled () {
+    left[UNPOOLED] = left[UNPOOLED_STRETCH] = nextGap()
+    unpooledIsCut = gapIsCut
+  }
+
+  function nextGap () {
+    const gap = native.nextSampleGap(interval)
+    gapIsCut = gap > MOST_BYTES_PER_LOOK
+    return gapIsCut ? MOST_BYTES_PER_LOOK : gap
   }
 
   function wind () {
@@ -183,10 +218,16 @@
   /** From now on samples are so far apart. Gaps have no memory, so those that have begun may begin again. */
   function setInterval (bytes) {
     if (bytes === interval) return
-    interval = bytes
     settle()
-    left[UNTIL_SAMPLE] = native.nextSampleGap(interval)
-    left[UNPOOLED] = native.nextSampleGap(interval)
+    settleUnpooled()
+    interval = bytes
+    windAll()
+  }
+
+  function windAll () {
+    left[UNTIL_SAMPLE] = nextGap()
+    pooledIsCut = gapIsCut
+    windUnpooled()
     wind()
   }
 
@@ -240,7 +281,8 @@
       if (route(id)) break // The first who knows.
     }
     native.watch(lifetimeOf(value, byteLength), id)
-    govern(start)
+    spentMs += performance.now() - start
+    if (++samplesSinceLook >= SAMPLES_PER_LOOK) look()
   }
 
   /** What lives as long as the bytes: the ArrayBuffer, if it is the value's own; subarrays hold it too. */
@@ -250,16 +292,13 @@
     return store.byteLength === byteLength ? store : value
   }
 
-  function govern (start) {
-    const now = performance.now()
-    spentMs += now - start
-    if (--samplesUntilLook > 0) return
-    const share = spentMs / (now - lookStart)
-    if (share > maxShare) setInterval(min(interval * min(2 ** ceil(log2(share / maxShare)), 64), baseInterval * LONGEST))
-    else if (share < maxShare / 4) setInterval(max(interval / 2, baseInterval))
-    lookStart = now
-    spentMs = 0
-    samplesUntilLook = SAMPLES_PER_LOOK
+  /** Tells how much has been charged and what samples took, and sets how far apart they are from now on. */
+  function look () {
+    settle()
+    settleUnpooled()
+    const wanted = native.lookAtSamples(performance.now(), spentMs, samplesSinceLook, passedBytes)
+    passedBytes = spentMs = samplesSinceLook = 0
+    setInterval(wanted)
   }
 
   function siteOf (wrapper) {
@@ -495,33 +534,33 @@
   function start (user, settings) {
     if (users.size === 0) begin(settings)
     users.set(user, settings)
-    baseInterval = min(...[...users.values()].map(({ sampleIntervalBytes }) => sampleIntervalBytes))
-    setInterval(baseInterval)
+    look()
+    const wanted = min(...[...users.values()].map(({ sampleIntervalBytes }) => sampleIntervalBytes))
+    native.setSampleInterval(wanted)
+    setInterval(wanted)
   }
 
   function begin (settings) {
     if (globalThis[WRAPPED] === undefined) defineProperty(globalThis, WRAPPED, { value: new WeakMap() })
     wrapped = globalThis[WRAPPED]
     reset()
-    native.resetSamples(settings.seed)
+    interval = settings.sampleIntervalBytes
+    native.resetSamples(settings.seed, interval, settings.maxOverhead, performance.now())
     startedAt = Date.now()
     stackDepth = settings.stackDepth
     maxShare = settings.maxOverhead
-    lastLook = lookStart = performance.now()
-    samplesUntilLook = SAMPLES_PER_LOOK
-    spentMs = 0
+    lastLook = performance.now()
     heldSlab = probe()?.buffer ?? {}
     wrapAll(settings.functions)
-    baseInterval = interval = settings.sampleIntervalBytes
-    left[UNTIL_SAMPLE] = native.nextSampleGap(interval)
-    left[UNPOOLED] = native.nextSampleGap(interval)
+    passedBytes = spentMs = samplesSinceLook = 0
     left[UNTIL_LOOK] = halfSlab()
     lastEnd = Infinity
-    wind()
+    windAll()
   }
 
   function stop (user) {
     if (!users.delete(user) || users.size > 0) return
+    look()
     left.fill(Infinity)
     weakSlab = new WeakRef(heldSlab)
     heldSlab = undefined
@@ -531,6 +570,7 @@
 
   function reading (withStacks) {
     if (sites === undefined) return undefined
+    if (users.size > 0) look()
     return {
       startedAt,
       isActive: users.size > 0,
