@@ -1391,3 +1391,147 @@ fn set_property(
         Err(could_not_export(name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No environment of Node's: a record of this owner has a handle that nobody deletes.
+    const NOBODY: u32 = u32::MAX;
+
+    fn entry(bytes: u64, label: &str) -> Entry {
+        Entry {
+            bytes,
+            label: label_key(label),
+            route: NONE,
+        }
+    }
+
+    /// Counts a record as `add` does, without a value of Node's.
+    fn count(environment: &Environment, entry: Entry, address: usize, ends: Ends) -> RecordId {
+        let record = Record {
+            entry,
+            handle: 0,
+            address,
+            owner: NOBODY,
+            ends,
+        };
+        let id = environment.registry.borrow_mut().insert(record);
+        environment.count(Run::of(entry));
+        id.expect("there is room")
+    }
+
+    fn live(environment: &Environment) -> (u64, u64) {
+        environment.with_ledger(|ledger| {
+            let tally = ledger.overall();
+            (tally.live_bytes, tally.live_count)
+        })
+    }
+
+    #[test]
+    fn a_record_is_counted_until_it_is_released_and_released_once() {
+        let environment = Environment::new();
+        let id = count(
+            &environment,
+            entry(1_009, "released once"),
+            0,
+            Ends::WithItsValue,
+        );
+        assert_eq!(live(&environment), (1_009, 1));
+        assert!(environment.change(id, Some(2_003), None, None));
+        assert_eq!(live(&environment), (2_003, 1));
+        assert!(environment.release(id));
+        assert!(!environment.release(id));
+        assert!(!environment.change(id, Some(1), None, None));
+        assert_eq!(live(&environment), (0, 0));
+    }
+
+    #[test]
+    fn only_memory_of_ours_is_external() {
+        let environment = Environment::new();
+        count(
+            &environment,
+            entry(10, "a value"),
+            0x1000,
+            Ends::WithItsValue,
+        );
+        count(
+            &environment,
+            entry(10, "a block"),
+            0x2000,
+            Ends::WithItsMemory,
+        );
+        assert!(!environment.is_external(0x1000));
+        assert!(environment.is_external(0x2000));
+        assert!(!environment.is_external(0));
+        let names = environment.names_at(0x2000).expect("it is counted");
+        assert_eq!(names.0, "a block");
+    }
+
+    #[test]
+    fn a_block_is_freed_and_uncounted_by_its_finalizer() {
+        let environment = Rc::new(Environment::new());
+        let layout = Layout::from_size_align(4_096, 16).expect("a valid layout");
+        // SAFETY: the layout is not empty.
+        let data = unsafe { alloc_zeroed(layout) };
+        let finalized = Rc::new(Cell::new(false));
+        let record = count(
+            &environment,
+            entry(4_096, "a block"),
+            data as usize,
+            Ends::WithItsMemory,
+        );
+        let block = Box::new(Block {
+            environment: environment.clone(),
+            layout,
+            record: Some(record),
+            finalized: finalized.clone(),
+        });
+        // SAFETY: both are what `alloc_external` hands to Node, which calls this once.
+        unsafe { release_block(ptr::null_mut(), data.cast(), Box::into_raw(block).cast()) };
+        assert!(finalized.get());
+        assert_eq!(live(&environment), (0, 0));
+        assert!(!environment.is_external(data as usize));
+        assert_eq!(Rc::strong_count(&environment), 1);
+    }
+
+    #[test]
+    fn what_a_terminated_worker_left_in_its_nursery_was_counted_and_is_gone() {
+        let bytes: [Cell<f64>; NURSERY + 1] = std::array::from_fn(|_| Cell::new(0.0));
+        let keys: [Cell<u32>; NURSERY] = std::array::from_fn(|_| Cell::new(0));
+        let tickets: [Cell<f64>; NURSERY] = std::array::from_fn(|_| Cell::new(0.0));
+        let label = label_key("unborn");
+        for (place, length) in [100.0, 2_000.0].into_iter().enumerate() {
+            bytes[place].set(length);
+            keys[place].set(label.as_u32());
+        }
+        // More than there is room for is what a broken count says.
+        bytes[NURSERY].set(2.0);
+        let environment = Environment::new();
+        // SAFETY: the arrays outlive the environment's use of them, on this thread alone.
+        let figures = unsafe { Figures::new(&bytes, &keys, &tickets) };
+        environment.nursery.set(Some(figures));
+        environment.count_unborn();
+        let tally = environment.with_ledger(Ledger::overall);
+        assert_eq!(
+            (tally.live_bytes, tally.total_bytes, tally.total_count),
+            (0, 2_100, 2)
+        );
+
+        bytes[NURSERY].set(1e9);
+        assert_eq!(figures.count(), NURSERY);
+        figures.refuse(1);
+        figures.refuse(NURSERY);
+        assert_eq!((tickets[0].get(), tickets[1].get()), (0.0, -1.0));
+        assert_eq!(figures.read(NURSERY), None);
+    }
+
+    #[test]
+    fn the_address_of_a_ticket_is_none_of_a_process() {
+        // Addresses of a process are below 2^47, or 2^56 with five levels of pages.
+        for ticket in [0, 1, (1 << 53) - 1] {
+            assert!(ticket_address(ticket) >= 1 << 63);
+        }
+        assert_ne!(ticket_address(1), ticket_address(2));
+    }
+}

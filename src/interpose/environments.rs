@@ -788,3 +788,51 @@ pub fn now() -> u64 {
 pub fn environment_count() -> usize {
     ALL.lock().environments.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_leads_to_its_place_and_a_range_of_numbers_is_used_again_once_it_is_empty() {
+        // The last two ranges of numbers, which no test gives out.
+        let (first, second) = (MAX_ID - 1, MAX_ID - 1 - CHUNK as u32);
+        assert!(by_id(first).is_none());
+        let place = make_chunk(first, None).expect("the number is in range");
+        // Never looked into: it stands for an environment.
+        let environment = ptr::without_provenance_mut::<Environment>(64);
+        place.store(environment, Ordering::Release);
+        let found = by_id(first).map(|place| place.load(Ordering::Acquire));
+        assert_eq!(found, Some(environment));
+        assert!(take_empty_chunk(first).is_none(), "one is still there");
+
+        place.store(ptr::null_mut(), Ordering::Release);
+        let spare = take_empty_chunk(first).expect("all are gone");
+        assert!(by_id(first).is_none());
+        let again = make_chunk(second, Some(spare)).expect("the number is in range");
+        assert!(again.load(Ordering::Acquire).is_null());
+        assert!(by_id(second).is_some() && by_id(first).is_none());
+        assert!(take_empty_chunk(second).is_some());
+    }
+
+    #[test]
+    fn numbers_that_were_never_given_lead_nowhere() {
+        assert!(by_id(MAX_ID).is_none());
+        assert!(by_id(u32::MAX).is_none());
+        assert!(make_chunk(MAX_ID, None).is_none());
+        assert!(take_empty_chunk(MAX_ID).is_none());
+    }
+
+    #[test]
+    fn of_an_ended_environment_only_totals_are_left() {
+        let mut numbers = [7.0; NUMBERS];
+        clear_live(&mut numbers);
+        let kept: Vec<usize> = (0..NUMBERS)
+            .filter(|&place| numbers[place] == 7.0)
+            .collect();
+        assert_eq!(kept, TOTALS);
+        assert!(numbers
+            .iter()
+            .all(|number| *number == 7.0 || *number == 0.0));
+    }
+}

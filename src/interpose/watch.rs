@@ -664,3 +664,66 @@ fn is_system(mapped: &Mapped) -> bool {
 fn is_ours(mapped: &Mapped) -> bool {
     mapped.image.contains(scan as *const () as usize, 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_c_library_is_known_by_its_file_wherever_it_lies() {
+        for name in [
+            "/usr/lib/x86_64-linux-gnu/libc.so.6",
+            "libdl.so.2",
+            "/lib64/ld-linux-x86-64.so.2",
+        ] {
+            assert!(is_c_library(name.as_bytes()), "{name}");
+        }
+        for name in ["/opt/libc.so.d/addon.node", "libcairo.so.2", "", "/"] {
+            assert!(!is_c_library(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_image_is_an_addon_by_what_it_uses() {
+        let described = |uses: Uses| {
+            describe(b"/a.node", uses).map(|image| (image.api == Api::NodeApi, image.also_v8))
+        };
+        assert_eq!(described(Uses::default()), None);
+        let both = Uses {
+            node_api: true,
+            registers_node_api: true,
+            v8: true,
+            ..Uses::default()
+        };
+        assert_eq!(described(both), Some((true, true)));
+        let v8 = Uses {
+            v8: true,
+            registers_v8: true,
+            ..Uses::default()
+        };
+        assert_eq!(described(v8), Some((false, false)));
+    }
+
+    #[test]
+    fn of_the_images_of_this_process_the_systems_and_our_own_are_left_alone() {
+        let mut seen = 0;
+        images::each_mapped(|mapped| {
+            if mapped.is_executable || is_system(mapped) {
+                seen += 1;
+                let uses = uses_of(mapped).expect("it is not looked into");
+                assert!(!uses.is_node_api() && !uses.is_v8_only());
+            }
+        });
+        assert!(
+            seen >= 3,
+            "the executable, the C library, the loader: {seen}"
+        );
+    }
+
+    #[test]
+    fn without_node_in_the_executable_there_is_nothing_to_watch() {
+        let reason = unsupported_reason().expect("this executable is no Node");
+        assert!(!reason.is_empty());
+        assert!(!is_on());
+    }
+}

@@ -876,3 +876,151 @@ fn anonymous_bytes(pid: &str) -> Option<u64> {
         .ok()
         .map(|kilobytes| kilobytes * 1024)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> Options {
+        Options {
+            output: None,
+            pool_size: 4,
+            expected_bytes: None,
+            scratch: Scratch::Memory,
+            leave_out: false,
+            min_free_disk_bytes: 0,
+            slots: Vec::new(),
+        }
+    }
+
+    /// A folder of the test's own, which is removed with it.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("offheap-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(&path).expect("a folder can be made");
+            Folder(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// Starts a probe whose events can be received.
+    fn started(options: Options) -> Result<(u32, Receiver<Event>), Failure> {
+        let (events, received) = channel();
+        let id = start(options, move |event| events.send(event).is_ok())?;
+        Ok((id, received))
+    }
+
+    // One test, since there is one probe at a time in a process.
+    #[test]
+    fn one_probe_at_a_time_has_its_turn_until_it_is_closed_however_it_ends() {
+        // GIVEN no thread that could be V8's
+        let without_v8 = Options {
+            pool_size: 0,
+            ..options()
+        };
+        let (id, received) = started(without_v8).expect("no other is under way");
+        // THEN it fails before anything happens, and gives its turn back
+        let Ok(Event::Failed(Refusal { failure, errno })) = received.recv() else {
+            panic!("it was prepared without V8");
+        };
+        assert_eq!((failure.code, errno), (Code::ProbeFailed, None));
+        assert!(matches!(received.recv(), Ok(Event::Closed)));
+        assert!(find(id).is_none());
+
+        // GIVEN one that waits for its fork: the threads of the tests pass for V8's
+        let folder = Folder::new("session");
+        let writing = Options {
+            output: Some(folder.0.join("a.partial")),
+            ..options()
+        };
+        type End = fn(&Session);
+        let ends: [End; 3] = [
+            |session| session.stop(Stopped::Aborted),
+            Session::close,
+            Session::abandon,
+        ];
+        for end in ends {
+            let (id, received) = started(writing.clone()).expect("no other is under way");
+            assert!(matches!(received.recv(), Ok(Event::Prepared(_))));
+            // WHEN another is wanted THEN it is refused
+            let refused = started(options()).map(|(id, _)| id);
+            assert_eq!(
+                refused.expect_err("one is enough").code,
+                Code::ProbeInProgress
+            );
+            // WHEN it is ended THEN it is closed, and has left no file
+            end(&find(id).expect("it is under way"));
+            assert!(matches!(received.recv(), Ok(Event::Closed)));
+            assert!(find(id).is_none());
+            let left = std::fs::read_dir(&folder.0).expect("it is there").count();
+            assert_eq!(left, 0);
+        }
+    }
+
+    #[test]
+    fn an_output_is_for_its_owner_alone_and_never_over_what_exists() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = Folder::new("output");
+        let path = folder.0.join("a.partial");
+        let (file, nameless) = private_file(&path).expect("it can be written");
+        let mode = file.metadata().expect("it is open").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(path.exists(), !nameless);
+
+        let scratch = folder.0.join("b.partial");
+        let file = nameless_file(&scratch).expect("it can be written");
+        assert!(!scratch.exists());
+        file.set_len(4_096).expect("it can be used");
+
+        let missing = folder.0.join("nosuch").join("c.partial");
+        let refusal = private_file(&missing).expect_err("there is no such folder");
+        assert_eq!(refusal.errno, Some(libc::ENOENT));
+        assert!(refusal.failure.message.contains("c.partial"));
+    }
+
+    #[test]
+    fn what_a_child_printed_is_kept_from_its_end() {
+        let mut kept = Vec::new();
+        keep_tail(&mut kept, b"first ");
+        keep_tail(&mut kept, &[b'x'; PRINTED_LIMIT - 4]);
+        keep_tail(&mut kept, b"last");
+        assert_eq!(kept.len(), PRINTED_LIMIT);
+        assert!(kept.starts_with(b"xx") && kept.ends_with(b"xlast"));
+    }
+
+    #[test]
+    fn a_pipe_is_read_until_its_last_writer_is_gone() {
+        let (mut reader, mut writer) = io::pipe().expect("a pipe");
+        writer.write_all(b"some").expect("there is room");
+        let mut piece = [0; 16];
+        let mut seen = Vec::new();
+        assert!(read_piece(&mut reader, &mut piece, |bytes| seen
+            .extend_from_slice(bytes)));
+        drop(writer);
+        assert!(!read_piece(&mut reader, &mut piece, |bytes| seen
+            .extend_from_slice(bytes)));
+        assert_eq!(seen, b"some");
+    }
+
+    #[test]
+    fn a_refused_fork_names_the_limit_that_is_the_likely_cause() {
+        let of = |errno| cause(&io::Error::from_raw_os_error(errno));
+        assert!(of(libc::EAGAIN).contains("RLIMIT_NPROC is"));
+        assert!(of(libc::ENOMEM).contains("vm.overcommit_memory"));
+        assert!(of(libc::EPERM).contains("seccomp"));
+        assert!(of(libc::EINTR).contains("Interrupted"));
+    }
+
+    #[test]
+    fn anonymous_memory_is_that_of_the_process_and_unknown_where_there_is_none() {
+        assert!(anonymous_bytes("self").is_some_and(|bytes| bytes > 100_000));
+        assert_eq!(anonymous_bytes("0"), None);
+    }
+}
