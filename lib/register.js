@@ -1,9 +1,11 @@
 'use strict'
 
 // offheap/register: for `node -r` and `node --import`, and NODE_OPTIONS. Switches on what the environment asks for, in the main thread
-// and in every worker. Whatever is wrong with it, the service starts: a warning says what was left out.
+// and in every worker. Whatever is wrong with it, the service starts: a warning says what is not used, and why.
 
+const fs = require('node:fs')
 const { isMainThread } = require('node:worker_threads')
+const { readVariables, unused } = require('./register/variables.js')
 
 // One for the thread, however many copies of this file there are.
 const REGISTERED = Symbol.for('offheap.registered')
@@ -15,39 +17,39 @@ function register () {
   return registration
 }
 
-// A row for each thing that can be switched on (watchAddons() will be one more), begun by itself: a wrong value of one leaves the
-// others on. It gives something with a stop(), or null when it is not wanted.
+// A row for each thing that can be switched on, begun by itself: what fails with one leaves the others on. It gives something with a
+// stop(), or null when it is not wanted.
 const PARTS = [
-  { name: 'addonWatch', variables: ['OFFHEAP_ADDONS'], begin: watchEveryAddon },
-  { name: 'bufferTracking', variables: ['OFFHEAP_TRACK_BUFFERS'], begin: trackBuffers },
-  { name: 'monitor', variables: ['OFFHEAP_SNAPSHOT_AT', 'OFFHEAP_SNAPSHOT_SIGNAL'], begin: startMonitor }
+  { name: 'addonWatch', variable: 'OFFHEAP_ADDONS', begin: watchEveryAddon },
+  { name: 'bufferTracking', variable: 'OFFHEAP_TRACK_BUFFERS', begin: trackBuffers },
+  { name: 'monitor', variable: 'OFFHEAP_SNAPSHOT_AT', begin: startMonitor }
 ]
-
-const SWITCH = new Map([['0', false], ['false', false], ['off', false], ['1', true], ['true', true], ['on', true]])
 
 class Registration {
   #running = []
   #warned = new Set()
 
   constructor () {
-    for (const { name, variables, begin } of PARTS) {
+    const wanted = readVariables(process.env)
+    for (const problem of wanted.problems) this.#warn(problem)
+    for (const { name, variable, begin } of PARTS) {
       this[name] = null
       try {
-        this[name] = begin(valueOf(variables[0]))
+        this[name] = begin(wanted, (problem) => this.#warn(problem))
         if (this[name] !== null) this.#running.push(this[name])
-      } catch (error) {
-        this.#warn(variables, error)
+      } catch ({ message, code }) {
+        // It keeps all parts from working, and is said once.
+        if (!this.#warned.has(message)) this.#warn({ message: `${message}; ${variable}=0 leaves this out`, code })
+        this.#warned.add(message)
       }
     }
   }
 
-  /** Every worker would say it again, and every part what keeps all of them from working. */
-  #warn (variables, { message, code }) {
+  /** Every worker would say it again. */
+  #warn ({ message, code }) {
     if (!isMainThread || this.#warned.has(message)) return
     this.#warned.add(message)
-    const set = variables.find((variable) => valueOf(variable) !== undefined)
-    const text = set === undefined ? `${message}; ${variables[0]}=0 leaves this out` : `${set} has no effect: ${message}`
-    process.emitWarning(`offheap/register: ${text}`, { type: 'OffheapWarning', code })
+    process.emitWarning(`offheap/register: ${message}`, { type: 'OffheapWarning', code })
   }
 
   /** Ends all that was begun; again does nothing. */
@@ -56,52 +58,58 @@ class Registration {
   }
 }
 
-function valueOf (variable) {
-  return process.env[variable]?.trim() || undefined
-}
-
 /** For all threads: begun by whichever comes first. */
-function watchEveryAddon (value) {
-  const wanted = value === undefined ? true : SWITCH.get(value.toLowerCase())
-  if (wanted === undefined) throw require('./validate.js').invalidValue('OFFHEAP_ADDONS', '"1" or "0"', value)
+function watchEveryAddon ({ addons }) {
   const { isWatching, watchAddons } = require('./addons.js')
-  return wanted && !isWatching() ? watchAddons() : null
+  return addons && !isWatching() ? watchAddons() : null
 }
 
-function trackBuffers (value) {
-  const wanted = value === undefined ? true : SWITCH.get(value.toLowerCase())
-  if (wanted === false) return null
+function trackBuffers ({ buffers }) {
+  if (buffers === false) return null
   const { trackBuffers } = require('../index.js')
-  if (wanted === true) return trackBuffers()
-  const { bytes } = require('./bytes.js')
-  return trackBuffers({ sampleIntervalBytes: bytes('OFFHEAP_TRACK_BUFFERS', /^\d+$/.test(value) ? Number(value) : value) })
+  return buffers === true ? trackBuffers() : trackBuffers({ sampleIntervalBytes: buffers })
 }
 
-/** 'rss:80%,heapUsed:900MB', with the other variables for where and when. */
-function startMonitor (value) {
-  // One that watches the process is enough for all threads.
+/** One that watches the process is enough for all threads. */
+function startMonitor ({ thresholds, signal, directory }, warn) {
   if (!isMainThread) return null
-  const signal = valueOf('OFFHEAP_SNAPSHOT_SIGNAL')
-  if (value === undefined && signal === undefined) return null
-  const directory = valueOf('OFFHEAP_SNAPSHOT_DIR')
-  return require('../index.js').start({
-    ...(value === undefined ? {} : { snapshotAt: thresholds('OFFHEAP_SNAPSHOT_AT', value) }),
-    ...(signal === undefined ? {} : { signal }),
-    ...(directory === undefined ? {} : { snapshot: { directory } })
+  const { checkThreshold } = require('./monitor/start.js')
+  const { checkSignal } = require('./monitor/signals.js')
+  /** Whether `check` finds nothing wrong. Each thing by itself: without its listener a signal that was to write a snapshot ends the service. */
+  const works = (variable, text, check) => {
+    try {
+      check()
+      return true
+    } catch (error) {
+      warn(unused(variable, text, error))
+      return false
+    }
+  }
+  const snapshotAt = new Map()
+  for (const { metric, limit, text } of thresholds) {
+    if (!works('OFFHEAP_SNAPSHOT_AT', text, () => checkThreshold('OFFHEAP_SNAPSHOT_AT', metric, limit))) continue
+    // Several of a metric are fine.
+    snapshotAt.set(metric, [...(snapshotAt.get(metric) ?? []), limit])
+  }
+  const listens = signal !== undefined && works('OFFHEAP_SNAPSHOT_SIGNAL', signal, () => checkSignal('OFFHEAP_SNAPSHOT_SIGNAL', signal))
+  if (snapshotAt.size === 0 && !listens) return null
+  const monitor = require('../index.js').start({
+    ...(snapshotAt.size > 0 && { snapshotAt: Object.fromEntries(snapshotAt) }),
+    ...(listens && { signal }),
+    ...(directory !== undefined && { snapshot: { directory } })
   })
+  return monitor.on('snapshotWritten', say)
 }
 
-function thresholds (name, value) {
-  const { invalidValue } = require('./validate.js')
-  const parsed = new Map()
-  for (const part of value.split(',')) {
-    const [metric, limit, more] = part.split(':').map((word) => word.trim())
-    if (!metric || !limit || more !== undefined) throw invalidValue(name, 'metrics with limits, such as "rss:80%,heapUsed:900MB"', value)
-    const threshold = /^\d+$/.test(limit) ? Number(limit) : limit
-    // Several of a metric are fine.
-    parsed.set(metric, [...(parsed.get(metric) ?? []), threshold])
+/** One line for whoever sent the signal, or reads the log of the night. */
+function say ({ path: file, byteLength, pauseMs }) {
+  const line = `offheap: heap snapshot ${file}, ${(byteLength / 1e6).toFixed(1)} MB, the thread paused ${pauseMs.toFixed(1)} ms\n`
+  try {
+    // Not through process.stderr: a service may have put something of its own there, and a closed one is none of its errors.
+    fs.writeSync(2, line)
+  } catch {
+    // Nobody reads it.
   }
-  return Object.fromEntries(parsed)
 }
 
 module.exports = register()

@@ -85,6 +85,7 @@ function options (name, value, known) {
   return value
 }
 
+/** The known word that a misspelt one most likely stands for, if any. */
 function nearest (word, known) {
   let best
   let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1
@@ -110,4 +111,4 @@ function editDistance (a, b) {
   return row[b.length]
 }
 
-module.exports = { abortSignal, boolean, func, integer, invalidType, invalidValue, oneOf, options, outOfRange, string }
+module.exports = { abortSignal, boolean, func, integer, invalidType, invalidValue, nearest, oneOf, options, outOfRange, string }

@@ -33,7 +33,7 @@ test('OFFHEAP_TRACK_BUFFERS switches sampling off, or gives the interval', async
   for (const value of ['0', 'false', 'OFF']) {
     assert.deepStrictEqual(await run(SAY, { env: { OFFHEAP_TRACK_BUFFERS: value } }), { tracking: false, monitor: false, coverage: 'partial', stderr: '' })
   }
-  for (const [value, bytes] of [['2MB', 2 * 2 ** 20], ['123457', 123_457], [' on ', 524_288], ['', 524_288]]) {
+  for (const [value, bytes] of [['2MB', 2 * 2 ** 20], ['123457B', 123_457], [' on ', 524_288], ['', 524_288]]) {
     const { interval } = await run(`console.log(JSON.stringify({ interval: require(${JSON.stringify(root)}).bufferProfile().sampleIntervalBytes }))`, { env: { OFFHEAP_TRACK_BUFFERS: value } })
     assert.strictEqual(interval, bytes)
   }
@@ -60,15 +60,54 @@ test('OFFHEAP_SNAPSHOT_SIGNAL alone is enough for one', async () => {
   assert.deepStrictEqual([monitor, listeners], [true, 1])
 })
 
-test('a wrong value is a warning with its code, and the rest goes on', async () => {
-  for (const value of ['rss', 'rss:', ':80%', 'rss:80%:1', 'rss:much', 'rssx:80%', 'rss:101%', '__proto__:5', 'rss:0']) {
+test('a wrong threshold is a warning with its code, and the rest goes on', async () => {
+  for (const value of ['rss', 'rss:', ':80%', 'rss:80%:1', 'rss:much', 'rssx:80%', 'rss:101%', '__proto__:5MB', 'rss:0', 'rss:80', 'cgroup:0.8']) {
     const { stderr, ...state } = await run(SAY, { env: { OFFHEAP_SNAPSHOT_AT: value } })
     assert.deepStrictEqual(state, { tracking: true, monitor: false, coverage: 'full' })
-    assert.strictEqual(stderr.match(/\[ERR_(INVALID_ARG_VALUE|OUT_OF_RANGE)\] OffheapWarning: offheap\/register: OFFHEAP_SNAPSHOT_AT has no effect/g)?.length, 1, `${value}: ${stderr}`)
+    assert.strictEqual(stderr.match(/\[ERR_(INVALID_ARG_VALUE|OUT_OF_RANGE)\] OffheapWarning: offheap\/register: OFFHEAP_SNAPSHOT_AT: "[^"]*" is not used/g)?.length, 1, `${value}: ${stderr}`)
   }
-  const { stderr, ...state } = await run(SAY, { env: { OFFHEAP_TRACK_BUFFERS: 'many', OFFHEAP_SNAPSHOT_AT: 'rss:90%' } })
-  assert.deepStrictEqual(state, { tracking: false, monitor: true, coverage: 'partial' })
-  assert.match(stderr, /OFFHEAP_TRACK_BUFFERS has no effect/)
+})
+
+test('one wrong thing leaves the right ones on, and what is on by default', async () => {
+  const { stderr, thresholds, listeners, ...state } = await run(`
+    console.log(JSON.stringify({ ...report(), listeners: process.listenerCount('SIGUSR2') }))
+  `, { env: { OFFHEAP_TRACK_BUFFERS: 'many', OFFHEAP_ADDONS: 'perhaps', OFFHEAP_SNAPSHOT_AT: 'rss:banana,heapUsed:90%', OFFHEAP_SNAPSHOT_SIGNAL: 'USR2' } })
+
+  assert.deepStrictEqual([state, listeners], [{ tracking: true, monitor: true, coverage: 'full' }, 1])
+  for (const text of ['OFFHEAP_TRACK_BUFFERS: "many"', 'OFFHEAP_ADDONS: "perhaps"', 'OFFHEAP_SNAPSHOT_AT: "rss:banana"']) assert.ok(stderr.includes(text), stderr)
+  assert.doesNotMatch(stderr, /heapUsed|SIGNAL/)
+})
+
+test('with a wrong threshold the signal still writes a snapshot, and one line says where', async (t) => {
+  const folder = emptyFolder(t)
+  const { code, stderr } = await runChild(`
+    const registration = require(${JSON.stringify(register)})
+    const alive = setInterval(() => {}, 1000)
+    registration.monitor.once('snapshotWritten', () => { registration.stop(); clearInterval(alive) })
+    process.kill(process.pid, 'SIGUSR2')
+  `, { execArgv: ['-r', register], env: { OFFHEAP_SNAPSHOT_AT: 'rss:80', OFFHEAP_SNAPSHOT_SIGNAL: 'usr2', OFFHEAP_SNAPSHOT_DIR: folder } })
+
+  assert.strictEqual(code, 0, stderr)
+  const [name] = require('node:fs').readdirSync(folder)
+  assert.match(stderr, new RegExp(`^offheap: heap snapshot ${path.join(folder, name)}, [\\d.]+ MB, the thread paused [\\d.]+ ms$`, 'm'))
+})
+
+test('a wrong signal leaves the thresholds on', async () => {
+  const { stderr, monitor } = await run(SAY, { env: { OFFHEAP_SNAPSHOT_AT: 'rss:99%', OFFHEAP_SNAPSHOT_SIGNAL: 'SIGTERM' } })
+  assert.strictEqual(monitor, true)
+  assert.match(stderr, /OFFHEAP_SNAPSHOT_SIGNAL: "SIGTERM" is not used/)
+})
+
+test('a variable that is not known, or does nothing, is a warning', async () => {
+  const { stderr } = await run(SAY, { env: { OFFHEAP_SNAPSHOT_DIRECTORY: '/tmp', OFFHEAP_TRACKBUFFERS: '0', OFFHEAP_SNAPSHOT_DIR: '/tmp' } })
+  for (const text of ['OFFHEAP_SNAPSHOT_DIRECTORY is not known; did you mean OFFHEAP_SNAPSHOT_DIR?', 'did you mean OFFHEAP_TRACK_BUFFERS?', 'OFFHEAP_SNAPSHOT_DIR does nothing without']) {
+    assert.ok(stderr.includes(text), stderr)
+  }
+})
+
+test('a directory that cannot be written to is said when the service starts', async () => {
+  const { stderr } = await run(SAY, { env: { OFFHEAP_SNAPSHOT_AT: 'rss:99%', OFFHEAP_SNAPSHOT_DIR: path.join(__filename, 'inside') } })
+  assert.match(stderr, /\[ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED\] OffheapWarning: offheap: no heap snapshot can be written to .*inside: a part of the path is not a directory/)
 })
 
 test('loaded twice, from two places, it is one', async () => {

@@ -112,6 +112,13 @@ test('with --permission and no grant to write it is told, and the grant is enoug
   assert.deepStrictEqual(granted.messages, ['probe'], granted.stderr)
 })
 
+test('a directory that cannot be made is refused, where Node\'s own mkdir would try for ever', { skip: process.platform === 'linux' ? false : 'no /proc' }, async () => {
+  for (const directory of ['/proc/nope', '/proc/nope/deeper/still', path.join(__filename, 'inside')]) {
+    const error = await writeHeapSnapshot({ directory }).then(() => undefined, (failure) => failure)
+    assert.strictEqual(error?.code, 'ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED', directory)
+  }
+})
+
 test('too little free disk is refused before the thread is stopped', async (t) => {
   const directory = emptyFolder(t)
   const phases = []

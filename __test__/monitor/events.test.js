@@ -89,6 +89,8 @@ test('without an error listener the service lives on, with one warning per code'
   `)
   assert.deepStrictEqual([code, signal], [0, null], stderr)
   assert.deepStrictEqual(messages, [[
+    // When it starts, and when a snapshot is due.
+    ['OffheapWarning', 'ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED', 'undefined'],
     ['OffheapWarning', 'ERR_OFFHEAP_LISTENER_FAILED', 'string'],
     ['OffheapWarning', 'ERR_OFFHEAP_SNAPSHOT_PATH_REFUSED', 'undefined']
   ]])

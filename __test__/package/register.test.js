@@ -54,11 +54,11 @@ test('OFFHEAP_ADDONS=0 leaves addons alone', { skip }, async () => {
   }
 })
 
-test('a wrong value is a warning, addons are left alone, and the service starts', { skip }, async () => {
-  const { code, stdout, stderr } = await runChild(saysRows, { execArgv: ['-r', register], env: { OFFHEAP_ADDONS: 'yes' } })
+test('a wrong value is a warning, and addons are watched as by default', { skip }, async () => {
+  const { code, stdout, stderr } = await runChild(saysRows, { execArgv: ['-r', register], env: { OFFHEAP_ADDONS: 'perhaps' } })
 
-  assert.deepStrictEqual([code, stdout], [0, '[[null,"none",null]]'])
-  assert.match(stderr, /\[ERR_INVALID_ARG_VALUE\] OffheapWarning: offheap\/register: OFFHEAP_ADDONS has no effect: .*"1" or "0".*yes/)
+  assert.deepStrictEqual([code, stdout], [0, '[[0,"full",3]]'])
+  assert.match(stderr, /\[ERR_INVALID_ARG_VALUE\] OffheapWarning: offheap\/register: OFFHEAP_ADDONS: "perhaps" is not used\. .*"1" or "0"/)
 })
 
 test('where addons cannot be watched the service starts with a warning', { skip }, async () => {

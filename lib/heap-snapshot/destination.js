@@ -8,6 +8,7 @@ const path = require('node:path')
 const binding = require('../load.js')
 const { OffheapError, fromNative } = require('../errors.js')
 const { onExit } = require('../exit-listener.js')
+const { makeFolders } = require('./directory.js')
 const { pathRefused } = require('./failure.js')
 const { sweep } = require('./folder.js')
 const { partialName, snapshotName } = require('./names.js')
@@ -45,7 +46,7 @@ function removeWhenAbandoned (temporaryPath) {
 async function makeDirectory (directory) {
   let stat = await statLink(directory)
   if (stat === undefined) {
-    await fs.promises.mkdir(directory, { recursive: true, mode: 0o700 })
+    await makeFolders(directory)
     // Looked at again: it is made without an error where somebody was quicker, with a link for instance.
     stat = await fs.promises.lstat(directory)
   }

@@ -4,6 +4,7 @@ const { addonSummary } = require('../addon-summary.js')
 const { watchAddons } = require('../addons.js')
 const { trackingSettings } = require('../buffer-profile.js')
 const { giveIds } = require('../heap-snapshot/ids.js')
+const { whyNotWritable } = require('../heap-snapshot/directory.js')
 const { WHERE_AND_HOW, LONGEST_MS, whereAndHow } = require('../heap-snapshot/settings.js')
 const { memory } = require('../memory.js')
 const { boolean, integer, invalidType, invalidValue, options: known } = require('../validate.js')
@@ -15,11 +16,12 @@ const { giveColumns, needsAddons, parseThresholds, refuseUnmeasurable } = requir
 // How long an abort is held up depends on what asked for the snapshot: lib/monitor/monitor.js.
 const DEFAULTS = { cooldownMs: 30 * 60_000, maxFiles: 5, maxTotalBytes: 4 * 2 ** 30, holdAbortMs: null }
 const MAX_PER_DAY = 6
+const SAMPLE_INTERVAL_MS = 5000
 
 /** Starts a Monitor; see index.d.ts. */
 function start (options) {
   const given = known('options', options, ['sampleIntervalMs', 'thresholds', 'snapshot', 'snapshotAt', 'signal', 'historyLength', 'baseline', 'trackBuffers'])
-  const { sampleIntervalMs = 5000, thresholds, snapshot, snapshotAt, signal, historyLength = 720, baseline = false, trackBuffers = false } = given
+  const { sampleIntervalMs = SAMPLE_INTERVAL_MS, thresholds, snapshot, snapshotAt, signal, historyLength = 720, baseline = false, trackBuffers = false } = given
 
   integer('options.sampleIntervalMs', sampleIntervalMs, { min: 10, max: LONGEST_MS })
   integer('options.historyLength', historyLength, { min: 1, max: 100_000 })
@@ -38,11 +40,26 @@ function start (options) {
   try {
     refuseUnmeasurable(parsed, { ...memory(), addons: addonSummary() })
     if (baseline) giveIds()
+    if (signal !== undefined || parsed.some((threshold) => threshold.writes)) warnUnlessWritable(settings.directory)
     return new Monitor({ sampleIntervalMs, thresholds: parsed, snapshot: settings, signal, historyLength, watch, buffers })
   } catch (error) {
     watch?.stop()
     throw error
   }
+}
+
+/** Said when the service starts, and not in the night when the snapshot is wanted. It may be mended until then. */
+function warnUnlessWritable (directory) {
+  const reason = whyNotWritable(directory)
+  if (reason === undefined) return
+  process.emitWarning(`offheap: no heap snapshot can be written to ${directory}: ${reason}; make it writable for the user that the service runs as, or name another directory`,
+    { type: 'OffheapWarning', code: 'ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED' })
+}
+
+/** Whether one threshold is right, and can be measured here; throws what `start()` would, under this name. */
+function checkThreshold (name, metric, value) {
+  const parsed = parseThresholds(name, Object.fromEntries([[metric, value]]), SAMPLE_INTERVAL_MS)
+  refuseUnmeasurable(giveColumns(parsed), { ...memory(), addons: addonSummary() })
 }
 
 function buffersOptions (value) {
@@ -61,4 +78,4 @@ function snapshotOptions (value) {
   return { ...whereAndHow('options.snapshot', options, DEFAULTS), maxPerDay }
 }
 
-module.exports = { start }
+module.exports = { checkThreshold, start }

@@ -72,6 +72,7 @@ function parseThreshold (name, threshold, sampleIntervalMs, column) {
   if ((above === undefined) === (growth === undefined)) throw invalidValue(name, 'an object with either *above* or *growth*', threshold)
   if (growth === undefined) {
     if (overMs !== undefined) throw invalidValue(`${name}.overMs`, 'left out: it goes with *growth*', overMs)
+    refuseShare(`${name}.above`, above)
     const kind = isPercentage(above) ? 'percentage' : 'absolute'
     const read = kind === 'percentage' ? percentage : bytes
     const limit = read(`${name}.above`, above)
@@ -84,6 +85,15 @@ function parseThreshold (name, threshold, sampleIntervalMs, column) {
   const growthBytes = bytes(`${name}.growth`, growth)
   const rule = { ...common, growthBytes, overMs, rearmBelow: rearmLevel(name, rearmBelow, growthBytes, bytes) }
   return { kind: 'growth', threshold: { growth, overMs }, rule }
+}
+
+/** 0.8 and '80' are not bytes that anybody means. */
+function refuseShare (name, above) {
+  const percent = typeof above === 'number' && above > 0 && above < 1
+    ? above * 100
+    : typeof above === 'string' && /^\d+(\.\d+)?$/.test(above) ? Number(above) : undefined
+  if (percent === undefined) return
+  throw invalidValue(name, `a number of bytes or a string such as "512MB"; did you mean "${Number(percent.toPrecision(6))}%"?`, above)
 }
 
 /** The column is given by giveColumns(): it belongs to this threshold alone. */
