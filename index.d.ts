@@ -925,6 +925,10 @@ export interface TriggeredBytes extends TriggeredBase {
   valueBytes: number
   /** The metric itself. */
   metricBytes: number
+  /** Bytes are no count. */
+  valueCount?: undefined
+  thresholdCount?: undefined
+  metricCount?: undefined
 }
 
 /** A threshold in references fired. */
@@ -934,6 +938,10 @@ export interface TriggeredCount extends TriggeredBase {
   addon: string | null
   /** As it was given. */
   threshold: AddonReferenceThreshold
+  /** A count has no bytes. */
+  valueBytes?: undefined
+  thresholdBytes?: undefined
+  metricBytes?: undefined
   thresholdCount: number
   /** What is over it: the count, or what it grew by. */
   valueCount: number
@@ -985,7 +993,8 @@ export interface Monitor extends EventEmitter {
  *
  * Without options it only samples. With `snapshotAt` it writes a heap snapshot when a threshold is crossed, once per
  * breach, within limits: 30 minutes apart, 6 a day, 5 files and 4 GB in the directory, 256 MB of disk left free.
- * **A snapshot stops the JS thread**; see {@link writeHeapSnapshot}.
+ * A snapshot pauses the JS thread for one `fork()`, milliseconds, and where there is no probe none is written unless `snapshot.fallback` allows
+ * to stop the thread for it; see {@link writeHeapSnapshot}.
  *
  * @throws {ERR_OFFHEAP_METRIC_UNAVAILABLE} a threshold needs what cannot be measured here, such as a percentage of a
  *   cgroup limit where there is none

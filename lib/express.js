@@ -28,6 +28,7 @@ class RequestRoute {
   constructor (req) {
     this.#req = req
     this.#app = outermostApp(req.app)
+    if (this.#app === undefined) warnOfNoApp()
     this.#context = createRouteContext(() => this.#current())
   }
 
@@ -41,7 +42,7 @@ class RequestRoute {
     if (req === undefined) return
     let name
     try {
-      name = this.#current() ?? unmatchedName(req)
+      name = this.#current() ?? unmatchedName(req, this.#app)
     } catch {
       name = OTHER
     }
@@ -157,6 +158,15 @@ function begin (req, res) {
   res.on('close', () => route.end())
   req[REQUEST_ROUTE] = route
   return route
+}
+
+let warnedOfNoApp = false
+
+function warnOfNoApp () {
+  if (warnedOfNoApp) return
+  warnedOfNoApp = true
+  process.emitWarning('offheap/express: requests have no Express application (req.app), as under Fastify with @fastify/middie, Koa with koa-connect, or ' +
+    'plain http: they are served and counted, and their routes cannot be told apart: all of them are "(no route)"', 'OffheapWarning')
 }
 
 function outermostApp (app) {

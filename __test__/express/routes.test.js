@@ -6,6 +6,8 @@ const test = require('node:test')
 const assert = require('node:assert')
 const { externalAllocations, track } = require('../..')
 const offheap = require('../../lib/express.js')
+const path = require('node:path')
+const { root, runChild } = require('../helpers/child.js')
 const { serve, until, versions } = require('../helpers/express.js')
 
 const kept = []
@@ -279,4 +281,34 @@ test('Express 5 before 5.3: a mount\'s path is worked out without a word of the 
 
     assert.deepStrictEqual(grown(before), { [expected]: 1_087 }, url)
   }
+})
+
+test('under another framework requests are served and counted as (no route), with one warning', async () => {
+  // As Fastify's middie and Koa's connect call it: Node's own request and response, and no req.app.
+  const { stdout, stderr, code } = await runChild(`
+    const http = require('node:http')
+    const { externalAllocations, track } = require(${JSON.stringify(root)})
+    const middleware = require(${JSON.stringify(path.join(root, 'lib', 'express.js'))})({ path: '/debug/memory' })
+    const kept = []
+    const server = http.createServer((req, res) => middleware(req, res, () => {
+      kept.push(track(Buffer.alloc(1_061), { label: 'served' }))
+      res.end('served')
+    }))
+    server.listen(0, '127.0.0.1', async () => {
+      const url = 'http://127.0.0.1:' + server.address().port
+      const texts = []
+      for (const where of ['/a', '/b/s3cret']) texts.push(await (await fetch(url + where)).text())
+      const reading = await (await fetch(url + '/debug/memory')).json()
+      server.closeAllConnections()
+      server.close()
+      console.log(JSON.stringify({ texts, counts: reading.requestCounts, bytes: externalAllocations().routes['GET (no route)']?.liveBytes }))
+    })
+  `)
+
+  assert.strictEqual(code, 0, stderr)
+  const { texts, counts, bytes } = JSON.parse(stdout)
+  assert.deepStrictEqual(texts, ['served', 'served'])
+  assert.strictEqual(counts['GET (no route)'], 2)
+  assert.strictEqual(bytes, 2 * 1_061)
+  assert.strictEqual(stderr.match(/OffheapWarning: offheap\/express: requests have no Express application/g)?.length, 1, stderr)
 })

@@ -47,9 +47,9 @@ function routeName (req, app) {
   return name
 }
 
-/** A request that no route took. */
-function unmatchedName (req) {
-  return `${methodName(req.method)} (unmatched)`
+/** A request that no route took; of a framework whose routes cannot be seen, any request. */
+function unmatchedName (req, app) {
+  return `${methodName(req.method)} ${app === undefined ? '(no route)' : '(unmatched)'}`
 }
 
 // A method that HTTP does not know comes from a header, through some middleware: there is no end to them.
