@@ -15,7 +15,7 @@ const { boolean, invalidType, options: checkOptions } = require('./validate.js')
 const { threadId } = require('node:worker_threads')
 
 // The native side knows threads by the system's number only. Not there on other platforms.
-binding.noteThread?.(threadId)
+if (binding.loadFailure === undefined) binding.noteThread?.(threadId)
 
 // V8 keeps this much of its global handles for a reference whose object is still there.
 const REFERENCE_BYTES = 32

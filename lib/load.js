@@ -20,18 +20,39 @@ function load () {
     } catch (error) {
       tried.push(`  ${file}: ${error.code ?? error.name}: ${String(error.message).split('\n')[0]}`)
       if (error.code === 'ERR_DLOPEN_DISABLED') {
-        throw new OffheapError('ERR_OFFHEAP_BINDING_LOAD_FAILED',
-          'Node runs with --no-addons, or with --permission and without --allow-addons; offheap needs addons', error)
+        return missing('Node runs with --no-addons, or with --permission and without --allow-addons; offheap needs addons', error)
       }
     }
   }
-  throw new OffheapError('ERR_OFFHEAP_BINDING_LOAD_FAILED', [
+  return missing([
     `Could not load the offheap addon for ${process.platform} ${process.arch}. Tried:`,
     ...tried,
     'Possible remedies:',
     '  - in a checkout, build it with `npm run build` (needs Rust)',
-    '  - in an application, install offheap again on this platform; do not copy node_modules from another one'
+    '  - in an application, install offheap again on this platform; do not copy node_modules from another one',
+    '  - in a bundle, leave offheap out of it ("external"): it finds its addon beside its own files'
   ].join('\n'))
+}
+
+/**
+ * In the place of the binding: what is there loads everywhere, and says why when it is called. `loadFailure` is the reason; the binding
+ * itself has none.
+ */
+function missing (message, cause) {
+  const stated = { loadFailure: message, shared: emptyShared() }
+  return new Proxy(stated, {
+    get (target, name) {
+      if (Object.hasOwn(target, name) || typeof name === 'symbol') return target[name]
+      return () => {
+        throw new OffheapError('ERR_OFFHEAP_BINDING_LOAD_FAILED', message, cause)
+      }
+    }
+  })
+}
+
+/** What lib/track.js and lib/nursery.js share by the binding, with nothing in it. */
+function emptyShared () {
+  return { bytes: new Float64Array(1), keys: new Uint32Array(0), tickets: new Float64Array(0), values: [], viewTickets: new WeakMap() }
 }
 
 module.exports = load()

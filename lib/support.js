@@ -9,6 +9,8 @@ const probe = require('./probe/supported.js')
 
 /** @returns {import('../index.js').Support} */
 function support () {
+  const { loadFailure } = binding
+  if (loadFailure !== undefined) return unsupported(loadFailure)
   const resident = fromNative(() => binding.residentSupport())
   return {
     platform: platform(),
@@ -18,6 +20,20 @@ function support () {
     cgroup: { ...capability(resident.cgroup), version: resident.cgroupVersion ?? null },
     residentBreakdown: capability(resident.breakdown),
     trim: capability(resident.trim)
+  }
+}
+
+/** Nothing works without the binding, for the one reason. */
+function unsupported (reason) {
+  const nothing = capability(reason)
+  return {
+    platform: `${process.platform}-${process.arch}`,
+    node: process.version,
+    probe: nothing,
+    interposition: nothing,
+    cgroup: { ...nothing, version: null },
+    residentBreakdown: nothing,
+    trim: nothing
   }
 }
 

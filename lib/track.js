@@ -9,7 +9,7 @@
 
 const { isAnyArrayBuffer } = require('node:util').types
 
-const { changeRecord, findDetached, findTicket, findView, releaseRecord, shared } = require('./load.js')
+const { changeRecord, findDetached, findTicket, findView, loadFailure, releaseRecord, shared } = require('./load.js')
 const { labelKey } = require('./label.js')
 const { flush, push } = require('./nursery.js')
 const { enclosingRoute } = require('./route-context.js')
@@ -154,4 +154,10 @@ function checkNames (options) {
   }
 }
 
-module.exports = { track, untrack }
+// In the request path: without the binding nothing is counted, and nothing fails either. externalAllocations() says why.
+function passThrough (value, options) {
+  if (options !== undefined) checkNames(options)
+  return value
+}
+
+module.exports = loadFailure === undefined ? { track, untrack } : { track: passThrough, untrack: () => false }

@@ -3,42 +3,85 @@
 const test = require('node:test')
 const assert = require('node:assert')
 const fs = require('node:fs')
-const os = require('node:os')
 const path = require('node:path')
 const { pathToFileURL } = require('node:url')
 const { runChild, runChildForJson } = require('../helpers/child.js')
+const { emptyFolder } = require('../helpers/folder.js')
 
 const root = path.join(__dirname, '..', '..')
 
+// What each part says where there is no addon. Sixteen of them need it; what stands in the path of a request goes on without it.
 const REPORT = `
-  try {
-    require(process.argv[process.argv.length - 1])
-    console.log(JSON.stringify({ loaded: true }))
-  } catch (error) {
-    console.log(JSON.stringify({ code: error.code, name: error.name, message: error.message, isError: error instanceof Error }))
-  }
+  const offheap = require(process.argv[process.argv.length - 1])
+  const { addonChecks, addons, allocExternal, analyzeHeapSnapshot, bufferPool, census, createRouteContext, externalAllocations, memory, probe, residentBreakdown } = offheap
+  const { start, support, track, trackBuffers, trim, unslab, untrack, watchAddons, writeHeapSnapshot, OffheapError } = offheap
+  const needIt = { addonChecks, addons, allocExternal: () => allocExternal(10), analyzeHeapSnapshot: () => analyzeHeapSnapshot('none'), bufferPool, census, externalAllocations, memory,
+    probe: () => probe(() => 1), residentBreakdown, start, trackBuffers, trim, watchAddons, writeHeapSnapshot, 'writeHeapSnapshot in-process': () => writeHeapSnapshot({ mode: 'in-process' }) }
+  ;(async () => {
+    const said = {}
+    let message
+    for (const [name, call] of Object.entries(needIt)) {
+      try {
+        said[name] = 'no error: ' + await call()
+      } catch (error) {
+        said[name] = error instanceof OffheapError ? error.code : String(error)
+        message = error.message
+      }
+    }
+    const value = Buffer.from('some')
+    console.log(JSON.stringify({
+      said,
+      message,
+      support: support(),
+      goesOn: [track(value, { label: 'x' }) === value, untrack(value), createRouteContext('GET /').run(() => track(value)) === value, String(unslab(value))]
+    }))
+  })()
 `
+const REFUSED = Object.fromEntries(['addonChecks', 'addons', 'allocExternal', 'analyzeHeapSnapshot', 'bufferPool', 'census', 'externalAllocations', 'memory', 'probe', 'residentBreakdown', 'start',
+  'trackBuffers', 'trim', 'watchAddons', 'writeHeapSnapshot', 'writeHeapSnapshot in-process'].map((name) => [name, 'ERR_OFFHEAP_BINDING_LOAD_FAILED']))
 
-test('an addon that is not there is ERR_OFFHEAP_BINDING_LOAD_FAILED, with what was tried and what to do', async () => {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'offheap-unbuilt-'))
-  try {
-    for (const part of ['index.js', 'lib', 'package.json']) fs.cpSync(path.join(root, part), path.join(directory, part), { recursive: true })
-    const error = await runChildForJson(REPORT, { args: [directory] })
+test('where there is no addon the package loads, each part says why it is missing, and requests go on', async (t) => {
+  const directory = emptyFolder(t)
+  for (const part of ['index.js', 'lib', 'package.json']) fs.cpSync(path.join(root, part), path.join(directory, part), { recursive: true })
+  const { said, message, support, goesOn } = await runChildForJson(REPORT, { args: [directory], cwd: directory })
 
-    assert.deepStrictEqual({ code: error.code, name: error.name, isError: error.isError }, { code: 'ERR_OFFHEAP_BINDING_LOAD_FAILED', name: 'OffheapError', isError: true })
-    assert.match(error.message, /prebuilds.*offheap\.node: MODULE_NOT_FOUND/)
-    assert.match(error.message, /npm run build/)
-  } finally {
-    fs.rmSync(directory, { recursive: true })
-  }
+  assert.deepStrictEqual(said, REFUSED)
+  assert.match(message, /prebuilds.*offheap\.node: MODULE_NOT_FOUND/)
+  assert.match(message, /npm run build/)
+  for (const part of ['probe', 'interposition', 'cgroup', 'residentBreakdown', 'trim']) assert.deepStrictEqual([support[part].available, support[part].reason], [false, message], part)
+  assert.deepStrictEqual(goesOn, [true, false, true, 'some'])
+  assert.deepStrictEqual(fs.readdirSync(directory).sort(), ['index.js', 'lib', 'package.json'])
+})
+
+test('where there is no addon Express serves every request, and the reading is not found', async (t) => {
+  const directory = emptyFolder(t)
+  for (const part of ['index.js', 'lib', 'package.json']) fs.cpSync(path.join(root, part), path.join(directory, part), { recursive: true })
+  const { code, stdout, stderr } = await runChild(`
+    const express = require(${JSON.stringify(require.resolve('express'))})
+    const { track } = require(process.argv[1])
+    const app = express()
+    app.use(require(process.argv[1] + '/lib/express.js')({ path: '/debug/memory' }))
+    app.get('/', (req, res) => res.send(track(Buffer.from('served'))))
+    const server = app.listen(0, '127.0.0.1', async () => {
+      const url = 'http://127.0.0.1:' + server.address().port
+      const answers = []
+      for (const where of ['/', '/debug/memory', '/']) answers.push((await fetch(url + where)).status)
+      server.closeAllConnections()
+      server.close()
+      console.log(JSON.stringify(answers))
+    })
+  `, { args: [directory] })
+
+  assert.deepStrictEqual([code, stdout], [0, '[200,404,200]\n'], stderr)
+  assert.strictEqual(stderr.match(/OffheapWarning/g).length, 1)
 })
 
 test('without --allow-addons the permission model refuses, and the error names the flag', async () => {
   const permission = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission'
-  const error = await runChildForJson(REPORT, { args: [root], execArgv: [permission, '--allow-fs-read=*'] })
+  const { said, message } = await runChildForJson(REPORT, { args: [root], execArgv: [permission, '--allow-fs-read=*'] })
 
-  assert.strictEqual(error.code, 'ERR_OFFHEAP_BINDING_LOAD_FAILED')
-  assert.match(error.message, /--allow-addons/)
+  assert.deepStrictEqual(said, REFUSED)
+  assert.match(message, /--allow-addons/)
 })
 
 test('with --allow-addons everything that needs no further grant works', async () => {

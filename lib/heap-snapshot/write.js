@@ -1,6 +1,7 @@
 'use strict'
 
 const { performance } = require('node:perf_hooks')
+const binding = require('../load.js')
 const { OffheapError } = require('../errors.js')
 const { joined } = require('../joined-run.js')
 const { throwIfAborted } = require('./failure.js')
@@ -24,6 +25,8 @@ async function writeHeapSnapshot (options) {
  */
 async function requestSnapshot (settings, { write = writerFor(settings), onProgress = settings.onProgress } = {}) {
   throwIfAborted(settings.signal)
+  // Nothing is made, not even the directory, where there is no addon to do the rest.
+  binding.processToken()
   const destination = JSON.stringify([settings.directory, settings.file, settings.gzip, settings.mode, settings.report])
   if (running !== undefined) {
     if (running.destination !== destination || running.controller.signal.aborted) {
