@@ -62,6 +62,29 @@ test('an object comes with its retainers, nearest first and weak ones last, and 
   assert.deepStrictEqual(object.dominators.map(({ id }) => id), [13, 11, 9, 7])
 })
 
+test('a path leads through offheap only where there is no other', async (t) => {
+  // GIVEN a session that offheap's registration reaches in two steps and the service in three, and one that only offheap reaches
+  const sketch = new Sketch()
+  const global = sketch.node('object', 'global', 32)
+  const registration = sketch.node('object', 'Registration', 16)
+  const service = sketch.node('object', 'Service', 16)
+  const map = sketch.node('object', 'Map', 16)
+  const shared = sketch.node('object', 'Session', 64)
+  const own = sketch.node('object', 'History', 64)
+  sketch.edge(0, 'shortcut', 'global', global)
+    .edge(global, 'property', '<symbol offheap.registered>', registration)
+    .edge(global, 'property', 'service', service)
+    .edge(registration, 'property', 'session', shared)
+    .edge(registration, 'property', 'history', own)
+    .edge(service, 'property', 'sessions', map)
+    .edge(map, 'property', 'first', shared)
+  const snapshot = file(t, sketch.json())
+  const path = async (node) => (await offheap.analyzeHeapSnapshot(snapshot, { id: 2 * node + 1 })).object.path.text
+
+  assert.strictEqual(await path(shared), 'global.service (Service).sessions (Map).first (Session)')
+  assert.strictEqual(await path(own), 'global["<symbol offheap.registered>"] (Registration).history (History)')
+})
+
 test('backing stores are put down to the view and the path that hold them', async (t) => {
   const { backingStores } = await offheap.analyzeHeapSnapshot(file(t, leakySketch().json()))
 

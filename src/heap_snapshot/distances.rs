@@ -1,6 +1,8 @@
 //! Distances from the roots, and with them one shortest path to every node.
 //!
 //! Knows: the order in which DevTools walks, and the edges it passes over. Must never know: dominators.
+//! Unlike DevTools, it goes over the edges that offheap itself has added only when there is no other way: what a service
+//! keeps is to be seen on the service's own path, not on the one through its diagnosis tool.
 //! Limits: a node that only the engine's own roots reach has no distance (DevTools shows "−"); it still has a
 //! path, from one of those.
 
@@ -16,6 +18,16 @@ use crate::error::Failure;
 
 /// Added to the distance of what only system roots reach, as in DevTools.
 pub(crate) const SYSTEM: u32 = 100_000_000;
+
+/// How edges of offheap's own are called: what it puts on the global object and on requests, and how a Monitor hangs on its timer and
+/// its signal (lib/register.js, lib/express.js, lib/monitor/monitor.js, src/buffer_profile/shared.js).
+const OURS: [&str; 5] = [
+    "<symbol offheap.registered>",
+    "<symbol offheap.wrapped>",
+    "<symbol offheap.realm>",
+    "<symbol offheap request route>",
+    "offheapMonitor",
+];
 
 /// Distances and shortest paths.
 pub(crate) struct Distances {
@@ -41,6 +53,11 @@ impl Distances {
             native_context: graph.strings.find("system / NativeContext"),
             descriptors: graph.strings.find("(map descriptors)"),
             half_pairs: FxHashSet::default(),
+            ours: OURS
+                .iter()
+                .filter_map(|name| graph.strings.find(name))
+                .collect(),
+            deferred: Vec::new(),
             ticker: Ticker::new(control),
         };
         for edge in graph.edges(graph.root) {
@@ -87,12 +104,34 @@ struct Search<'a> {
     descriptors: Option<u32>,
     /// WeakMap entries of which one of the two edges has been met.
     half_pairs: FxHashSet<u32>,
+    /// The names of offheap's own edges, as far as there are any.
+    ours: Vec<u32>,
+    /// Edges of ours that were met, with the distance of what they lead to.
+    deferred: Vec<(u32, u32)>,
     ticker: Ticker<'a>,
 }
 
 impl Search<'_> {
-    /// Goes on from the nodes in `order[next..]`.
+    /// Goes on from the nodes in `order[next..]`, and over edges of ours when nothing else is left.
     fn run(&mut self, mut next: usize) -> Result<(), Failure> {
+        loop {
+            self.walk(next)?;
+            next = self.found.order.len();
+            for (edge, distance) in std::mem::take(&mut self.deferred) {
+                let to = self.graph.to(edge);
+                if self.found.distance[to as usize] == NONE {
+                    self.found.distance[to as usize] = distance;
+                    self.found.via[to as usize] = edge;
+                    self.found.order.push(to);
+                }
+            }
+            if next == self.found.order.len() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn walk(&mut self, mut next: usize) -> Result<(), Failure> {
         while next < self.found.order.len() {
             self.ticker.tick()?;
             let node = self.found.order[next];
@@ -116,12 +155,22 @@ impl Search<'_> {
                 {
                     continue;
                 }
+                if self.is_ours(edge, edge_kind) {
+                    self.deferred.push((edge, distance));
+                    continue;
+                }
                 self.found.distance[to as usize] = distance;
                 self.found.via[to as usize] = edge;
                 self.found.order.push(to);
             }
         }
         Ok(())
+    }
+
+    fn is_ours(&self, edge: u32, kind: EdgeKind) -> bool {
+        !self.ours.is_empty()
+            && kind.has_string_name()
+            && self.ours.contains(&self.graph.edge_name(edge))
     }
 
     fn is_sloppy(&self, edge: u32, kind: EdgeKind) -> bool {
