@@ -144,6 +144,9 @@ pub struct Session {
     owner: ThreadId,
     commands: Sender<Command>,
     wake: PipeWriter,
+    /// Open as long as anybody can write: to a pipe that nobody can read any more, a write raises SIGPIPE, which ends a
+    /// service that does not ignore it (pipe(7)).
+    _wake_reader: PipeReader,
     prepared: Mutex<Option<Prepared>>,
     child: Mutex<Option<i32>>,
     named_output: Mutex<Option<PathBuf>>,
@@ -190,12 +193,16 @@ pub fn start(
     let failed =
         |what: &str, error: io::Error| Failure::new(Code::ProbeFailed, format!("{what}: {error}"));
     let (wake_reader, wake) = io::pipe().map_err(|error| failed("No pipe for the probe", error))?;
+    let kept_reader = wake_reader
+        .try_clone()
+        .map_err(|error| failed("No pipe for the probe", error))?;
     let (commands, inbox) = channel();
     let session = Arc::new(Session {
         id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
         owner: std::thread::current().id(),
         commands,
         wake,
+        _wake_reader: kept_reader,
         prepared: Mutex::new(None),
         child: Mutex::new(None),
         named_output: Mutex::new(None),
