@@ -101,14 +101,18 @@ test('a directory that was deleted under us is an error, not a crash', async (t)
   assert.deepStrictEqual(messages, [['ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED', 'ENOENT']])
 })
 
-test('with --permission and no grant to write it is told, and the grant is enough', async (t) => {
+test('with --permission and no grant to write it is told, nothing is written, and the grant is enough', async (t) => {
   const directory = emptyFolder(t)
   const flag = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission'
   const flags = [flag, '--allow-addons', '--allow-fs-read=*', '--no-warnings']
-  const script = 'offheap.writeHeapSnapshot({ directory: process.argv[1] }).then((result) => send(result.mode), (error) => send([error.code, error.cause.code]))'
-  const denied = await runScript(script, { execArgv: flags, args: [directory] })
-  assert.deepStrictEqual(denied.messages, [['ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED', 'ERR_ACCESS_DENIED']], denied.stderr)
-  const granted = await runScript(script, { execArgv: [...flags, `--allow-fs-write=${directory}${path.sep}*`], args: [directory] })
+  const script = (options) => `offheap.writeHeapSnapshot(${options}).then((result) => send(result.mode), (error) => send([error.code, error.cause.code]))`
+  // The child and the addon write past the permission model: it has to be asked before.
+  for (const options of ['{ directory: process.argv[1] }', '{ directory: process.argv[1], gzip: true }', '{ directory: process.argv[1], report: "only" }', '{ file: process.argv[1] + "/own" }']) {
+    const denied = await runScript(script(options), { execArgv: flags, args: [directory] })
+    assert.deepStrictEqual(denied.messages, [['ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED', 'ERR_ACCESS_DENIED']], denied.stderr)
+    assert.deepStrictEqual(fs.readdirSync(directory), [], options)
+  }
+  const granted = await runScript(script('{ directory: process.argv[1] }'), { execArgv: [...flags, `--allow-fs-write=${directory}${path.sep}*`], args: [directory] })
   assert.deepStrictEqual(granted.messages, ['probe'], granted.stderr)
 })
 

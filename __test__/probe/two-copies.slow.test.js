@@ -11,11 +11,31 @@ const { support } = require('../..')
 const { available, reason } = support().probe
 const root = path.join(__dirname, '..', '..')
 
-test('two copies of the package in two threads have one probe at a time between them', { skip: available ? false : `no probe here: ${reason}` }, async (t) => {
+/** Another installation of the package. */
+function anotherCopy (t) {
   const copy = emptyFolder(t)
   for (const name of ['index.js', 'package.json', 'lib', 'prebuilds', 'src']) fs.cpSync(path.join(root, name), path.join(copy, name), { recursive: true })
+  return copy
+}
 
-  const { during, first, after } = await runChildForJson(path.join(__dirname, 'fixtures', 'two-copies.js'), { args: [copy] })
+test('two copies of the package in two threads have one probe at a time between them', { skip: available ? false : `no probe here: ${reason}` }, async (t) => {
+  const { during, first, after } = await runChildForJson(path.join(__dirname, 'fixtures', 'two-copies.js'), { args: [anotherCopy(t)] })
 
   assert.deepStrictEqual([during, first, after], ['ERR_OFFHEAP_PROBE_IN_PROGRESS', 'first', 'second'])
+})
+
+test('while one copy watches addons the other one probes, and says who is in the way of its own watch', { skip: available ? false : `no probe here: ${reason}` }, async (t) => {
+  const said = await runChildForJson(`
+    const first = require(${JSON.stringify(root)})
+    const watch = first.watchAddons()
+    const second = require(process.argv[1])
+    ;(async () => {
+      const said = { probe: await second.probe(() => 'second'), census: (await second.census()).mode, available: second.support().probe.available }
+      try { second.watchAddons() } catch (error) { said.watch = error.code }
+      watch.stop()
+      console.log(JSON.stringify(said))
+    })()
+  `, { args: [anotherCopy(t)] })
+
+  assert.deepStrictEqual(said, { probe: 'second', census: 'probe', available: true, watch: 'ERR_OFFHEAP_WATCH_REFUSED' })
 })

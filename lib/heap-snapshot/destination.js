@@ -21,6 +21,7 @@ async function prepareDestination (settings) {
   const directory = await makeDirectory(settings.file === undefined ? settings.directory : path.dirname(settings.file))
   const name = settings.file === undefined ? snapshotName(settings) : path.basename(settings.file)
   const file = path.join(directory, name)
+  refuseUnlessGranted(file)
   await refuseUnlessRegular(file)
   await sweep(directory, name)
   await checkDisk(directory, settings.minFreeDiskBytes)
@@ -61,6 +62,17 @@ async function makeDirectory (directory) {
     throw pathRefused(directory, 'is not a directory')
   }
   return fs.promises.realpath(directory)
+}
+
+/** The child and the addon write past Node's permission model, so it is asked first. */
+function refuseUnlessGranted (file) {
+  const { permission } = process
+  for (const path of [file, `${file}.partial`]) {
+    if (permission === undefined || permission.has('fs.write', path)) continue
+    const error = new Error(`Access to this API has been restricted: --allow-fs-write does not cover ${path}`)
+    error.code = 'ERR_ACCESS_DENIED'
+    throw error
+  }
 }
 
 async function refuseUnlessRegular (file) {

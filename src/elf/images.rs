@@ -226,12 +226,10 @@ pub fn symbol_in(path: &[u8], name: &str) -> Option<usize> {
     (addr != 0).then_some(addr)
 }
 
-/// Whether the executable itself offers Node-API, rather than a libnode.so beside it.
+/// Whether the executable itself offers Node-API, rather than a libnode.so beside it. By its own symbol table: `dlsym` may be
+/// another copy's of offheap, which watches addons and gives its hooks.
 pub fn executable_is_node(executable: &Image) -> bool {
-    let name = c"napi_create_reference";
-    // SAFETY: RTLD_DEFAULT is a valid handle, the name is NUL-terminated — dlsym(3).
-    let addr = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    !addr.is_null() && executable.contains(addr as usize, 1)
+    reader::exports_any(executable, &["napi_create_reference"], copy_mapped).unwrap_or(false)
 }
 
 /// The slots of `image` for the functions in `wanted`.

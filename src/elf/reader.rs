@@ -170,13 +170,20 @@ pub fn exports_any(
     let (Some(strtab), Some(symtab)) = (tables.strtab, tables.symtab) else {
         return Err(Refusal::Malformed);
     };
-    let strings = fetch(strtab, tables.strsz)?;
-    let count = match (tables.gnu_hash, tables.hash) {
-        (Some(hash), _) => gnu_symbol_count(&mut fetch, hash)?,
-        // nchain, the second word of the table, is the number of symbols — System V gABI, "Hash Table".
-        (None, Some(hash)) => (word(&fetch(hash, 8)?, 0)? >> 32) as usize,
-        (None, None) => return Ok(false),
+    if let Some(hash) = tables.gnu_hash {
+        for name in names {
+            if gnu_defines(&mut fetch, hash, symtab, strtab, name.as_bytes())? {
+                return Ok(true);
+            }
+        }
+        return Ok(false);
+    }
+    let Some(hash) = tables.hash else {
+        return Ok(false);
     };
+    let strings = fetch(strtab, tables.strsz)?;
+    // nchain, the second word of the table, is the number of symbols — System V gABI, "Hash Table".
+    let count = (word(&fetch(hash, 8)?, 0)? >> 32) as usize;
     let bytes = count.checked_mul(SYM_SIZE).ok_or(Refusal::Malformed)?;
     for symbol in fetch(symtab, bytes)?.chunks_exact(SYM_SIZE) {
         // st_shndx, the third field: 0 is a symbol that is defined elsewhere.
@@ -192,44 +199,55 @@ pub fn exports_any(
     Ok(false)
 }
 
-/// The table names no count: the last chain of the highest bucket ends at the last symbol.
-fn gnu_symbol_count(
+/// Looks a name up as the loader does: one bucket of the GNU hash table, a few symbols. Node's own table has some 60,000, and reading all of
+/// them took milliseconds.
+fn gnu_defines(
     fetch: &mut impl FnMut(usize, usize) -> Result<Vec<u8>, Refusal>,
     hash: usize,
-) -> Result<usize, Refusal> {
-    let header = fetch(hash, 16)?;
-    let half = |offset: usize| -> Result<usize, Refusal> {
-        let bytes = header.get(offset..offset + 4).ok_or(Refusal::Malformed)?;
-        let bytes = bytes.try_into().map_err(|_| Refusal::Malformed)?;
-        Ok(u32::from_le_bytes(bytes) as usize)
+    symtab: usize,
+    strtab: usize,
+    name: &[u8],
+) -> Result<bool, Refusal> {
+    let wanted = name.iter().fold(5381u32, |hash, &byte| {
+        hash.wrapping_mul(33).wrapping_add(u32::from(byte))
+    });
+    let at = |start: usize, count: usize, size: usize| {
+        count
+            .checked_mul(size)
+            .and_then(|bytes| start.checked_add(bytes))
+            .ok_or(Refusal::Malformed)
     };
-    let (buckets, first, bloom) = (half(0)?, half(4)?, half(8)?);
-    let bucket_table = bloom
-        .checked_mul(8)
-        .and_then(|bytes| hash.checked_add(16 + bytes))
-        .ok_or(Refusal::Malformed)?;
-    let bucket_bytes = buckets.checked_mul(4).ok_or(Refusal::Malformed)?;
-    let mut last = 0;
-    for bucket in fetch(bucket_table, bucket_bytes)?.chunks_exact(4) {
-        let bucket = u32::from_le_bytes(bucket.try_into().map_err(|_| Refusal::Malformed)?);
-        last = last.max(bucket as usize);
+    let header = fetch(hash, 16)?;
+    let (buckets, first, bloom) = (half(&header, 0)?, half(&header, 4)?, half(&header, 8)?);
+    if buckets == 0 {
+        return Ok(false);
     }
-    if last < first {
-        return Ok(first);
+    let bucket_table = at(hash + 16, bloom as usize, 8)?;
+    let chains = at(bucket_table, buckets as usize, 4)?;
+    let bucket = fetch(at(bucket_table, (wanted % buckets) as usize, 4)?, 4)?;
+    let mut index = half(&bucket, 0)?;
+    if index < first {
+        return Ok(false);
     }
-    let chains = bucket_table
-        .checked_add(bucket_bytes)
-        .ok_or(Refusal::Malformed)?;
     loop {
-        let entry = chains
-            .checked_add((last - first) * 4)
-            .ok_or(Refusal::Malformed)?;
-        let bytes = fetch(entry, 4)?;
-        last += 1;
-        // The lowest bit marks the end of a chain.
-        if bytes.first().is_none_or(|byte| byte & 1 == 1) {
-            return Ok(last);
+        let chain = fetch(at(chains, (index - first) as usize, 4)?, 4)?;
+        let chained = half(&chain, 0)?;
+        if chained | 1 == wanted | 1 {
+            let symbol = fetch(at(symtab, index as usize, SYM_SIZE)?, SYM_SIZE)?;
+            // st_name, then st_info, st_other and st_shndx: 0 is a symbol that is defined elsewhere.
+            let (offset, defined) = (half(&symbol, 0)?, half(&symbol, 4)? >> 16 != 0);
+            if defined {
+                let text = fetch(at(strtab, offset as usize, 1)?, name.len() + 1)?;
+                if text.strip_suffix(&[0]) == Some(name) {
+                    return Ok(true);
+                }
+            }
         }
+        // The lowest bit marks the end of a chain.
+        if chained & 1 == 1 {
+            return Ok(false);
+        }
+        index = index.checked_add(1).ok_or(Refusal::Malformed)?;
     }
 }
 
@@ -279,6 +297,14 @@ fn tables(image: &Image, dynamic: &[u8]) -> Result<Tables, Refusal> {
         }
     }
     Ok(tables)
+}
+
+fn half(bytes: &[u8], offset: usize) -> Result<u32, Refusal> {
+    let end = offset.checked_add(4).ok_or(Refusal::Malformed)?;
+    let bytes = bytes.get(offset..end).ok_or(Refusal::Malformed)?;
+    Ok(u32::from_le_bytes(
+        bytes.try_into().map_err(|_| Refusal::Malformed)?,
+    ))
 }
 
 fn word(bytes: &[u8], offset: usize) -> Result<u64, Refusal> {
@@ -430,5 +456,111 @@ mod tests {
     fn a_range_that_wraps_around_is_not_inside() {
         let (image, _) = image(0);
         assert!(!image.contains(usize::MAX - 3, 8));
+    }
+
+    /// An image with a GNU hash table of two buckets, in which these symbols are (the first one undefined).
+    fn hashed(names: &[&str]) -> (Image, Vec<u8>) {
+        let mut bytes = vec![0u8; 0x600];
+        let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+        let at = |offset: usize| (BASE + offset) as u64;
+        let dynamic = [
+            DT_STRTAB,
+            at(0x200),
+            DT_STRSZ,
+            0x80,
+            DT_SYMTAB,
+            at(0x100),
+            DT_GNU_HASH,
+            at(0x400),
+            0,
+            0,
+        ];
+        for (index, value) in dynamic.iter().enumerate() {
+            put(index * 8, &value.to_le_bytes());
+        }
+        let hash = |name: &str| {
+            name.bytes().fold(5381u32, |hash, byte| {
+                hash.wrapping_mul(33).wrapping_add(u32::from(byte))
+            })
+        };
+        let mut sorted: Vec<&str> = names.to_vec();
+        sorted.sort_by_key(|name| hash(name) % 2);
+        let (buckets, first, bloom) = (2u32, 1u32, 1u32);
+        for (index, value) in [buckets, first, bloom, 6].iter().enumerate() {
+            put(0x400 + index * 4, &value.to_le_bytes());
+        }
+        let mut offset = 1;
+        for (index, name) in sorted.iter().enumerate() {
+            let place = index + 1;
+            put(0x200 + offset, name.as_bytes());
+            put(0x100 + place * SYM_SIZE, &(offset as u32).to_le_bytes());
+            let section: u16 = u16::from(*name != names[0]);
+            put(0x100 + place * SYM_SIZE + 6, &section.to_le_bytes());
+            offset += name.len() + 1;
+            let bucket = hash(name) % 2;
+            let is_last = sorted
+                .get(index + 1)
+                .is_none_or(|next| hash(next) % 2 != bucket);
+            let chained = hash(name) & !1 | u32::from(is_last);
+            put(0x400 + 16 + 8 + 8 + index * 4, &chained.to_le_bytes());
+            let is_first = index == 0 || hash(sorted[index - 1]) % 2 != bucket;
+            if is_first {
+                put(
+                    0x400 + 16 + 8 + bucket as usize * 4,
+                    &(place as u32).to_le_bytes(),
+                );
+            }
+        }
+        let image = Image {
+            load_bias: BASE,
+            dynamic: (BASE, 0x60),
+            segments: vec![(BASE, BASE + 0x600)],
+        };
+        (image, bytes)
+    }
+
+    #[test]
+    fn a_name_is_found_by_the_gnu_hash_table_where_the_image_defines_it() {
+        let names = [
+            "wanted_elsewhere",
+            "napi_create_reference",
+            "napi_wrap",
+            "uv_run",
+            "main",
+        ];
+        let (image, bytes) = hashed(&names);
+        let defines = |name: &str| {
+            exports_any(&image, &[name], |addr, out| {
+                out.copy_from_slice(&bytes[addr - BASE..addr - BASE + out.len()]);
+            })
+        };
+        for name in &names[1..] {
+            assert_eq!(defines(name), Ok(true), "{name}");
+        }
+        for name in [
+            names[0],
+            "napi_create_referenc",
+            "napi_create_reference2",
+            "",
+            "absent",
+        ] {
+            assert_eq!(defines(name), Ok(false), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_gnu_hash_table_that_leads_astray_is_refused_and_not_followed_for_ever() {
+        let (image, mut bytes) = hashed(&["a", "b", "c"]);
+        // No chain ends any more.
+        for chain in 0..64 {
+            let at = 0x400 + 16 + 8 + 8 + chain * 4;
+            if at < bytes.len() {
+                bytes[at] &= !1;
+            }
+        }
+        let found = exports_any(&image, &["absent"], |addr, out| {
+            out.copy_from_slice(&bytes[addr - BASE..addr - BASE + out.len()]);
+        });
+        assert_eq!(found, Err(Refusal::OutOfBounds));
     }
 }

@@ -15,6 +15,7 @@ use super::left_out;
 use super::maps::{self, Range, Shared};
 use super::scratch;
 use super::stand_ins::{self, EXIT_BUG, EXIT_SETUP};
+use super::sys;
 use super::ScratchSlots;
 
 /// One slot, and what goes into it.
@@ -354,7 +355,14 @@ fn replace_descriptors(setup: &Setup) {
             // One that was closed with the folder would be opened by this: harmless, it is /dev/null.
             // SAFETY: integers only; both are descriptors of this process, and nobody uses the old one — dup3(2).
             if unsafe { libc::dup3(nothing, fd, libc::O_CLOEXEC) } < 0 {
-                give_up("dup3 refused to replace an inherited descriptor");
+                // Above RLIMIT_NOFILE, where nothing can be put: inherited from before the limit was lowered, so none of
+                // Node's, and no number that a file could be given. It is closed.
+                let is_above_limit = sys::limit(libc::RLIMIT_NOFILE)
+                    .is_some_and(|limit| u64::try_from(fd).is_ok_and(|fd| fd >= limit));
+                // SAFETY: an integer only; nobody uses the descriptor in this process — close(2).
+                if !is_above_limit || unsafe { libc::close(fd) } != 0 {
+                    give_up("dup3 refused to replace an inherited descriptor");
+                }
             }
         }
     }
