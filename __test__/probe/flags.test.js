@@ -71,3 +71,11 @@ test('works in a process that closed its standard descriptors', { skip }, async 
   assert.deepStrictEqual([result.code, result.signal], [0, null], result.stderr)
   assert.deepStrictEqual(JSON.parse(fs.readFileSync(path.join(directory, 'said.json'), 'utf8')), { value: 42 })
 })
+
+for (const flag of ['--shared-string-table', '--use-largepages=silent']) {
+  test(`${flag}: support() and the probe agree`, { skip }, async () => {
+    const { said } = await runFixture('agree.js', [], { execArgv: [flag] })
+    assert.strictEqual(said.available, said.works, JSON.stringify(said))
+    if (!said.available) assert.ok(said.reason.includes(flag), said.reason)
+  })
+}

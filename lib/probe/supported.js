@@ -9,7 +9,7 @@ let reason
 
 /** Why no probe is possible here, or null. */
 function unsupportedReason () {
-  if (reason === undefined) reason = foreignRuntime() ?? binding.probeUnsupportedReason() ?? null
+  if (reason === undefined) reason = foreignRuntime() ?? foreignFlags() ?? binding.probeUnsupportedReason() ?? null
   return reason
 }
 
@@ -19,6 +19,17 @@ function foreignRuntime () {
   if (bun !== undefined) return `this is Bun ${bun}, and the probe is known to work only in Node`
   if (deno !== undefined) return `this is Deno ${deno}, and the probe is known to work only in Node`
   if (electron !== undefined) return `this is Electron ${electron}, and the probe is known to work only in Node`
+}
+
+/** Flags under which a child was seen to fail every time. */
+function foreignFlags () {
+  const [node] = process.versions.node.split('.').map(Number)
+  if (node >= 26) return undefined
+  const flags = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)].map((flag) => flag.replaceAll('_', '-'))
+  const shared = flags.find((flag) => flag === '--shared-string-table' || flag === '--harmony-struct')
+  if (shared !== undefined) return `with ${shared} V8 before Node 26 stops at a check of its own when a forked child walks the heap`
+  const large = flags.find((flag) => /^--use-largepages=(on|silent)$/.test(flag))
+  if (large !== undefined && node < 24) return `with ${large} Node ${node} moves its code, and V8's threads cannot be told by it`
 }
 
 module.exports = { unsupportedReason }
