@@ -20,9 +20,9 @@ function register () {
 // A row for each thing that can be switched on, begun by itself: what fails with one leaves the others on. It gives something with a
 // stop(), or null when it is not wanted.
 const PARTS = [
-  { name: 'addonWatch', variable: 'OFFHEAP_ADDONS', begin: watchEveryAddon },
-  { name: 'bufferTracking', variable: 'OFFHEAP_TRACK_BUFFERS', begin: trackBuffers },
-  { name: 'monitor', variable: 'OFFHEAP_SNAPSHOT_AT', begin: startMonitor }
+  { name: 'addonWatch', begin: watchEveryAddon, without: 'OFFHEAP_ADDONS=0 leaves this out' },
+  { name: 'bufferTracking', begin: trackBuffers, without: 'OFFHEAP_TRACK_BUFFERS=0 leaves this out' },
+  { name: 'monitor', begin: startMonitor, without: 'no snapshot is written at a threshold or a signal' }
 ]
 
 class Registration {
@@ -32,14 +32,14 @@ class Registration {
   constructor () {
     const wanted = readVariables(process.env)
     for (const problem of wanted.problems) this.#warn(problem)
-    for (const { name, variable, begin } of PARTS) {
+    for (const { name, begin, without } of PARTS) {
       this[name] = null
       try {
         this[name] = begin(wanted, (problem) => this.#warn(problem))
         if (this[name] !== null) this.#running.push(this[name])
       } catch ({ message, code }) {
         // It keeps all parts from working, and is said once.
-        if (!this.#warned.has(message)) this.#warn({ message: `${message}; ${variable}=0 leaves this out`, code })
+        if (!this.#warned.has(message)) this.#warn({ message: `${message}; ${without}`, code })
         this.#warned.add(message)
       }
     }
@@ -72,7 +72,9 @@ function trackBuffers ({ buffers }) {
 
 /** One that watches the process is enough for all threads. */
 function startMonitor ({ thresholds, signal, directory }, warn) {
-  if (!isMainThread) return null
+  if (!isMainThread || (thresholds.length === 0 && signal === undefined)) return null
+  // What keeps all of it from working is said once, and not of each threshold.
+  require('./memory.js').memory()
   const { checkThreshold } = require('./monitor/start.js')
   const { checkSignal } = require('./monitor/signals.js')
   /** Whether `check` finds nothing wrong. Each thing by itself: without its listener a signal that was to write a snapshot ends the service. */

@@ -79,7 +79,7 @@ test('the codes are the right ones', () => {
   ]
   for (const [options, code] of cases) assert.strictEqual(refusal(options).code, code, JSON.stringify(options))
   assert.match(refusal({ thresholds: { heapUsd: 1 } }).message, /did you mean "heapUsed"/)
-  for (const [share, percentage] of [[0.8, '80%'], ['80', '80%'], [0.285, '28.5%'], [{ above: 0.5 }, '50%']]) {
+  for (const [share, percentage] of [[0.8, '80%'], ['80', '80%'], [0.285, '28.5%'], [{ above: 0.5 }, '50%'], ['512', '512MB']]) {
     const { code, message } = refusal({ snapshotAt: { rss: share } })
     assert.strictEqual(code, 'ERR_INVALID_ARG_VALUE')
     assert.ok(message.includes(`did you mean "${percentage}"?`), message)

@@ -93,7 +93,8 @@ function refuseShare (name, above) {
     ? above * 100
     : typeof above === 'string' && /^\d+(\.\d+)?$/.test(above) ? Number(above) : undefined
   if (percent === undefined) return
-  throw invalidValue(name, `a number of bytes or a string such as "512MB"; did you mean "${Number(percent.toPrecision(6))}%"?`, above)
+  const meant = `${Number(percent.toPrecision(6))}${percent > 100 ? 'MB' : '%'}`
+  throw invalidValue(name, `a number of bytes or a string such as "512MB"; did you mean "${meant}"?`, above)
 }
 
 /** The column is given by giveColumns(): it belongs to this threshold alone. */
