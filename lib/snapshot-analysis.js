@@ -61,7 +61,8 @@ async function run ({ signal, onProgress }, start) {
     if (answer.length === 2) {
       const [code, message] = answer
       if (code === 'ERR_OFFHEAP_ABORTED' && signal?.aborted) throw aborted(signal)
-      throw code === 'ERR_OFFHEAP_INTERNAL' ? rebuild(new Error(message)) : new OffheapError(code, message)
+      // The number in Rust's words for an error of the system's tells nobody anything.
+      throw code === 'ERR_OFFHEAP_INTERNAL' ? rebuild(new Error(message)) : new OffheapError(code, message.replace(/ \(os error \d+\)/g, ''))
     }
     return { ...JSON.parse(answer[0]), durationMs: performance.now() - started }
   } finally {
@@ -93,12 +94,13 @@ async function compareHeapSnapshots (before, after, options) {
   // Validate arguments
   validate.string('before', before)
   validate.string('after', after)
+  if (before === '-' && after === '-') throw validate.invalidValue('after', 'another file: standard input can be read once', after)
   options = validate.options('options', options, ['top', 'retainers', 'filter', 'signal', 'onProgress'])
   const { top, retainers, filter } = reportOptions(options)
   checkCommon(options)
 
   const result = await run(options, (number) =>
-    binding.compareHeapSnapshots(number, threadCount(), before, after, top, retainers, filter))
+    binding.compareHeapSnapshots(number, threadCount(), source(before), source(after), top, retainers, filter))
   return {
     ...result,
     before: { path: before, ...result.before },

@@ -6,6 +6,7 @@ const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const zlib = require('node:zlib')
+const { fit } = require('../../lib/cli/fit.js')
 const { progressBar } = require('../../lib/cli/progress.js')
 const { Sketch, file, leakySketch, temporaryFolder } = require('./helpers/sketch.js')
 
@@ -88,6 +89,65 @@ test('wrong usage shows the usage, and the exit code is 2', () => {
     const { status, stdout } = offheap(args)
     assert.deepStrictEqual([args, status, stdout], [args, 2, ''])
   }
+})
+
+test('a misspelt command names the near one', () => {
+  assert.match(offheap(['analyse', 'x']).stderr, /^offheap: unknown command "analyse"; did you mean "analyze"\?\n/)
+  assert.match(offheap(['nonsense']).stderr, /^offheap: unknown command "nonsense"\n/)
+})
+
+test('with --json a failure is JSON too, and a reason of the system has no number', () => {
+  for (const [args, status, code] of [[['analyze', '/nonexistent', '--json'], 1, 'ERR_OFFHEAP_SNAPSHOT_READ_FAILED'], [['analyze', '--json'], 2, 'ERR_INVALID_ARG_VALUE']]) {
+    const run = offheap(args)
+    assert.deepStrictEqual([run.status, run.stderr], [status, ''])
+    const { error } = JSON.parse(run.stdout)
+    assert.strictEqual(error.code, code)
+    assert.ok(error.message.length > 0)
+  }
+  assert.strictEqual(offheap(['analyze', '/nonexistent']).stderr, 'offheap: Could not open /nonexistent: No such file or directory (ERR_OFFHEAP_SNAPSHOT_READ_FAILED)\n')
+})
+
+test('one file of a diff may be standard input', (t) => {
+  const text = leakySketch().json()
+  const snapshot = file(t, text)
+  for (const args of [['diff', '-', snapshot], ['diff', snapshot, '-']]) {
+    const { status, stdout, stderr } = offheap([...args, '--json'], { input: text })
+    assert.strictEqual(status, 0, stderr)
+    assert.strictEqual(JSON.parse(stdout).after.nodeCount, 23)
+  }
+  assert.strictEqual(offheap(['diff', '-', '-']).status, 2)
+})
+
+test('redact writes to standard output under the name -', (t) => {
+  const { status, stdout } = offheap(['redact', file(t, leakySketch().json()), '-'])
+
+  assert.strictEqual(status, 0)
+  assert.strictEqual(JSON.parse(stdout).snapshot.node_count, 23)
+  assert.ok(!stdout.includes('"ada"'))
+  assert.ok(!fs.existsSync('-'))
+})
+
+test('an id may have its @', (t) => {
+  const snapshot = file(t, leakySketch().json())
+  assert.strictEqual(offheap(['retainers', snapshot, '--id', '@21']).stdout, offheap(['retainers', snapshot, '--id', '21']).stdout)
+})
+
+test('an output that cannot be written is said', { skip: fs.existsSync('/dev/full') ? false : 'no /dev/full' }, (t) => {
+  const run = spawnSync('sh', ['-c', `'${process.execPath}' '${command}' analyze '${file(t, leakySketch().json())}' > /dev/full`], { encoding: 'utf8', timeout: 240_000 })
+  assert.strictEqual(run.status, 1)
+  assert.match(run.stderr, /^offheap: standard output could not be written: .*ENOSPC/)
+})
+
+test('FORCE_COLOR colours what is no terminal', (t) => {
+  const run = spawnSync(process.execPath, [command, 'analyze', file(t, leakySketch().json())], { encoding: 'utf8', timeout: 240_000, env: { ...process.env, FORCE_COLOR: '1', NO_COLOR: '' } })
+  assert.ok(run.stdout.includes('\u001b[1m'))
+})
+
+test('lines are cut to the width of the terminal, colours aside', () => {
+  const text = '\u001b[1mabcdef\u001b[22mgh\nshort\nu\u0308u\u0308u\u0308u\u0308u\u0308u\u0308'
+  assert.strictEqual(fit(text, 6), '\u001b[1mabcde…\u001b[0m\nshort\nu\u0308u\u0308u\u0308u\u0308u\u0308u\u0308')
+  assert.strictEqual(fit(text, 8), text)
+  assert.strictEqual(fit(text, undefined), text)
 })
 
 test('--help and --version need nothing else', () => {

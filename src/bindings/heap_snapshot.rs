@@ -49,8 +49,8 @@ enum Job {
         options: ReportOptions,
     },
     Compare {
-        before: String,
-        after: String,
+        before: Option<String>,
+        after: Option<String>,
         options: ReportOptions,
     },
     Redact {
@@ -80,8 +80,8 @@ impl Job {
                 after,
                 options,
             } => compare(
-                input(Some(before))?,
-                input(Some(after))?,
+                input(before.as_deref())?,
+                input(after.as_deref())?,
                 options,
                 threads,
                 control,
@@ -176,8 +176,8 @@ pub fn analyze_heap_snapshot(
 pub fn compare_heap_snapshots(
     run: u32,
     threads: u32,
-    before: String,
-    after: String,
+    before: Option<String>,
+    after: Option<String>,
     top: u32,
     retainers: u32,
     filter: Option<String>,
