@@ -728,7 +728,7 @@ export interface HeapSnapshot {
   scratch: 'memory' | 'disk' | null
   /**
    * Whether objects have the same ids as in other snapshots of this thread. `false` for a child's snapshot unless an
-   * in-process one came before ({@link StartOptions.baseline}); then it holds for what lived at that time.
+   * in-process one came before: only what lived at that time has the same id in both then ({@link StartOptions.baseline}).
    */
   comparableIds: boolean
   compressed: boolean
@@ -1191,10 +1191,11 @@ export function analyzeHeapSnapshot (path: string, options?: AnalyzeHeapSnapshot
 export interface ComparedClass {
   name: string
   /** `null`, like the other three, where objects cannot be matched by id. */
-  newCount: number | null
-  newBytes: number | null
-  deletedCount: number | null
-  deletedBytes: number | null
+  /** Objects that were not there before; the least there can be where `matchedById` is `false`, and so are the next three. */
+  newCount: number
+  newBytes: number
+  deletedCount: number
+  deletedBytes: number
   countBefore: number
   countAfter: number
   countDelta: number
@@ -1223,8 +1224,10 @@ export interface HeapSnapshotComparison {
  * Says what came and went between two heap snapshots, per class, and what holds on to what came.
  *
  * Objects are matched by V8's id, as in DevTools' Comparison. Where the ids do not correspond (two processes, or two
- * forked children without an earlier snapshot in their parent) that is found out and said, and classes and paths are
- * compared by count. Cost as {@link analyzeHeapSnapshot}, twice, one after the other.
+ * children of the probe, which number objects each by itself) that is found out and said: `matchedById` is `false`, new and deleted counts are the
+ * least there can be (what a class has more than before has come), and paths are compared by count. Cost as {@link analyzeHeapSnapshot}, twice,
+ * one after the other.
+ * @param before `-` is standard input, for one of the two
  * @throws as {@link analyzeHeapSnapshot}
  * @example
  * const { compareHeapSnapshots } = require('offheap')

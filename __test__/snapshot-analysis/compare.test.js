@@ -3,6 +3,8 @@
 const test = require('node:test')
 const assert = require('node:assert')
 const offheap = require('../../index.js')
+const { root, runChildForJson } = require('../helpers/child.js')
+const { emptyFolder } = require('../helpers/folder.js')
 const { inChild } = require('./helpers/real.js')
 const { Sketch, file, leakySketch, temporaryFolder } = require('./helpers/sketch.js')
 
@@ -53,7 +55,7 @@ test('snapshots of two processes are told apart and compared by class and path',
   assert.strictEqual(result.matchedById, false)
   assert.match(result.matchReason, /ids/)
   const session = result.classes.find(({ name }) => name === 'Session')
-  assert.deepStrictEqual([session.newCount, session.deletedCount, session.countBefore, session.countAfter, session.countDelta], [null, null, 100, 1100, 1000])
+  assert.deepStrictEqual([session.newCount, session.deletedCount, session.countBefore, session.countAfter, session.countDelta], [1000, 0, 100, 1100, 1000])
   assert.deepStrictEqual(session.paths.map(({ text, count }) => [text, count]), [['global.sessions (Map) entry (Session)', 1000]])
 })
 
@@ -78,4 +80,36 @@ test('an id that stands for an object of another class is one deleted and one ne
     ['After', 1, 33, 0, 0],
     ['Before', 0, 0, 1, 33]
   ])
+})
+
+test('two default snapshots of one process say how many came at least, and with a baseline what went of the old ones', { skip: offheap.support().probe.available ? false : 'no probe here' }, async (t) => {
+  for (const baseline of [false, true]) {
+    const { first, second } = await runChildForJson(`
+      const { start, writeHeapSnapshot } = require(${JSON.stringify(root)})
+      class Session { constructor (id) { this.id = id } }
+      class Old {}
+      globalThis.old = Array.from({ length: 321 }, () => new Old())
+      globalThis.sessions = []
+      if (${baseline}) start({ baseline: true }).stop()
+      const add = (count) => { for (let i = 0; i < count; i++) sessions.push(new Session(i)) }
+      add(500)
+      ;(async () => {
+        const options = { directory: process.argv[1] }
+        const { path: first } = await writeHeapSnapshot(options)
+        add(4_812)
+        // As many others take their places.
+        old = Array.from({ length: 321 }, () => new Old())
+        const { path: second } = await writeHeapSnapshot(options)
+        console.log(JSON.stringify({ first, second }))
+      })()
+    `, { args: [emptyFolder(t)] })
+    const { matchedById, matchReason, classes } = await offheap.compareHeapSnapshots(first, second, { top: 1000 })
+
+    assert.strictEqual(matchedById, false)
+    assert.match(matchReason, /by itself/)
+    const session = classes.find(({ name }) => name === 'Session')
+    assert.deepStrictEqual([session.newCount, session.deletedCount, session.countDelta], [4_812, 0, 4_812])
+    const old = classes.find(({ name }) => name === 'Old')
+    if (baseline) assert.deepStrictEqual([old.newCount, old.deletedCount, old.countDelta], [321, 321, 0])
+  }
 })

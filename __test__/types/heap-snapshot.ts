@@ -10,7 +10,6 @@ export async function use (signal: AbortSignal): Promise<void> {
   // @ts-expect-error closures may be missing
   analysis.closures.length.toFixed()
   const comparison = await compareHeapSnapshots('a', 'b', { retainers: 3 })
-  // @ts-expect-error counts of new objects may be null
   comparison.classes[0].newCount.toFixed()
   const { redactedCount } = await redactHeapSnapshot('a', 'b', { salt: 'sixteen characters' })
   // @ts-expect-error an unknown option

@@ -89,14 +89,15 @@ function comparisonText (result, style) {
   let out = `${style.bold(clean(before.path))}: ${count(before.nodeCount)} objects, ${bytes(before.shallowBytes)}\n`
   out += `${style.bold(clean(after.path))}: ${count(after.nodeCount)} objects, ${bytes(after.shallowBytes)} (${signed(bytes, after.shallowBytes - before.shallowBytes)})\n`
   if (!result.matchedById) {
-    out += `${style.red('Compared by class and path only')}: ${clean(result.matchReason)}\n`
+    out += `${style.red('Not matched one by one')}: ${clean(result.matchReason)}. New and deleted (≥) are the least there can be\n`
   }
+  const atLeast = (number) => `${result.matchedById || number === 0 ? '' : '≥'}${count(number)}`
   out += section(`Classes by growth of retained size (${count(result.classes.length)} of ${count(result.classCount)})`, table(
     [{ title: 'class', left: true }, { title: 'new' }, { title: 'deleted' }, { title: 'delta' }, { title: 'shallow' }, { title: 'retained' }],
     result.classes.map((row) => [
       shorten(row.name, NAME_LENGTH),
-      count(row.newCount),
-      count(row.deletedCount),
+      atLeast(row.newCount),
+      atLeast(row.deletedCount),
       signed(count, row.countDelta),
       signed(bytes, row.shallowBytesDelta),
       signed(bytes, row.retainedBytesDelta)

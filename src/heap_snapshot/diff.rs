@@ -195,60 +195,30 @@ pub fn compare(
         .filter(|&node| analysis.sizes.get(node) > 0)
         .collect();
     ordinals.sort_unstable_by_key(|&node| (graph.id(node), node));
-    let mut new = super::graph::Bits::new(graph.node_count());
-    let mut parts = [Agreement::default(); PARTS];
-    let mut common = 0u64;
-    let mut at = 0;
-    let mut ticker = Ticker::new(control);
-    for (position, &node) in ordinals.iter().enumerate() {
-        ticker.tick()?;
-        let id = graph.id(node);
-        while at < first.objects.len() && first.objects[at].id < id {
-            went(&mut rows, &row_of_before, first.objects[at]);
-            at += 1;
-        }
-        let class = view.classes.of(graph, node) as usize;
-        let size = analysis.sizes.get(node);
-        match first.objects.get(at).filter(|object| object.id == id) {
-            Some(&object) => {
-                at += 1;
-                common += 1;
-                let part = &mut parts[position * PARTS / ordinals.len().max(1)];
-                let same_class = row_of_before[object.class as usize] == class;
-                if let (Some(a), Some(b)) = (object.text, text_of(graph, node)) {
-                    if a == b {
-                        part.same += 1;
-                    } else {
-                        part.different += 1;
-                    }
-                } else if !same_class {
-                    part.different += 1;
-                }
-                if !same_class {
-                    went(&mut rows, &row_of_before, object);
-                    rows[class].came.add(size);
-                    new.set(node);
-                }
-            }
-            None => {
-                rows[class].came.add(size);
-                new.set(node);
-            }
-        }
-    }
-    for &object in &first.objects[at..] {
-        went(&mut rows, &row_of_before, object);
-    }
-    let reason = disagreement(
+    let sides = Sides {
+        first: &first,
+        row_of_before: &row_of_before,
+        view: &view,
+        ordinals: &ordinals,
+    };
+    let (parts, common) = sides.agreement(control)?;
+    let disagreement = disagreement(
         &parts,
         common,
         first.objects.len().min(ordinals.len()) as u64,
     );
+    let limit = match &disagreement {
+        None => u32::MAX,
+        Some(found) => sides.last_id_of(found.agreeing_parts),
+    };
+    let reason = disagreement.map(|found| found.reason);
+    let new = sides.count(&mut rows, limit, control)?;
 
     rows.retain(|row| {
         let changed = row.before != row.after
             || row.growth() != 0
-            || reason.is_none() && (row.came.count > 0 || row.went.count > 0);
+            || row.came.count > 0
+            || row.went.count > 0;
         changed && options.wants(&row.name)
     });
     rows.sort_by(|a, b| {
@@ -289,13 +259,8 @@ pub fn compare(
             json.object(|json| {
                 json.key("name").text(&row.name);
                 let tally = |json: &mut JsonWriter, count: &str, bytes: &str, tally: Tally| {
-                    if reason.is_none() {
-                        json.key(count).number(tally.count);
-                        json.key(bytes).number(tally.bytes);
-                    } else {
-                        json.key(count).null();
-                        json.key(bytes).null();
-                    }
+                    json.key(count).number(tally.count);
+                    json.key(bytes).number(tally.bytes);
                 };
                 tally(json, "newCount", "newBytes", row.came);
                 tally(json, "deletedCount", "deletedBytes", row.went);
@@ -317,29 +282,164 @@ pub fn compare(
     Ok(json.finish())
 }
 
-fn went(rows: &mut [Row], row_of_before: &[usize], object: Object) {
-    rows[row_of_before[object.class as usize]]
-        .went
-        .add(object.bytes);
+/// The objects of both snapshots, side by side.
+struct Sides<'a, 'b> {
+    first: &'a Before,
+    /// The row of a class of the first snapshot.
+    row_of_before: &'a [usize],
+    view: &'a View<'b>,
+    /// Of the second snapshot, by id.
+    ordinals: &'a [Ordinal],
 }
 
-/// Why the ids of two snapshots do not mean the same objects; `None` if they do.
-fn disagreement(parts: &[Agreement], common: u64, possible: u64) -> Option<String> {
-    if common * 5 < possible {
-        return Some(format!(
-            "only {common} of {possible} ids are in both snapshots: they are not of the same process"
-        ));
-    }
-    for part in parts {
-        let all = part.same + part.different;
-        if all >= ENOUGH && part.different * 10 > all {
-            return Some(format!(
-                "{} of {all} objects with equal ids are not the same: the snapshots were numbered independently",
-                part.different
-            ));
+impl Sides<'_, '_> {
+    /// Calls `visit` for every id that one of them has: with the object before, and the one after.
+    fn each(
+        &self,
+        control: &Control,
+        mut visit: impl FnMut(u32, Option<Object>, Option<(usize, Ordinal)>),
+    ) -> Result<(), Failure> {
+        let graph = self.view.graph();
+        let mut before = self.first.objects.iter().copied().peekable();
+        let mut ticker = Ticker::new(control);
+        for (position, &node) in self.ordinals.iter().enumerate() {
+            ticker.tick()?;
+            let id = graph.id(node);
+            while let Some(object) = before.next_if(|object| object.id < id) {
+                visit(object.id, Some(object), None);
+            }
+            let same = before.next_if(|object| object.id == id);
+            visit(id, same, Some((position, node)));
         }
+        for object in before {
+            visit(object.id, Some(object), None);
+        }
+        Ok(())
     }
-    None
+
+    fn row_before(&self, object: Object) -> usize {
+        self.row_of_before[object.class as usize]
+    }
+
+    fn class_after(&self, node: Ordinal) -> usize {
+        self.view.classes.of(self.view.graph(), node) as usize
+    }
+
+    /// How far equal ids mean equal objects, part by part, and how many there are.
+    fn agreement(&self, control: &Control) -> Result<([Agreement; PARTS], u64), Failure> {
+        let mut parts = [Agreement::default(); PARTS];
+        let mut common = 0;
+        self.each(control, |_, before, after| {
+            let (Some(object), Some((position, node))) = (before, after) else {
+                return;
+            };
+            common += 1;
+            let part = &mut parts[position * PARTS / self.ordinals.len().max(1)];
+            if let (Some(a), Some(b)) = (object.text, text_of(self.view.graph(), node)) {
+                if a == b {
+                    part.same += 1;
+                } else {
+                    part.different += 1;
+                }
+            } else if self.row_before(object) != self.class_after(node) {
+                part.different += 1;
+            }
+        })?;
+        Ok((parts, common))
+    }
+
+    /// The highest id in the first parts of the second snapshot; 0 for none.
+    fn last_id_of(&self, parts: usize) -> u32 {
+        // The first position of the next part, see `agreement`.
+        let end = (parts * self.ordinals.len()).div_ceil(PARTS);
+        let last = end.checked_sub(1).and_then(|last| self.ordinals.get(last));
+        last.map_or(0, |&node| self.view.graph().id(node))
+    }
+
+    /// What came and went, in the rows; and what of the second snapshot is new. Up to the id `limit` objects are told apart. Above it ids mean
+    /// nothing, and what a class has more than before is the least that came, what it has less the least that went.
+    fn count(
+        &self,
+        rows: &mut [Row],
+        limit: u32,
+        control: &Control,
+    ) -> Result<super::graph::Bits, Failure> {
+        let sizes = &self.view.analysis.sizes;
+        let mut new = super::graph::Bits::new(self.view.graph().node_count());
+        let mut above = vec![(Tally::default(), Tally::default()); rows.len()];
+        self.each(control, |id, before, after| {
+            let is_same = match (before, after) {
+                (Some(object), Some((_, node))) => {
+                    self.row_before(object) == self.class_after(node)
+                }
+                _ => false,
+            };
+            if id <= limit && is_same {
+                return;
+            }
+            if let Some(object) = before {
+                let row = self.row_before(object);
+                if id <= limit {
+                    rows[row].went.add(object.bytes);
+                } else {
+                    above[row].0.add(object.bytes);
+                }
+            }
+            if let Some((_, node)) = after {
+                let row = self.class_after(node);
+                if id <= limit {
+                    rows[row].came.add(sizes.get(node));
+                    new.set(node);
+                } else {
+                    above[row].1.add(sizes.get(node));
+                }
+            }
+        })?;
+        for (row, (before, after)) in rows.iter_mut().zip(above) {
+            row.came.count += after.count.saturating_sub(before.count);
+            row.went.count += before.count.saturating_sub(after.count);
+            if after.count > before.count {
+                row.came.bytes += after.bytes.saturating_sub(before.bytes);
+            } else {
+                row.went.bytes += before.bytes.saturating_sub(after.bytes);
+            }
+        }
+        Ok(new)
+    }
+}
+
+/// Ids of two snapshots that do not mean the same objects.
+struct Disagreement {
+    reason: String,
+    /// They do in this many parts, from the lowest ids on.
+    agreeing_parts: usize,
+}
+
+/// Whether and how the ids of two snapshots do not mean the same objects; `None` if they do.
+fn disagreement(parts: &[Agreement], common: u64, possible: u64) -> Option<Disagreement> {
+    if common * 5 < possible {
+        return Some(Disagreement {
+            reason: format!(
+                "only {common} of {possible} ids are in both snapshots: they are not of the same process"
+            ),
+            agreeing_parts: 0,
+        });
+    }
+    let disagrees = |part: &Agreement| {
+        let all = part.same + part.different;
+        all >= ENOUGH && part.different * 10 > all
+    };
+    let agreeing_parts = parts.iter().position(disagrees)?;
+    let part = &parts[agreeing_parts];
+    let all = part.same + part.different;
+    Some(Disagreement {
+        reason: format!(
+            "{} of {all} objects with equal ids are not the same: each snapshot has numbered {} by itself, as children of the probe do",
+            part.different,
+            if agreeing_parts == 0 { "them" } else { "what is younger than the last numbering" }
+        ),
+        agreeing_parts,
+    })
 }
 
 /// Paths by how many more objects they hold than before, for snapshots without common ids.
