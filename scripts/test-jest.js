@@ -1,7 +1,7 @@
 'use strict'
 
 // Runs the jest project in __test__/jest: in a worker process, in a worker thread, without globals, and with --detectLeaks.
-// What only the slow group has (the same again in a worker thread) is left out without `--slow` or `--all`.
+// What only the slow group has (the same again in a worker thread, and a census of jest's heap) is left out without `--slow` or `--all`.
 // NODE_UNDER_TEST names the Node binary to run it with (default: this one).
 
 const { spawnSync } = require('node:child_process')
@@ -18,6 +18,7 @@ const isAll = process.argv.includes('--all')
 const runs = [
   { name: 'in a worker process', workers: 'processes', args: [] },
   { name: 'in a worker thread', workers: 'threads', args: [], slow: true },
+  { name: 'with a census of its heap', workers: 'processes', args: ['--testMatch', '**/buffer-growth.slow.js'], slow: true },
   { name: 'without globals', workers: 'processes', args: ['--injectGlobals=false', '--testMatch', '**/without-globals.js'] },
   { name: 'with --detectLeaks', workers: 'processes', args: ['--detectLeaks', 'no-sandbox-leak'] },
   { name: 'with --detectLeaks, on a planted leak: has to fail', workers: 'processes', args: ['--detectLeaks', '--testMatch', '**/planted.leaky.js'], fails: 'is leaking memory' }

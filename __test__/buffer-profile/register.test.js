@@ -3,6 +3,7 @@
 const test = require('node:test')
 const assert = require('node:assert')
 const path = require('node:path')
+const { readVariables } = require('../../lib/register/variables.js')
 const { runChild } = require('../helpers/child.js')
 const { emptyFolder } = require('../helpers/folder.js')
 
@@ -60,12 +61,24 @@ test('OFFHEAP_SNAPSHOT_SIGNAL alone is enough for one', async () => {
   assert.deepStrictEqual([monitor, listeners], [true, 1])
 })
 
-test('a wrong threshold is a warning with its code, and the rest goes on', async () => {
-  for (const value of ['rss', 'rss:', ':80%', 'rss:80%:1', 'rss:much', 'rssx:80%', 'rss:101%', '__proto__:5MB', 'rss:0', 'rss:80', 'cgroup:0.8']) {
-    const { stderr, ...state } = await run(SAY, { env: { OFFHEAP_SNAPSHOT_AT: value } })
-    assert.deepStrictEqual(state, { tracking: true, monitor: false, coverage: 'full' })
-    assert.strictEqual(stderr.match(/\[ERR_(INVALID_ARG_VALUE|OUT_OF_RANGE)\] OffheapWarning: offheap\/register: OFFHEAP_SNAPSHOT_AT: "[^"]*" is not used/g)?.length, 1, `${value}: ${stderr}`)
+test('what is wrong with a threshold is said of that threshold, with a code', () => {
+  const problemsOf = (value) => {
+    const { thresholds, problems } = readVariables({ OFFHEAP_SNAPSHOT_AT: value })
+    return [thresholds, problems]
   }
+  for (const value of ['rss', 'rss:', ':80%', 'rss:80%:1', 'rss:80', 'cgroup:0.8']) {
+    const [thresholds, problems] = problemsOf(`${value},heapUsed:90%`)
+    assert.deepStrictEqual(thresholds, [{ metric: 'heapUsed', limit: '90%', text: 'heapUsed:90%' }])
+    assert.deepStrictEqual(problems.map(({ code }) => code), ['ERR_INVALID_ARG_VALUE'])
+    assert.ok(problems[0].message.startsWith(`OFFHEAP_SNAPSHOT_AT: "${value}" is not used. `), problems[0].message)
+  }
+  assert.deepStrictEqual(problemsOf('references:100')[0], [{ metric: 'references', limit: 100, text: 'references:100' }])
+})
+
+test('a threshold that can be read and not meant is a warning with its code, and the rest goes on', async () => {
+  const { stderr, ...state } = await run(SAY, { env: { OFFHEAP_SNAPSHOT_AT: 'rss:much,rssx:80%,rss:101%,__proto__:5MB' } })
+  assert.deepStrictEqual(state, { tracking: true, monitor: false, coverage: 'full' })
+  assert.strictEqual(stderr.match(/\[ERR_(INVALID_ARG_VALUE|OUT_OF_RANGE)\] OffheapWarning: offheap\/register: OFFHEAP_SNAPSHOT_AT: "[^"]*" is not used/g)?.length, 4, stderr)
 })
 
 test('one wrong thing leaves the right ones on, and what is on by default', async () => {
