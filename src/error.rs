@@ -92,6 +92,8 @@ codes! {
     BuffersNotTracked => "ERR_OFFHEAP_BUFFERS_NOT_TRACKED",
     /// Addons cannot be watched in this process: the node image could not be patched, or somebody else has patched it.
     WatchRefused => "ERR_OFFHEAP_WATCH_REFUSED",
+    /// What the system says of this process could not be read at this moment.
+    ReadFailed => "ERR_OFFHEAP_READ_FAILED",
     /// A bug in offheap; the message carries the panic.
     Internal => "ERR_OFFHEAP_INTERNAL",
 }

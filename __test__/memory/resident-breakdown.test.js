@@ -7,6 +7,7 @@ const path = require('node:path')
 const { Worker } = require('node:worker_threads')
 const { memory, residentBreakdown, support } = require('../../index.js')
 const { fixtureAddon } = require('../helpers/fixture-addon.js')
+const { runChildForJson } = require('../helpers/child.js')
 const { settledReading, settledWhen } = require('../helpers/settle.js')
 
 const root = path.join(__dirname, '..', '..')
@@ -198,4 +199,23 @@ test('many breakdowns at once are each complete', { skip }, async () => {
   const tables = await Promise.all(Array.from({ length: 8 }, () => table()))
 
   for (const { rss } of tables) near(rss, tables[0].rss, 16 * MiB, 'rss')
+})
+
+test('where descriptors are short the reason is said, and no platform is blamed', { skip }, async () => {
+  const said = await runChildForJson(`
+    const fs = require('node:fs')
+    const { residentBreakdown } = require(${JSON.stringify(root)})
+    const held = []
+    ;(async () => {
+      await residentBreakdown()
+      try { for (;;) held.push(fs.openSync('/dev/null')) } catch {}
+      const { code, message } = await residentBreakdown().then(() => ({}), (error) => error)
+      for (const fd of held) fs.closeSync(fd)
+      const { rss } = await residentBreakdown()
+      console.log(JSON.stringify({ code, message, again: rss > 0 }))
+    })()
+  `, { command: ['prlimit', '--nofile=100'] })
+
+  assert.deepStrictEqual([said.code, said.again], ['ERR_OFFHEAP_READ_FAILED', true])
+  assert.match(said.message, /Too many open files/)
 })

@@ -124,12 +124,7 @@ impl JsThread {
 pub fn breakdown(engine: Engine, js_thread: JsThread, ask_malloc: bool) -> Result<Table, Failure> {
     // malloc first: what it gives out meanwhile then shows as unexplained, rather than as too much claimed.
     let malloc = if ask_malloc { malloc::figures() } else { None };
-    let smaps = fs::read_to_string("/proc/self/smaps").map_err(|error| {
-        Failure::new(
-            Code::UnsupportedPlatform,
-            format!("/proc/self/smaps cannot be read ({error}); support().residentBreakdown says the same"),
-        )
-    })?;
+    let smaps = fs::read_to_string("/proc/self/smaps").map_err(|error| unreadable(&error))?;
     let mappings = mappings::parse(&smaps);
     let memory = OwnMemory::open();
     let found = if malloc::is_glibc() {
@@ -147,6 +142,20 @@ pub fn breakdown(engine: Engine, js_thread: JsThread, ask_malloc: bool) -> Resul
         malloc,
         engine,
     }))
+}
+
+/// Why `smaps` could not be read: it is never there, or something was short at this moment.
+fn unreadable(error: &std::io::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::PermissionDenied => Failure::new(
+            Code::UnsupportedPlatform,
+            format!("/proc/self/smaps cannot be read ({error}); support().residentBreakdown says the same"),
+        ),
+        _ => Failure::new(
+            Code::ReadFailed,
+            format!("/proc/self/smaps could not be read at this moment: {error}; where descriptors are short, RLIMIT_NOFILE is the limit"),
+        ),
+    }
 }
 
 /// Gives malloc's free pages back, and says what that brought. `None` where there is nothing to call.
@@ -262,6 +271,18 @@ fn stack_limit_bytes() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_short_for_a_moment_is_not_called_unsupported() {
+        let code = |errno| unreadable(&std::io::Error::from_raw_os_error(errno)).code;
+        for missing in [2, 13] {
+            assert_eq!(code(missing), Code::UnsupportedPlatform);
+        }
+        // EMFILE, ENFILE, ENOMEM, EIO
+        for short in [24, 23, 12, 5] {
+            assert_eq!(code(short), Code::ReadFailed);
+        }
+    }
 
     #[test]
     fn this_process_adds_up() {
