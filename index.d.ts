@@ -276,7 +276,8 @@ export interface ResidentBreakdown {
  * 9 to 35 ms at 0.2 GB, 60 to 150 ms at 1.5 GB in 3,500 mappings. This thread may wait for memory meanwhile: up to 7 and 24 ms
  * in the same runs, much longer when malloc holds a million free blocks (see `options.malloc`). No garbage collection is forced.
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` for wrong options
- * @throws {OffheapError} `ERR_OFFHEAP_UNSUPPORTED_PLATFORM` (rejection) where `support().residentBreakdown` is not available
+ * @throws {OffheapError} `ERR_OFFHEAP_UNSUPPORTED_PLATFORM` (rejection) where `support().residentBreakdown` is not available;
+ *   `ERR_OFFHEAP_READ_FAILED` (rejection) where `smaps` could not be read at this moment, because descriptors or memory are short
  * @example
  * const { residentBreakdown } = require('offheap')
  * residentBreakdown().then(({ rss, mallocFreeBytes }) => {

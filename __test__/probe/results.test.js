@@ -52,6 +52,8 @@ test('a promise, something that cannot be cloned, and process.exit() are refused
   for (const [name, { code, attempts }] of Object.entries(refused)) {
     assert.deepStrictEqual([code, attempts], ['ERR_OFFHEAP_PROBE_RESULT_REFUSED', 1], name)
   }
+  assert.match(refused.abort.message, /called process\.abort\(\)/)
+  assert.match(refused.exit.message, /called process\.exit\(\)/)
 })
 
 test('the child has no event loop, starts neither threads nor processes, and cannot signal the service', { skip }, async () => {

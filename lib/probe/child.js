@@ -32,9 +32,11 @@ function inChild (work) {
 /** Each by itself: the service may have frozen its process object, or a property of it. The native side ends a child as well. */
 function becomeChild () {
   // The service's exit handlers must not run a second time here, with the service still alive.
-  for (const name of ['exit', 'reallyExit', 'abort']) {
-    Reflect.set(process, name, () => binding.probeChildExitCalled())
-  }
+  for (const name of ['exit', 'reallyExit']) Reflect.set(process, name, () => binding.probeChildExitCalled())
+  Reflect.set(process, 'abort', () => {
+    refuse('The function called process.abort() in the probe\'s child, which has nothing to return then')
+    binding.probeChildDone()
+  })
   // Node keeps the number that it started with, and that is the service's.
   Reflect.defineProperty(process, 'pid', { value: binding.probeChildPid(), configurable: true, enumerable: true })
   // A child that runs out of heap is no failure of the service's. Loaded only where the service asked for reports.
