@@ -87,13 +87,13 @@ async function runChildForJson (script, options) {
 }
 
 /**
- * Runs source text in which `offheap` is this package, `root` its folder, and `send` reports a message. A channel that is listened to
+ * Runs source text in which `offheap` is this package, `root` its folder, `settledWhen` the waiter of settle.js, and `send` reports a message. A channel that is listened to
  * keeps a process alive; this one does not, so the script ends when its work does, and when its test is ended from outside.
  * @param {string} source
  * @param {Parameters<typeof runChild>[1]} [options]
  */
 function runScript (source, { execArgv = [], onMessage = () => {}, ...options } = {}) {
-  const prelude = `const root = ${JSON.stringify(root)}; const offheap = require(root); const send = (message) => new Promise((resolve) => process.send(message, resolve)); process.on('disconnect', () => process.exit(99)); process.channel.unref();`
+  const prelude = `const root = ${JSON.stringify(root)}; const offheap = require(root); const { settledWhen } = require(root + '/__test__/helpers/settle.js'); const send = (message) => new Promise((resolve) => process.send(message, resolve)); process.on('disconnect', () => process.exit(99)); process.channel.unref();`
   return runChild(`${prelude}\n${source}`, { cwd: root, mayBeKilled: true, ...options, execArgv: ['--expose-gc', ...execArgv], onMessage })
 }
 
