@@ -89,7 +89,7 @@ test('an external allocation that is untracked is still freed, and only once', a
   assert.strictEqual(untrack(buffer), false)
 
   buffer = undefined
-  await settledWhen('V8 has let go of it', () => memory().declaredExternalBytes - before < 100_000)
+  await settledWhen('V8 has released it', () => memory().declaredExternalBytes - before < 100_000)
   assert.strictEqual(tallyOf('let go').liveCount, 0)
 })
 

@@ -1,7 +1,7 @@
 //! How far apart samples are, so that they cost no more than they may, and what may have gone unsampled meanwhile.
 //!
 //! Knows: the interval, the time that samples took, how many bytes went by at each interval.
-//! Must never know: what was sampled.
+//! Knows nothing of: what was sampled, and where.
 //! Cannot see: Buffers of up to 64 bytes that live in V8's heap; the limit by external memory does not hold for those.
 //!
 //! **The time.** Samples may use a share of the thread's time, and what they left unused lately: a burst, which is what people ask
@@ -243,7 +243,7 @@ mod tests {
         }
     }
 
-    /// Sizes between 1 and 200 KB, of which every fourth stays: `bytes` in all, so many of them each ms.
+    /// Sizes between 1 and 200 KB, of which every fourth stays: `bytes` in all, `bytes_per_ms` of them each ms.
     fn steady(bytes: f64, bytes_per_ms: f64) -> Vec<Allocation> {
         let mut made = 0.0;
         let mut allocations = Vec::new();

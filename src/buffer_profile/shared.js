@@ -113,7 +113,7 @@
   // Where in its slab the slice ended that was looked at last.
   let lastEnd = Infinity
 
-  // After so many samples, or bytes, the time that they took is looked at, natively (pace.rs): above the limit the interval is made longer, and
+  // After this many samples, or MOST_BYTES_PER_LOOK, the time that they took is looked at, natively (pace.rs): above the limit the interval is made longer, and
   // as short as was asked for when there is time again. What was sampled is weighed by the interval of that time.
   const SAMPLES_PER_LOOK = 8
   let maxShare = 0
