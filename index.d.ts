@@ -139,7 +139,7 @@ export interface RouteContext {
   run<T, A extends unknown[]> (fn: (...args: A) => T, ...args: A): T
   /**
    * Call it when the route is known for certain or the work is over: what was counted before that is moved under the route,
-   * which stays what it is then. The function that told it is let go of, with all that it holds.
+   * which stays what it is then. The function that told it is released, with all that it holds.
    */
   settle (): void
 }
@@ -644,7 +644,7 @@ export interface SnapshotFileOptions {
   directory?: string
   /** Compresses to `.heapsnapshot.gz` (default: `false`), after the pause and off the JS thread. Needs disk for both. */
   gzip?: boolean
-  /** Deletes the oldest snapshots of the directory, by their name, beyond so many (default of a Monitor: `5`, else all stay). */
+  /** Deletes the oldest snapshots of the directory, by their name, beyond this number (default of a Monitor: `5`, else all stay). */
   maxFiles?: number
   /** The same by their size together (default of a Monitor: `'4GB'`, else all stay). The one just written always stays. */
   maxTotalBytes?: Bytes
@@ -789,7 +789,7 @@ export type Metric = 'rss' | 'heapUsed' | 'external' | 'arrayBuffers' | 'tracked
 export type Limit = Bytes | `${number}%`
 
 export interface ThresholdOptions {
-  /** Fires after so many samples in a row at or over the limit (default: `2`). */
+  /** Fires after this many samples in a row at or over the limit (default: `2`). */
   forSamples?: number
   /** The level to fall below before it may fire again, in the unit of the limit (default: 95 % of the limit). */
   rearmBelow?: Limit
@@ -855,7 +855,7 @@ export type Thresholds = {
 }
 
 export interface MonitorSnapshotOptions extends SnapshotFileOptions {
-  /** At most so many snapshots by threshold in any 24 hours (default: `6`). What lies in the directory at the start counts. */
+  /** At most this many snapshots by threshold in any 24 hours (default: `6`). What lies in the directory at the start counts. */
   maxPerDay?: number
 }
 
@@ -1424,7 +1424,7 @@ export function census (options?: CensusOptions): Promise<Census>
 
 /** Node's pool, from which small Buffers are cut, and its slabs in this thread. docs/buffer-profile.md. */
 export interface BufferPool {
-  /** Slabs that were seen since offheap looked first. With coverage `'partial'` there were at least so many. */
+  /** Slabs that were seen since offheap looked first. With coverage `'partial'` there were at least as many. */
   createdCount: number
   /** Those of them that are alive: the current one, and those that slices keep. */
   liveCount: number
@@ -1463,7 +1463,7 @@ export function bufferPool (): BufferPool
 
 /**
  * Returns a copy of `view` with bytes of its own when the view keeps more alive than it uses, and the view itself otherwise.
- * Keep the result and let go of the view: then a 50-byte slice does not pin its slab, nor a header its whole upload.
+ * Keep the result and drop the view: then a 50-byte slice does not pin its slab, nor a header its whole upload.
  *
  * - The copy is of the same type (Buffer, Float64Array, DataView, a subclass), and over a SharedArrayBuffer if the view was; it is not
  *   resizable, and follows no later change of the original.

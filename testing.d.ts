@@ -156,7 +156,7 @@ export interface ReferenceGrowthError extends Error {
 
 /**
  * Runs a function again and again, and rejects when an addon holds more and more: references that nobody deletes, wraps and external
- * Buffers that are not let go of, promises never settled. Counts of this thread's environments; they are exact.
+ * Buffers that are not released, promises never settled. Counts of this thread's environments; they are exact.
  *
  * Addons are watched for as long as it runs (`watchAddons()`), so what an addon held before is not looked at, and need not be.
  * Otherwise it does what `expectNoExternalGrowth()` does, with the same blocks, settled readings and second attempt.

@@ -39,7 +39,7 @@ class RouteContext {
   }
 
   /**
-   * The route is what it is now, for good. The function that tells it is let go of: whatever was begun inside and lives
+   * The route is what it is now, for good. The function that tells it is released: whatever was begun inside and lives
    * on, such as a pooled connection, keeps this context, and would keep the request with it.
    */
   settle () {

@@ -41,7 +41,7 @@ function getter (prototype, name) {
 }
 
 /**
- * Finds and sorts everything. What it returns holds all ArrayBuffers and views: let go of it.
+ * Finds and sorts everything. What it returns holds all ArrayBuffers and views: drop it soon.
  * @param {{ inChild: boolean, patient: boolean }} where
  */
 function sort (where) {

@@ -54,7 +54,7 @@ fn settle(env: &Env) {
     }
 }
 
-/// Adds a slab that stands for so many; the number to watch it by.
+/// Adds a slab that stands for `stands_for` of them; the number to watch it by.
 #[napi(catch_unwind)]
 pub fn add_slab(byte_length: f64, stands_for: u32) -> f64 {
     SLABS.with_borrow_mut(|slabs| (FIRST_SLAB + slabs.add(byte_length, stands_for)) as f64)
@@ -112,7 +112,7 @@ pub fn look_at_samples(
     })
 }
 
-/// Bytes until the next sample, at so many on average.
+/// Bytes until the next sample, `interval_bytes` on average.
 #[napi(catch_unwind)]
 pub fn next_sample_gap(interval_bytes: f64) -> f64 {
     PROFILE.with_borrow_mut(|profile| profile.next_gap(interval_bytes))

@@ -70,7 +70,7 @@ fn end_with_thread(env: &Env) -> Result<()> {
     Ok(())
 }
 
-/// Begins a watch. `buffers`: looks for the end of Buffers that Node allocates. `every_nth`: says where one thing in so many was
+/// Begins a watch. `buffers`: looks for the end of Buffers that Node allocates. `every_nth`: says where every nth thing was
 /// made; 0 for none.
 #[napi(catch_unwind)]
 pub fn watch_start(env: &Env, buffers: bool, every_nth: u32) -> Result<()> {

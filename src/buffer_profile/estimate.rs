@@ -31,7 +31,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// What one sampled allocation stands for: of so many `bytes`, charged with `charged`.
+    /// What one sampled allocation of `bytes` stands for, charged with `charged`.
     pub fn of(bytes: f64, charged: f64, interval: f64) -> Self {
         // 1 − e^−x, exact for small x too.
         let probability = -(-charged / interval).exp_m1();

@@ -18,7 +18,7 @@ pub struct Slabs {
 }
 
 impl Slabs {
-    /// Adds a slab of so many bytes that stands for so many slabs; its number.
+    /// Adds a slab of this size that stands for `stands_for` slabs; its number.
     pub fn add(&mut self, bytes: f64, stands_for: u32) -> u64 {
         let number = self.next;
         self.next += 1;

@@ -123,7 +123,7 @@ pub fn environment_count() -> usize {
 /// file may come of it.
 static WATCHER: OnceCell<fn(u64)> = OnceCell::new();
 
-/// Sets who is told of the deaths of watched values, once for the process.
+/// Sets what is called at the deaths of watched values, once for the process.
 pub fn set_watcher(watcher: fn(u64)) {
     let _ = WATCHER.set(watcher);
 }
@@ -570,7 +570,7 @@ impl Environment {
         });
     }
 
-    /// Goes on with a sweep, for at most so many places of the table. Whether there is more to do.
+    /// Goes on with a sweep, for at most this many places of the table. Whether there is more to do.
     fn sweep_on(&self, env: sys::napi_env, places: usize) -> bool {
         if self.pending_places() == 0 {
             return false;

@@ -330,7 +330,7 @@ impl Registry {
         }
     }
 
-    /// Goes on after a major collection with at most so many places of the table. Whether there is more to do.
+    /// Goes on after a major collection with at most this many places of the table. Whether there is more to do.
     pub fn sweep_on(
         &mut self,
         places: usize,

@@ -2,7 +2,7 @@
 //!
 //! Knows: weak edges, short cuts, what the user's roots own, WeakMap entries. Must never know: dominators.
 //! Limits: as DevTools, what a debugger or the embedder holds beside the user's own references is left out of
-//! the dominator tree, so retained sizes answer "what if the program let go of it".
+//! the dominator tree, so retained sizes answer "what if the program released it".
 
 #![forbid(unsafe_code)]
 

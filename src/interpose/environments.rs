@@ -32,7 +32,7 @@ static EPOCH: AtomicU32 = AtomicU32::new(0);
 /// Whether the end of Buffers that Node allocates is looked for under this watch.
 static BUFFERS: AtomicBool = AtomicBool::new(false);
 
-/// One thing in so many is sampled under this watch; 0 for none.
+/// Every nth thing is sampled under this watch; 0 for none.
 static EVERY: AtomicU32 = AtomicU32::new(0);
 
 /// One addon on one JavaScript thread.

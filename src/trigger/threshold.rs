@@ -15,11 +15,11 @@ pub const REARM_SHARE: f64 = 0.95;
 /// What a metric is held against.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Limit {
-    /// So many bytes.
+    /// In bytes.
     Bytes(f64),
-    /// So many percent of a base, which may change from sample to sample (a pod can be resized while it runs).
+    /// In percent of a base, which may change from sample to sample (a pod can be resized while it runs).
     Percent(f64),
-    /// So many bytes gained over so many milliseconds; see [`super::growth`].
+    /// Bytes gained within a time; see [`super::growth`].
     Growth {
         /// Bytes gained.
         bytes: f64,
@@ -44,7 +44,7 @@ pub struct Rule {
 /// Where a threshold stands.
 ///
 /// ```text
-///                 so many samples in a row at or over the limit
+///                 `for_samples` samples in a row at or over the limit
 ///        ┌───────────────────────────────────────────────────────────┐
 ///        │                                                           ▼
 ///   ┌─────────┐      the cooldown has passed      ┌─────────┐   ┌─────────┐
@@ -56,7 +56,7 @@ pub struct Rule {
 /// Samples that could not be measured change nothing: they neither count, nor break a row, nor re-arm.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum State {
-    /// Ready; so many samples in a row were at or over the limit.
+    /// Ready; this many samples in a row were at or over the limit.
     Armed {
         /// Length of the row so far.
         row: u32,
