@@ -10,24 +10,30 @@ const { emptyFolder } = require('../helpers/folder.js')
 
 test('no path to what a service leaks leads through its Monitor, the registration, or the profile', async (t) => {
   const paths = await runChildForJson(`
-    const http = require('node:http')
     const { analyzeHeapSnapshot, start, writeHeapSnapshot } = require(${JSON.stringify(root)})
     class LeakedSession { constructor (id) { this.id = id; this.data = Buffer.alloc(100) } }
-    const sessions = new Map()
-    // Its listeners see the same variables as the service does.
-    const monitor = start({ sampleIntervalMs: 10, signal: 'SIGUSR2', trackBuffers: true })
-    monitor.on('sample', () => sessions.size).on('triggered', () => sessions.size).on('error', () => sessions.size)
-    const server = http.createServer((req, res) => { sessions.set(sessions.size, new LeakedSession(sessions.size)); res.end() })
-    server.listen(0, '127.0.0.1', async () => {
-      for (let i = 0; i < 50; i++) await (await fetch('http://127.0.0.1:' + server.address().port)).text()
+    // Each in a scope of its own: the service holds its sessions deep inside, and a listener sees them at once.
+    function serve (sessions) {
+      const service = { a: { b: { c: { d: { e: { f: { sessions } } } } } } }
+      return setInterval(() => service, 1e6)
+    }
+    function observe (monitor, sessions) {
+      for (const name of ['sample', 'triggered', 'error']) monitor.on(name, () => sessions.size)
+    }
+    function begin () {
+      const sessions = new Map(Array.from({ length: 50 }, (_, id) => [id, new LeakedSession(id)]))
+      const monitor = start({ sampleIntervalMs: 1e6, signal: 'SIGUSR2', trackBuffers: true })
+      observe(monitor, sessions)
+      return [monitor, serve(sessions)]
+    }
+    const [monitor, interval] = begin()
+    ;(async () => {
       const { path } = await writeHeapSnapshot({ directory: process.argv[1], mode: 'in-process' })
       const { classes } = await analyzeHeapSnapshot(path, { filter: 'LeakedSession', retainers: 3 })
       monitor.stop()
-      server.closeAllConnections()
-      server.close()
+      clearInterval(interval)
       console.log(JSON.stringify(classes[0].paths.map(({ text }) => text)))
-      process.exit(0)
-    })
+    })()
   `, { args: [emptyFolder(t)], execArgv: ['-r', path.join(root, 'lib', 'register.js')] })
 
   assert.ok(paths.length > 0)

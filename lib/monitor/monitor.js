@@ -20,6 +20,9 @@ const HOLD_ABORT_MS = 30_000
 
 /** Samples memory, and acts when a threshold is crossed; made by start(). See index.d.ts. */
 class Monitor extends EventEmitter {
+  // The analysis of snapshots knows a Monitor of ours by this (src/heap_snapshot/distances.rs).
+
+  #offheapMonitor = 'offheap'
   // The thresholds' state is native, under this number (src/trigger/watch.rs); undefined once stopped.
   #watch
   #thresholds

@@ -29,6 +29,9 @@ const OURS: [&str; 5] = [
     "offheapMonitor",
 ];
 
+/// The class of a Monitor, and the private field that only offheap's has: what its listeners can see is not what it holds.
+const MONITOR: (&str, &str) = ("Monitor", "#offheapMonitor");
+
 /// Distances and shortest paths.
 pub(crate) struct Distances {
     /// By ordinal; [`NONE`] if nothing reaches it.
@@ -57,6 +60,10 @@ impl Distances {
                 .iter()
                 .filter_map(|name| graph.strings.find(name))
                 .collect(),
+            monitor: graph
+                .strings
+                .find(MONITOR.0)
+                .zip(graph.strings.find(MONITOR.1)),
             deferred: Vec::new(),
             ticker: Ticker::new(control),
         };
@@ -106,6 +113,8 @@ struct Search<'a> {
     half_pairs: FxHashSet<u32>,
     /// The names of offheap's own edges, as far as there are any.
     ours: Vec<u32>,
+    /// The names by which a Monitor is known.
+    monitor: Option<(u32, u32)>,
     /// Edges of ours that were met, with the distance of what they lead to.
     deferred: Vec<(u32, u32)>,
     ticker: Ticker<'a>,
@@ -142,6 +151,7 @@ impl Search<'_> {
                 kind == NodeKind::Hidden && Some(self.graph.name(node)) == self.native_context;
             let descriptors =
                 kind == NodeKind::Array && Some(self.graph.name(node)) == self.descriptors;
+            let monitor = self.is_monitor(node);
             for edge in self.graph.edges(node) {
                 let to = self.graph.to(edge);
                 if self.found.distance[to as usize] != NONE {
@@ -155,7 +165,7 @@ impl Search<'_> {
                 {
                     continue;
                 }
-                if self.is_ours(edge, edge_kind) {
+                if monitor || self.is_ours(edge, edge_kind) {
                     self.deferred.push((edge, distance));
                     continue;
                 }
@@ -165,6 +175,16 @@ impl Search<'_> {
             }
         }
         Ok(())
+    }
+
+    fn is_monitor(&self, node: Ordinal) -> bool {
+        let Some((class, field)) = self.monitor else {
+            return false;
+        };
+        self.graph.name(node) == class
+            && self.graph.edges(node).any(|edge| {
+                self.graph.edge_kind(edge).has_string_name() && self.graph.edge_name(edge) == field
+            })
     }
 
     fn is_ours(&self, edge: u32, kind: EdgeKind) -> bool {
