@@ -959,3 +959,104 @@ pub fn address(function: Function) -> usize {
         Function::DefineProperties => define_properties as *const () as usize,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    /// A value that is never looked into.
+    fn value(number: usize) -> Value {
+        ptr::without_provenance_mut(number)
+    }
+
+    #[test]
+    fn an_original_that_makes_its_value_is_never_called_refused() {
+        let mut result = value(7);
+        // SAFETY: the output is a local.
+        let made = unsafe { creating(&mut result, || OK) };
+        assert_eq!(made, (OK, false));
+        let slot: *mut Value = &mut result;
+        let write = || {
+            // SAFETY: a local; as Node writes to the same output.
+            unsafe { slot.write(value(9)) };
+            sys::Status::napi_pending_exception
+        };
+        // SAFETY: the output is a local.
+        let failed_later = unsafe { creating(slot, write) };
+        assert_eq!(failed_later, (sys::Status::napi_pending_exception, false));
+        assert_eq!(result, value(9));
+    }
+
+    #[test]
+    fn after_a_refusal_the_addons_variable_is_as_it_was() {
+        let mut result = value(7);
+        // SAFETY: the output is a local.
+        let refused = unsafe { creating(&mut result, || sys::Status::napi_invalid_arg) };
+        assert_eq!(refused, (sys::Status::napi_invalid_arg, true));
+        assert_eq!(result, value(7));
+        // SAFETY: null is allowed.
+        let without = unsafe { creating(ptr::null_mut(), || sys::Status::napi_invalid_arg) };
+        assert_eq!(without, (sys::Status::napi_invalid_arg, true));
+    }
+
+    #[test]
+    fn only_what_comes_before_anything_was_made_is_a_refusal() {
+        for status in [
+            sys::Status::napi_invalid_arg,
+            sys::Status::napi_object_expected,
+            sys::Status::napi_no_external_buffers_allowed,
+            sys::Status::napi_pending_exception,
+            sys::Status::napi_cannot_run_js,
+        ] {
+            assert!(refused(status), "{status}");
+        }
+        for status in [
+            OK,
+            sys::Status::napi_generic_failure,
+            sys::Status::napi_queue_full,
+            sys::Status::napi_closing,
+        ] {
+            assert!(!refused(status), "{status}");
+        }
+    }
+
+    #[test]
+    fn outputs_that_an_addon_did_not_ask_for_are_our_own() {
+        let (mut theirs, mut ours) = (1u32, 2u32);
+        let asked: *mut u32 = &mut theirs;
+        assert_eq!(or_local(asked, &mut ours), asked);
+        assert_ne!(or_local(ptr::null_mut(), &mut ours), asked);
+        // SAFETY: null, or a local.
+        let read = |output: *mut u32| unsafe { filled(output) };
+        assert_eq!([read(asked), read(ptr::null_mut())], [Some(1), None]);
+        // SAFETY: a local.
+        let read_if = |status| unsafe { filled_if(status, asked) };
+        assert_eq!([read_if(OK), read_if(1)], [Some(1), None]);
+        let reference: Ref = ptr::without_provenance_mut(64);
+        assert_eq!(reference_in(OK, Some(reference)), 64);
+        assert_eq!(reference_in(1, Some(reference)), 0);
+        assert_eq!(reference_in(OK, None), 0);
+    }
+
+    #[test]
+    fn a_string_without_a_length_ends_with_its_unit_of_0() {
+        let latin1 = b"seven!!\0beyond";
+        let utf16: Vec<u16> = "five5\0beyond".encode_utf16().collect();
+        // SAFETY: null, or a text that holds a unit of 0.
+        let latin1_count = |text: *const u8, length| unsafe { unit_count(text, length) };
+        // SAFETY: as above.
+        let utf16_count = unsafe { unit_count(utf16.as_ptr(), usize::MAX) };
+        assert_eq!(latin1_count(latin1.as_ptr(), usize::MAX), 7);
+        assert_eq!(utf16_count, 5);
+        assert_eq!(latin1_count(latin1.as_ptr(), 3), 3);
+        assert_eq!(latin1_count(ptr::null(), 3), 3);
+    }
+
+    #[test]
+    fn every_function_has_a_hook_of_its_own() {
+        let hooks: HashSet<usize> = Function::ALL.iter().map(|one| address(*one)).collect();
+        assert_eq!(hooks.len(), Function::ALL.len());
+        assert!(!hooks.contains(&0));
+    }
+}
