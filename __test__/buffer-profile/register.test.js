@@ -105,6 +105,13 @@ test('with a wrong threshold the signal still writes a snapshot, and one line sa
   assert.match(stderr, new RegExp(`^offheap: heap snapshot ${path.join(folder, name)}, [\\d.]+ MB, the thread paused [\\d.]+ ms$`, 'm'))
 })
 
+test('a threshold about addons watches them, whatever OFFHEAP_ADDONS says', async () => {
+  for (const value of ['references:100', 'addonExternal:64MB']) {
+    const { stderr, monitor } = await run(SAY, { env: { OFFHEAP_ADDONS: '0', OFFHEAP_SNAPSHOT_AT: value } })
+    assert.deepStrictEqual([monitor, stderr], [true, ''], value)
+  }
+})
+
 test('a wrong signal leaves the thresholds on', async () => {
   const { stderr, monitor } = await run(SAY, { env: { OFFHEAP_SNAPSHOT_AT: 'rss:99%', OFFHEAP_SNAPSHOT_SIGNAL: 'SIGTERM' } })
   assert.strictEqual(monitor, true)

@@ -9,7 +9,7 @@ const path = require('node:path')
 const binding = require('../../lib/load.js')
 const { start } = require('../..')
 const { emptyFolder } = require('../helpers/folder.js')
-const { runScript } = require('../helpers/child.js')
+const { root, runScript } = require('../helpers/child.js')
 
 test('stop() leaves no timer, no signal handler and no native state, any number of times', async () => {
   const { code, stderr, messages } = await runScript(`
@@ -142,4 +142,20 @@ test('workers each have their own Monitors, and one that is terminated takes not
   monitor.sample()
   monitor.sample()
   assert.strictEqual(triggered, 1)
+})
+
+test('under the permission model a Monitor is started without a false word on its directory, and with the true one', async (t) => {
+  const directory = path.join(emptyFolder(t), 'made', 'later')
+  const flag = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission'
+  const flags = [flag, '--allow-addons', `--allow-fs-read=${root}`, `--allow-fs-read=${directory}`, '--no-warnings']
+  const script = `
+    process.on('warning', ({ code }) => { if (code?.startsWith('ERR_OFFHEAP')) send(code) })
+    offheap.start({ signal: 'SIGUSR2', snapshot: { directory: process.argv[1] } }).stop()
+    setImmediate(() => {})
+  `
+  const granted = await runScript(script, { execArgv: [...flags, `--allow-fs-write=${directory}${path.sep}*`], args: [directory] })
+  const denied = await runScript(script, { execArgv: flags, args: [directory] })
+
+  assert.deepStrictEqual([granted.code, granted.messages], [0, []], granted.stderr)
+  assert.deepStrictEqual([denied.code, denied.messages], [0, ['ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED']], denied.stderr)
 })

@@ -42,6 +42,9 @@ async function exists (folder) {
 
 /** Why nothing can be written to a directory, made first if need be; undefined where nothing speaks against it. Changes nothing. */
 function whyNotWritable (directory) {
+  // Under Node's permission model nothing else may be looked at.
+  const { permission } = process
+  if (permission !== undefined) return permission.has('fs.write', path.join(directory, 'heap')) ? undefined : '--allow-fs-write does not cover it'
   for (let folder = directory; ; folder = path.dirname(folder)) {
     let stat
     try {

@@ -58,8 +58,14 @@ function warnUnlessWritable (directory) {
 
 /** Whether one threshold is right, and can be measured here; throws what `start()` would, under this name. */
 function checkThreshold (name, metric, value) {
-  const parsed = parseThresholds(name, Object.fromEntries([[metric, value]]), SAMPLE_INTERVAL_MS)
-  refuseUnmeasurable(giveColumns(parsed), { ...memory(), addons: addonSummary() })
+  const parsed = giveColumns(parseThresholds(name, Object.fromEntries([[metric, value]]), SAMPLE_INTERVAL_MS))
+  // As in `start()`: what addons hold can be measured while somebody watches them.
+  const watch = needsAddons(parsed) ? watchAddons() : undefined
+  try {
+    refuseUnmeasurable(parsed, { ...memory(), addons: addonSummary() })
+  } finally {
+    watch?.stop()
+  }
 }
 
 function buffersOptions (value) {
