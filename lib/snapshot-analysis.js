@@ -61,8 +61,7 @@ async function run ({ signal, onProgress }, start) {
     if (answer.length === 2) {
       const [code, message] = answer
       if (code === 'ERR_OFFHEAP_ABORTED' && signal?.aborted) throw aborted(signal)
-      // The number in Rust's words for an error of the system's tells nobody anything.
-      throw code === 'ERR_OFFHEAP_INTERNAL' ? rebuild(new Error(message)) : new OffheapError(code, message.replace(/ \(os error \d+\)/g, ''))
+      throw code === 'ERR_OFFHEAP_INTERNAL' ? rebuild(new Error(message)) : new OffheapError(code, message)
     }
     return { ...JSON.parse(answer[0]), durationMs: performance.now() - started }
   } finally {

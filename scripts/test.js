@@ -12,6 +12,7 @@ const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
 main()
 
 async function main () {
+  process.stdout.write('The Rust tests, the jest project and the types run side by side; what they print comes when each has ended.\n')
   const beside = await Promise.all(['test:rust', 'test:jest', 'test:types'].map((script) => run(script, 'pipe')))
   const failed = beside.find((status) => status !== 0)
   process.exitCode = failed ?? await run('test:js', 'inherit')

@@ -118,9 +118,29 @@ impl Failure {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Failure {
             code,
-            message: message.into(),
+            message: without_numbers(message.into()),
         }
     }
+}
+
+/// Rust adds the number to the system's words, ` (os error 2)`, which tells nobody anything.
+fn without_numbers(message: String) -> String {
+    const START: &str = " (os error ";
+    let mut parts = message.split(START);
+    let Some(mut kept) = parts.next().map(str::to_owned) else {
+        return message;
+    };
+    for part in parts {
+        let rest = part.trim_start_matches(|digit: char| digit.is_ascii_digit());
+        match rest.strip_prefix(')') {
+            Some(after) if rest.len() < part.len() => kept.push_str(after),
+            _ => {
+                kept.push_str(START);
+                kept.push_str(part);
+            }
+        }
+    }
+    kept
 }
 
 impl fmt::Display for Failure {
@@ -134,6 +154,25 @@ impl std::error::Error for Failure {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_has_the_systems_words_without_their_number() {
+        let text = |message: &str| Failure::new(Code::Internal, message).message;
+        let error = std::io::Error::from_raw_os_error(2);
+        assert_eq!(
+            text(&format!("a: {error}; b ({error})")),
+            "a: No such file or directory; b (No such file or directory)"
+        );
+        for other in [
+            "",
+            "nothing",
+            "x (os error )",
+            "x (os error 2",
+            "x (os error two)",
+        ] {
+            assert_eq!(text(other), other);
+        }
+    }
 
     #[test]
     fn every_code_carries_the_house_prefix_and_is_unique() {

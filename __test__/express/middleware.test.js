@@ -8,7 +8,8 @@ const { AsyncResource } = require('node:async_hooks')
 const { allocExternal, externalAllocations, track } = require('../..')
 const offheap = require('../../lib/express.js')
 const { runChild } = require('../helpers/child.js')
-const { serve, until, versions } = require('../helpers/express.js')
+const { serve, versions } = require('../helpers/express.js')
+const { until } = require('../helpers/until.js')
 
 const kept = []
 

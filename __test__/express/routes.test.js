@@ -8,7 +8,8 @@ const { externalAllocations, track } = require('../..')
 const offheap = require('../../lib/express.js')
 const path = require('node:path')
 const { root, runChild } = require('../helpers/child.js')
-const { serve, until, versions } = require('../helpers/express.js')
+const { serve, versions } = require('../helpers/express.js')
+const { until } = require('../helpers/until.js')
 
 const kept = []
 

@@ -101,7 +101,7 @@ test('a directory that was deleted under us is an error, not a crash', async (t)
   assert.deepStrictEqual(messages, [['ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED', 'ENOENT']])
 })
 
-test('with --permission and no grant to write it is told, nothing is written, and the grant is enough', async (t) => {
+test('without --allow-fs-write a snapshot is refused with Node\'s ERR_ACCESS_DENIED and writes no file; with it the snapshot is written', async (t) => {
   const directory = emptyFolder(t)
   const flag = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission'
   const flags = [flag, '--allow-addons', '--allow-fs-read=*', '--no-warnings']

@@ -14,7 +14,7 @@ const root = path.join(__dirname, '..', '..')
  * @param {string} script path of a file; or source text, when it contains a line break (`args` then start at argv[1])
  * @param {{
  *   args?: string[], execArgv?: string[], env?: Record<string, string | undefined>, cwd?: string, command?: string[],
- *   timeoutMs?: number, progress?: () => unknown, mayBeKilled?: boolean, ownPipe?: boolean,
+ *   timeoutMs?: number, progress?: (pid: number) => unknown, mayBeKilled?: boolean, ownPipe?: boolean,
  *   onMessage?: (message: any, child: import('node:child_process').ChildProcess) => void
  * }} [options]
  *   `env` is added to this process's own; `command` is what starts Node, for example a debugger with its arguments;
@@ -44,9 +44,9 @@ function ended (child, { timeoutMs = 240_000, progress = () => 0, mayBeKilled = 
     let speech = ''
     const messages = []
     let timedOut = false
-    let seen = progress()
+    let seen = progress(child.pid)
     const timer = setTimeout(() => {
-      const now = progress()
+      const now = progress(child.pid)
       if (now !== seen) {
         seen = now
         timer.refresh()

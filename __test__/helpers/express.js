@@ -46,14 +46,4 @@ async function serve (t, app) {
   return { ask, port, server }
 }
 
-/** Bounded by rounds of the event loop, not by time. */
-async function until (what, condition) {
-  for (let round = 0; round < 10_000; round++) {
-    const value = await condition()
-    if (value) return value
-    await new Promise(setImmediate)
-  }
-  throw new Error(`did not come about: ${what}`)
-}
-
-module.exports = { serve, until, versions }
+module.exports = { serve, versions }

@@ -217,5 +217,5 @@ test('where descriptors are short the reason is said, and no platform is blamed'
   `, { command: ['prlimit', '--nofile=100'] })
 
   assert.deepStrictEqual([said.code, said.again], ['ERR_OFFHEAP_READ_FAILED', true])
-  assert.match(said.message, /Too many open files/)
+  assert.match(said.message, /Too many open files;/)
 })

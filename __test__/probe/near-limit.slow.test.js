@@ -9,6 +9,7 @@ const path = require('node:path')
 const { emptyFolder } = require('../helpers/folder.js')
 const { countClass } = require('./fixtures/snapshots.js')
 const { runFixture } = require('./helpers/node.js')
+const { writtenBytesOfFamily } = require('./helpers/written.js')
 const { support } = require('../..')
 
 const { available, reason } = support().probe
@@ -16,7 +17,7 @@ const skip = available ? false : `no probe here: ${reason}`
 
 test('a service that leaks at a steady rate until it dies of its own OOM leaves a whole snapshot behind', { skip }, async (t) => {
   const directory = emptyFolder(t)
-  const { signal, stdout, stderr, said } = await runFixture('integration.js', ['nearTheLimit', directory], { execArgv: ['--max-old-space-size=96'], timeoutMs: 280_000 })
+  const { signal, stdout, stderr, said } = await runFixture('integration.js', ['nearTheLimit', directory], { execArgv: ['--max-old-space-size=96'], timeoutMs: 120_000, progress: writtenBytesOfFamily })
   assert.strictEqual(signal, 'SIGABRT', stdout)
   assert.match(stderr, /heap out of memory/)
   // The death came first: the service never heard that the snapshot was written.

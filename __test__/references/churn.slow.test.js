@@ -12,7 +12,7 @@ const script = path.join(__dirname, 'fixtures', 'lifecycle.js')
 const { file, skip } = fixtureAddon('everything')
 const story = (...args) => runChildForJson(script, { args, execArgv: ['--expose-gc'] })
 
-test('200 workers come and go with an addon in use, and none of it counts as growth', { skip }, async () => {
+test('an addon that 200 workers loaded and used, and left, shows no growth of theirs', { skip }, async () => {
   const { rows, growth } = await story('churn', file, '200')
 
   assert.deepStrictEqual(rows, [[0, 5]])

@@ -20,7 +20,7 @@ test('each thread has a row of its own, which is gone with its thread', { skip }
   assert.deepStrictEqual(after, [[-1, 3]])
 })
 
-test('16 workers come and go with an addon in use, and none of it counts as growth', { skip }, async () => {
+test('an addon that 16 workers loaded and used, and left, shows no growth of theirs', { skip }, async () => {
   const { rows, growth } = await story('churn', file, '16')
 
   assert.deepStrictEqual(rows, [[0, 5]])

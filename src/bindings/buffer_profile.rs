@@ -101,14 +101,15 @@ pub fn look_at_samples(
 ) -> napi::Result<f64> {
     let external_bytes = env.adjust_external_memory(0)? as f64;
     PACE.with_borrow_mut(|pace| {
-        let pace = pace.get_or_insert_with(|| Pace::new(f64::INFINITY, 1.0, now_ms));
-        Ok(pace.look(Look {
+        let look = Look {
             now_ms,
             spent_ms,
             samples,
             passed_bytes,
             external_bytes,
-        }))
+        };
+        // Nobody samples before `reset_samples`.
+        Ok(pace.as_mut().map_or(f64::INFINITY, |pace| pace.look(look)))
     })
 }
 

@@ -2,8 +2,8 @@
 
 // Processes that are nobody's child here: dead is dead, reaped or not.
 
-const assert = require('node:assert')
 const fs = require('node:fs')
+const { until } = require('../../helpers/until.js')
 
 function isAlive (pid) {
   try {
@@ -14,12 +14,8 @@ function isAlive (pid) {
   }
 }
 
-async function untilDead (pid) {
-  for (let round = 0; round < 2000; round++) {
-    if (!isAlive(pid)) return
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  assert.fail(`process ${pid} never ended`)
+function untilDead (pid) {
+  return until(`the end of process ${pid}`, () => !isAlive(pid))
 }
 
 module.exports = { isAlive, untilDead }

@@ -11,6 +11,7 @@ const path = require('node:path')
 const { untilDead } = require('./dead.js')
 const { ended } = require('../../helpers/child.js')
 const { fixtures } = require('./node.js')
+const { writtenBytes } = require('./written.js')
 
 /** How often the count of kills is looked at; the verdict does not depend on it, only how long the group outlives one. */
 const LOOK_MS = 5
@@ -129,14 +130,6 @@ async function runInCgroup (group, fixture, args) {
   if (groupDied) await untilDead(first.beside)
   else process.kill(first.beside, 'SIGKILL')
   return { ...result, groupDied, ...asked }
-}
-
-function writtenBytes (pid) {
-  try {
-    return Number(/^write_bytes: (\d+)/m.exec(fs.readFileSync(`/proc/${pid}/io`, 'latin1'))[1])
-  } catch {
-    return 0
-  }
 }
 
 function firstLine (stream) {
