@@ -28,6 +28,7 @@ export interface TrackOptions {
  * - It counts in the environment (main thread or worker) that tracks it, and in the process. What is live when a worker ends
  *   leaves the live counts with it.
  * - Inside a route context (`offheap/express`) it is counted under the route as well.
+ * - Where there is no addon for the platform it returns the value and counts nothing: a request does not fail for it. `support()` says why.
  *
  * Costs about as much as `FinalizationRegistry.prototype.register` for a Buffer or another view, twice that for a plain object or an
  * ArrayBuffer, and several times that for a view of up to 64 bytes at the start of its ArrayBuffer (docs/external.md). No pause, no
@@ -624,7 +625,8 @@ export interface Support {
 }
 
 /**
- * Says what works on this platform and in this process, and why the rest does not. Opens some files; no pause.
+ * Says what works on this platform and in this process, and why the rest does not. Opens some files; no pause. Where there is no addon for the
+ * platform nothing does, for the reason that `ERR_OFFHEAP_BINDING_LOAD_FAILED` has.
  * @example
  * const { support } = require('offheap')
  * const { available, reason } = support().residentBreakdown

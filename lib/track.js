@@ -157,6 +157,9 @@ function checkNames (options) {
 // In the request path: without the binding nothing is counted, and nothing fails either. externalAllocations() says why.
 function passThrough (value, options) {
   if (options !== undefined) checkNames(options)
+  if (options?.byteLength !== undefined) integer('options.byteLength', options.byteLength)
+  else if (!ArrayBuffer.isView(value)) implicitByteLength(value)
+  if (!isObject(value)) throw invalidType('value', 'an object', value)
   return value
 }
 

@@ -33,6 +33,7 @@ const REPORT = `
       said,
       message,
       support: support(),
+      wrong: [() => track(1), () => track({}), () => track(value, { byteLength: -1 }), () => track(value, { labl: 'x' })].map((call) => { try { call() } catch (error) { return error.code } }),
       goesOn: [track(value, { label: 'x' }) === value, untrack(value), createRouteContext('GET /').run(() => track(value)) === value, String(unslab(value))]
     }))
   })()
@@ -43,13 +44,14 @@ const REFUSED = Object.fromEntries(['addonChecks', 'addons', 'allocExternal', 'a
 test('where there is no addon the package loads, each part says why it is missing, and requests go on', async (t) => {
   const directory = emptyFolder(t)
   for (const part of ['index.js', 'lib', 'package.json']) fs.cpSync(path.join(root, part), path.join(directory, part), { recursive: true })
-  const { said, message, support, goesOn } = await runChildForJson(REPORT, { args: [directory], cwd: directory })
+  const { said, message, support, wrong, goesOn } = await runChildForJson(REPORT, { args: [directory], cwd: directory })
 
   assert.deepStrictEqual(said, REFUSED)
   assert.match(message, /prebuilds.*offheap\.node: MODULE_NOT_FOUND/)
   assert.match(message, /npm run build/)
   for (const part of ['probe', 'interposition', 'cgroup', 'residentBreakdown', 'trim']) assert.deepStrictEqual([support[part].available, support[part].reason], [false, message], part)
   assert.deepStrictEqual(goesOn, [true, false, true, 'some'])
+  assert.deepStrictEqual(wrong, ['ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_TYPE', 'ERR_OUT_OF_RANGE', 'ERR_INVALID_ARG_VALUE'])
   assert.deepStrictEqual(fs.readdirSync(directory).sort(), ['index.js', 'lib', 'package.json'])
 })
 
