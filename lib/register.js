@@ -10,6 +10,8 @@ const { readVariables, unused } = require('./register/variables.js')
 // One for the thread, however many copies of this file there are.
 const REGISTERED = Symbol.for('offheap.registered')
 
+const STDERR = 2
+
 function register () {
   if (globalThis[REGISTERED] !== undefined) return globalThis[REGISTERED]
   const registration = new Registration()
@@ -108,9 +110,20 @@ function say ({ path: file, byteLength, pauseMs }) {
   const line = `offheap: heap snapshot ${file}, ${(byteLength / 1e6).toFixed(1)} MB, the thread paused ${pauseMs.toFixed(1)} ms\n`
   try {
     // Not through process.stderr: a service may have put something of its own there, and a closed one is none of its errors.
-    fs.writeSync(2, line)
+    if (fs.fstatSync(STDERR).isFIFO()) writeToPipe(line)
+    else fs.writeSync(STDERR, line)
   } catch {
     // Nobody reads it.
+  }
+}
+
+/** Opened once more: that fails where nobody reads any more, while a write would raise SIGPIPE, which not every service ignores. And it waits for no reader. */
+function writeToPipe (line) {
+  const again = fs.openSync(`/proc/self/fd/${STDERR}`, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK)
+  try {
+    fs.writeSync(again, line)
+  } finally {
+    fs.closeSync(again)
   }
 }
 

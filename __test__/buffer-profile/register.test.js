@@ -166,3 +166,23 @@ test('where the addon does not load the process starts, with a warning', async (
   assert.deepStrictEqual([code, stdout], [0, 'started\n'])
   assert.match(stderr, /\[ERR_OFFHEAP_BINDING_LOAD_FAILED\] OffheapWarning/)
 })
+
+test('where nobody reads stderr any more the line is left out, and the service lives, also without Node\'s own handling of SIGPIPE', { skip: process.platform === 'linux' ? false : 'needs /proc' }, async (t) => {
+  const script = `
+    const registration = require(${JSON.stringify(register)})
+    // Not ignored any more.
+    const listener = () => {}
+    process.on('SIGPIPE', listener).off('SIGPIPE', listener)
+    const alive = setInterval(() => {}, 1000)
+    registration.monitor.once('snapshotWritten', () => setImmediate(() => {
+      registration.stop()
+      clearInterval(alive)
+      console.log('lives')
+    }))
+    process.kill(process.pid, 'SIGUSR2')
+  `
+  // A pipe whose reader has ended before the first byte.
+  const { code, stdout } = await runChild(script, { command: ['/bin/sh', '-c', '{ "$0" "$@" 2>&1 >&3 | true; } 3>&1', '/usr/bin/env', 'sh', '-c', 'sleep 0.5; exec "$0" "$@"'], execArgv: ['-r', register], env: { OFFHEAP_SNAPSHOT_SIGNAL: 'SIGUSR2', OFFHEAP_SNAPSHOT_DIR: emptyFolder(t) }, mayBeKilled: true })
+
+  assert.deepStrictEqual([code, stdout], [0, 'lives\n'])
+})
