@@ -4,6 +4,7 @@
 // and in every worker. Whatever is wrong with it, the service starts: a warning says what is not used, and why.
 
 const fs = require('node:fs')
+const os = require('node:os')
 const { isMainThread } = require('node:worker_threads')
 const { readVariables, unused } = require('./register/variables.js')
 
@@ -110,21 +111,21 @@ function say ({ path: file, byteLength, pauseMs }) {
   const line = `offheap: heap snapshot ${file}, ${(byteLength / 1e6).toFixed(1)} MB, the thread paused ${pauseMs.toFixed(1)} ms\n`
   try {
     // Not through process.stderr: a service may have put something of its own there, and a closed one is none of its errors.
-    if (fs.fstatSync(STDERR).isFIFO()) writeToPipe(line)
-    else fs.writeSync(STDERR, line)
+    if (raisesNoSignal()) fs.writeSync(STDERR, line)
   } catch {
     // Nobody reads it.
   }
 }
 
-/** Opened once more: that fails where nobody reads any more, while a write would raise SIGPIPE, which not every service ignores. And it waits for no reader. */
-function writeToPipe (line) {
-  const again = fs.openSync(`/proc/self/fd/${STDERR}`, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK)
-  try {
-    fs.writeSync(again, line)
-  } finally {
-    fs.closeSync(again)
-  }
+/**
+ * Whether a write to stderr raises no SIGPIPE where nobody reads any more. Node ignores that signal; a service that has had a listener for it
+ * does not, and would be ended, or would hear of a pipe that is none of its own. Files and terminals have no such end.
+ */
+function raisesNoSignal () {
+  const stderr = fs.fstatSync(STDERR)
+  if (stderr.isFile() || stderr.isCharacterDevice()) return true
+  const ignored = /^SigIgn:\s*([0-9a-f]+)$/m.exec(fs.readFileSync('/proc/self/status', 'latin1'))
+  return (BigInt(`0x${ignored[1]}`) >> BigInt(os.constants.signals.SIGPIPE - 1) & 1n) === 1n
 }
 
 module.exports = register()
