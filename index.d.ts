@@ -1193,7 +1193,6 @@ export function analyzeHeapSnapshot (path: string, options?: AnalyzeHeapSnapshot
 
 export interface ComparedClass {
   name: string
-  /** `null`, like the other three, where objects cannot be matched by id. */
   /** Objects that were not there before; the least there can be where `matchedById` is `false`, and so are the next three. */
   newCount: number
   newBytes: number
@@ -1210,6 +1209,28 @@ export interface ComparedClass {
   paths: GroupedPath[]
 }
 
+/** A place that holds more than it did before, with all that hangs from what it holds. No byte is in two of them. */
+export interface SnapshotGrowth {
+  /**
+   * `'new'`: there are more objects than before, and what holds them has not become more. `'grown'`: objects have become larger, as a
+   * resized Buffer, the memory of a WebAssembly module or the table of a Map does. `'engine'`: compiled code, hidden classes and other data
+   * that V8 keeps for itself, of all places together.
+   */
+  kind: 'new' | 'grown' | 'engine'
+  /** The class of the objects at the place. */
+  className: string
+  /** How many more there are; of `'grown'`, how many have become larger. */
+  count: number
+  /** By how much the shallow sizes of the objects, and of all below them on shortest paths, have grown. Always more than 0. */
+  bytes: number
+  /** The class that most of `bytes` are of, where that is not the class itself: the bytes of the Buffers that sessions hold. */
+  mostly: { className: string, count: number, bytes: number } | null
+  /** The retaining path, with what the keys have in common: `global.cache (Map) entry["session:…"] (Session)`. `null` for `'engine'`. */
+  path: string | null
+  /** One of the objects in the second file: the youngest new one, or the largest that has grown. `null` for `'engine'`. */
+  exampleId: number | null
+}
+
 export interface HeapSnapshotComparison {
   durationMs: number
   before: { path: string, nodeCount: number, shallowBytes: number }
@@ -1221,10 +1242,13 @@ export interface HeapSnapshotComparison {
   classCount: number
   /** The most grown retained size first. */
   classes: ComparedClass[]
+  growthCount: number
+  /** What has grown by what holds it, the most bytes first; empty with `retainers: 0`. */
+  growth: SnapshotGrowth[]
 }
 
 /**
- * Says what came and went between two heap snapshots, per class, and what holds on to what came.
+ * Says what has grown between two heap snapshots and what holds it (`growth`), and what came and went of each class (`classes`).
  *
  * Objects are matched by V8's id, as in DevTools' Comparison. Where the ids do not correspond (two processes, or two
  * children of the probe, which number objects each by itself) that is found out and said: `matchedById` is `false`, new and deleted counts are the
@@ -1234,8 +1258,8 @@ export interface HeapSnapshotComparison {
  * @throws as {@link analyzeHeapSnapshot}
  * @example
  * const { compareHeapSnapshots } = require('offheap')
- * const { classes: [most] } = await compareHeapSnapshots('before.heapsnapshot', 'after.heapsnapshot')
- * console.log(`${most.newCount} new ${most.name} via ${most.paths[0]?.text}`)
+ * const { growth: [most] } = await compareHeapSnapshots('before.heapsnapshot', 'after.heapsnapshot')
+ * console.log(`${most?.bytes} bytes more: ${most?.count} ${most?.className} via ${most?.path}`)
  */
 export function compareHeapSnapshots (before: string, after: string, options?: SnapshotReportOptions): Promise<HeapSnapshotComparison>
 

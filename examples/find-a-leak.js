@@ -26,11 +26,10 @@ async function main () {
     for (let request = 0; request < 4812; request++) globalThis.service.handle(`user-${request % 100}`)
     const after = v8.writeHeapSnapshot(path.join(folder, 'after.heapsnapshot'))
 
-    const { classes } = await compareHeapSnapshots(before, after, { filter: 'Session' })
-    for (const { name, newCount, retainedBytesDelta, paths } of classes.filter((row) => row.newCount > 0)) {
-      console.log(`${newCount} new ${name}, ${retainedBytesDelta} bytes more retained`)
-      for (const { text, count } of paths) console.log(`  ${count} via ${text}`)
-    }
+    const { growth } = await compareHeapSnapshots(before, after)
+    const [most] = growth
+    console.log(`${most.bytes} bytes more: ${most.count} ${most.className}`)
+    console.log(`  via ${most.path}`)
   } finally {
     fs.rmSync(folder, { recursive: true })
   }

@@ -46,7 +46,7 @@ test('a path says in words how an object is held', async (t) => {
 
   assert.strictEqual(await path(21), 'global.sessions (Map) entry (Session).user (User).name')
   assert.strictEqual(await path(27), 'global.sessions (Map) entry (Session).buffer (Buffer) → buffer (ArrayBuffer) → backing_store (system / JSArrayBufferData)')
-  assert.strictEqual(await path(33), 'global.handler (function handler) → variable cache')
+  assert.strictEqual(await path(33), 'global.handler (function handler server.js:42) → variable cache')
   assert.strictEqual(await path(5), '(GC roots)[0] (Strong roots)')
 })
 

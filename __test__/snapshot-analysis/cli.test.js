@@ -55,7 +55,7 @@ test('diff names the new objects and what holds them', (t) => {
 
   assert.strictEqual(status, 0)
   assert.match(stdout, /\n {2}Session +5 +0 +\+5 +\+240 B +\+240 B\n/)
-  assert.match(stdout, /\n {2}5 new Session via global\.sessions \(Map\) entry \(Session\)\n/)
+  assert.match(stdout, /\nWhat has grown, by what holds it\n {2}\+240 B {2}5 new Session via global\.sessions \(Map\) entry \(Session\)\n/)
 })
 
 test('retainers shows one object from the root down', (t) => {

@@ -5,6 +5,7 @@
 const test = require('node:test')
 const assert = require('node:assert')
 const path = require('node:path')
+const { analyzeHeapSnapshot, compareHeapSnapshots, support } = require('../../index.js')
 const { root, runChildForJson } = require('../helpers/child.js')
 const { emptyFolder } = require('../helpers/folder.js')
 
@@ -41,4 +42,60 @@ test('no path to what a service leaks leads through its Monitor, the registratio
     assert.doesNotMatch(text, /Monitor|offheap|Registration/)
     assert.match(text, /sessions/)
   }
+})
+
+test('offheap is no line of what has grown, no class and no path, however busy it is', { skip: support().probe.available ? false : 'no probe here' }, async (t) => {
+  // GIVEN a service with all of offheap on, which leaks, and two snapshots of it by children
+  const [before, after] = await runChildForJson(`
+    const { start, track, writeHeapSnapshot } = require(${JSON.stringify(root)})
+    class LeakedSession { constructor (id) { this.id = id; this.data = Buffer.alloc(1_000) } }
+    function serve () {
+      const sessions = new Map()
+      globalThis.handle = (id) => {
+        const session = new LeakedSession(id)
+        sessions.set('session-' + id, session)
+        track(session.data, { label: 'session' })
+      }
+    }
+    serve()
+    const monitor = start({ sampleIntervalMs: 10, signal: 'SIGUSR2', trackBuffers: true })
+    ;(async () => {
+      const options = { directory: process.argv[1] }
+      const { path: before } = await writeHeapSnapshot(options)
+      for (let id = 0; id < 3_000; id++) handle(id)
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 10))
+      const { path: after } = await writeHeapSnapshot(options)
+      monitor.stop()
+      console.log(JSON.stringify([before, after]))
+    })()
+  `, { args: [emptyFolder(t)], execArgv: ['-r', path.join(root, 'lib', 'register.js')] })
+
+  const { classes, growth } = await compareHeapSnapshots(before, after, { top: 1000, retainers: 3 })
+
+  // THEN the leak is the first line, by the service's own path
+  const [first] = growth
+  assert.deepStrictEqual([first.className, first.count], ['LeakedSession', 3_000])
+  assert.match(first.path, /^global\.handle \(function.* → variable sessions \(Map\) entry\["session-…"\] \(LeakedSession\)$/)
+  // AND nothing of offheap's is shown
+  const OURS = /Monitor|Registration|AddonWatch|BufferTracking|OffheapError|offheap|writeHeapSnapshot|sites|nursery|\/lib\//
+  for (const { name } of classes) assert.doesNotMatch(name, OURS)
+  for (const { path } of growth) assert.doesNotMatch(path ?? '', OURS)
+  for (const { text } of classes.flatMap(({ paths }) => paths)) assert.doesNotMatch(text, OURS)
+  // AND so it is in one snapshot
+  const analysis = await analyzeHeapSnapshot(after, { top: 1000 })
+  for (const { name } of analysis.classes) assert.doesNotMatch(name, OURS)
+})
+
+test('the global object holds nothing of offheap\'s that leads to the modules of the service', async () => {
+  const found = await runChildForJson(`
+    const held = globalThis[Symbol.for('offheap.registered')]
+    const seen = [held instanceof WeakRef, held.deref() === require(${JSON.stringify(path.join(root, 'lib', 'register.js'))})]
+    // Nothing but offheap itself keeps it from being collected.
+    for (const file of Object.keys(require.cache)) delete require.cache[file]
+    setTimeout(() => {
+      gc()
+      console.log(JSON.stringify([...seen, held.deref() !== undefined]))
+    }, 1)
+  `, { execArgv: ['--expose-gc', '-r', path.join(root, 'lib', 'register.js')] })
+  assert.deepStrictEqual(found, [true, true, true])
 })

@@ -91,6 +91,7 @@ function comparisonText (result, style) {
   if (!result.matchedById) {
     out += `${style.red('Not matched one by one')}: ${clean(result.matchReason)}. New and deleted (≥) are the least there can be\n`
   }
+  out += growthSection(result, style)
   const atLeast = (number) => `${result.matchedById || number === 0 ? '' : '≥'}${count(number)}`
   out += section(`Classes by growth of retained size (${count(result.classes.length)} of ${count(result.classCount)})`, table(
     [{ title: 'class', left: true }, { title: 'new' }, { title: 'deleted' }, { title: 'delta' }, { title: 'shallow' }, { title: 'retained' }],
@@ -102,10 +103,33 @@ function comparisonText (result, style) {
       signed(bytes, row.shallowBytesDelta),
       signed(bytes, row.retainedBytesDelta)
     ]), style), style)
-  const lines = result.classes.flatMap((row) => row.paths.map((path) =>
-    `  ${count(path.count)} ${result.matchedById ? 'new' : 'more'} ${style.bold(shorten(row.name, NAME_LENGTH))} via ${clean(path.text)}\n`))
-  out += section('What holds them', lines.join(''), style)
   return out
+}
+
+const KINDS = {
+  new: ({ count: number, className }, word, style) => `${count(number)} ${word} ${style.bold(shorten(className, NAME_LENGTH))}`,
+  grown: ({ count: number, className }, word, style) => `${count(number)} larger ${style.bold(shorten(className, NAME_LENGTH))}`,
+  engine: () => 'compiled code, hidden classes and other data of V8'
+}
+
+/** Lines of less than this part of the first one are left out. */
+const SMALLEST = 0.001
+
+function growthSection ({ growth, growthCount, matchedById }, style) {
+  const shown = growth.filter(({ bytes: sum }) => sum >= SMALLEST * growth[0].bytes)
+  const width = Math.max(0, ...shown.map(({ bytes: sum }) => bytes(sum).length + 1))
+  let body = shown.map((line) => growthLine(line, matchedById ? 'new' : 'more', width, style)).join('')
+  if (shown.length < growthCount) body += style.dim(`  … and ${count(growthCount - shown.length)} smaller ones\n`)
+  return section('What has grown, by what holds it', body, style)
+}
+
+/** One line of what has grown: how much, of what, and where it is held. */
+function growthLine (line, word, width, style) {
+  const { bytes: sum, kind, path, mostly } = line
+  let text = `  ${`+${bytes(sum)}`.padStart(width)}  ${KINDS[kind](line, word, style)}`
+  if (path !== null) text += ` via ${clean(path)}`
+  if (mostly !== null) text += `, mostly ${mostly.count > 0 ? `${count(mostly.count)} ` : ''}${shorten(mostly.className, NAME_LENGTH)} (${bytes(mostly.bytes)})`
+  return `${text}\n`
 }
 
 function retainersText (result, style) {

@@ -1,4 +1,4 @@
-// Evaluated once per thread, in the main realm (see src/bindings/buffer_profile.rs): what all copies of lib/buffer-pool.js and
+// offheap: evaluated once per thread, in the main realm (see src/bindings/buffer_profile.rs): what all copies of lib/buffer-pool.js and
 // lib/buffer-profile.js on that thread share. Made here, because what is put in the place of Buffer.from outlives the
 // jest realm that asked for it.
 //

@@ -1,4 +1,4 @@
-// Evaluated once per thread, in the main realm, when the addon is loaded (see finalizer.rs); the value is what all copies of
+// offheap: evaluated once per thread, in the main realm, when the addon is loaded (see finalizer.rs); the value is what all copies of
 // lib/track.js and lib/nursery.js on that thread share.
 (function () {
   'use strict'

@@ -98,8 +98,8 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
             }
         }
     }
-    let signatures = view.signatures();
-    let mut by_holder: FxHashMap<u64, PathGroup> = FxHashMap::default();
+    let places = view.places();
+    let mut by_holder: FxHashMap<u32, PathGroup> = FxHashMap::default();
     let mut by_class: FxHashMap<u32, Tally> = FxHashMap::default();
     let mut unheld = Tally::default();
     for (&node, store) in &stores {
@@ -108,12 +108,15 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
             unheld.add(bytes);
             continue;
         };
+        if view.analysis.distances.ours.get(holder) {
+            continue;
+        }
         by_class
             .entry(view.classes.of(graph, holder))
             .or_default()
             .add(bytes);
         let group = by_holder
-            .entry(signatures[holder as usize])
+            .entry(places[holder as usize])
             .or_insert(PathGroup {
                 tally: Tally::default(),
                 example: holder,

@@ -7,9 +7,10 @@
 
 use rustc_hash::FxHashMap;
 
-use super::graph::{Graph, Ordinal};
+use super::graph::{Graph, Location, Ordinal};
 use super::json::JsonWriter;
-use super::meta::{EdgeKind, NodeKind};
+use super::meta::NodeKind;
+use super::ours::{file_of, script_of_closure};
 use super::report::{cut, Tally, Top, View};
 use crate::error::Failure;
 
@@ -56,19 +57,15 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
     }
     json.list(best.into_sorted(), |json, row| {
         let (tally, example) = rows[row as usize];
-        let at = locations
-            .binary_search_by_key(&example, |location| location.ordinal)
-            .map(|index| locations[index]);
         json.object(|json| {
             json.key("name").text(&cut(&graph.name_text(example)));
             match script_name(graph, example) {
                 Some(script) => json.key("script").text(&script),
                 None => json.key("script").null(),
             }
-            if let Ok(at) = at {
-                // V8 counts from 0, editors from 1.
-                json.key("line").number(u64::from(at.line) + 1);
-                json.key("column").number(u64::from(at.column) + 1);
+            if let Some((line, column)) = line_and_column(graph, example) {
+                json.key("line").number(line);
+                json.key("column").number(column);
             }
             json.key("count").number(tally.count);
             json.key("shallowBytes").number(tally.bytes);
@@ -80,12 +77,18 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
 }
 
 /// The file in which a closure was written, as V8 knows it.
-fn script_name(graph: &Graph, closure: Ordinal) -> Option<String> {
-    let shared = graph.to(graph.find_edge(closure, EdgeKind::Internal, "shared")?);
-    let script = ["script", "script_or_debug_info"]
-        .iter()
-        .find_map(|name| graph.find_edge(shared, EdgeKind::Internal, name))?;
-    let script = graph.to(script);
-    let name = graph.to(graph.find_edge(script, EdgeKind::Internal, "name")?);
-    (graph.kind(name) == NodeKind::String).then(|| graph.name_text(name).into_owned())
+pub(crate) fn script_name(graph: &Graph, closure: Ordinal) -> Option<String> {
+    let file = file_of(graph, script_of_closure(graph, closure)?)?;
+    Some(graph.strings.text(file).into_owned())
+}
+
+/// Where a closure stands in its file, if the snapshot says so: line and column, counted from 1.
+pub(crate) fn line_and_column(graph: &Graph, closure: Ordinal) -> Option<(u32, u32)> {
+    let locations = graph.locations.as_ref()?;
+    let index = locations
+        .binary_search_by_key(&closure, |location| location.ordinal)
+        .ok()?;
+    let Location { line, column, .. } = locations[index];
+    // V8 counts from 0, editors from 1.
+    Some((line.saturating_add(1), column.saturating_add(1)))
 }

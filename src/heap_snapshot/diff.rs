@@ -13,10 +13,12 @@ use rustc_hash::FxHashMap;
 use super::analysis::{Analysis, Input};
 use super::control::{Control, Ticker};
 use super::essential::Rules;
-use super::graph::{Graph, Ordinal};
+use super::graph::{Graph, Ordinal, NONE};
+use super::growth::{self, Change, Kind, Line};
 use super::json::JsonWriter;
 use super::meta::NodeKind;
 use super::paths::fingerprint;
+use super::places::{unite, Place, Places, United};
 use super::report::{PathGroup, ReportOptions, Tally, View};
 use crate::error::Failure;
 
@@ -33,7 +35,8 @@ struct Before {
     classes: FxHashMap<String, u32>,
     tallies: Vec<Tally>,
     retained: Vec<u64>,
-    paths: FxHashMap<(u32, u64), u64>,
+    /// The places of this snapshot.
+    places: Vec<Place>,
     node_count: u64,
     bytes: u64,
 }
@@ -43,19 +46,21 @@ struct Object {
     id: u32,
     class: u32,
     bytes: u64,
-    /// Of a string: what it says. V8 never changes that, so it shows whether an id means the same object.
-    text: Option<u32>,
+    /// Of a string: what it says. V8 never changes that, so it shows whether an id means the same object. 0 for all else.
+    text: u32,
+    /// Where it is held; [`NONE`] where that is not asked for.
+    place: u32,
 }
 
-fn text_of(graph: &Graph, node: Ordinal) -> Option<u32> {
+fn text_of(graph: &Graph, node: Ordinal) -> u32 {
     if graph.kind(node) != NodeKind::String {
-        return None;
+        return 0;
     }
     let name = graph.name(node);
     // The kept bytes may be cut at different lengths; the beginning and the length are the same in both.
     let bytes = graph.strings.bytes(name);
     let beginning = &bytes[..bytes.len().min(64)];
-    Some((fingerprint(beginning) >> 32) as u32 ^ graph.strings.length(name) as u32)
+    ((fingerprint(beginning) >> 32) as u32 ^ graph.strings.length(name) as u32) | 1
 }
 
 impl Before {
@@ -67,6 +72,10 @@ impl Before {
         let view = View::new(analysis, options, control);
         let graph = &analysis.graph;
         let sums = view.class_sums()?;
+        let places = match options.retainers {
+            0 => Places::none(graph),
+            _ => Places::find(graph, &analysis.distances, &view.classes),
+        };
         let mut objects = Vec::new();
         let mut bytes = 0u64;
         let mut ticker = Ticker::new(control);
@@ -74,27 +83,17 @@ impl Before {
             ticker.tick()?;
             let size = analysis.sizes.get(node);
             bytes = bytes.saturating_add(size);
-            if size > 0 {
+            if size > 0 && !analysis.distances.ours.get(node) {
                 objects.push(Object {
                     id: graph.id(node),
                     class: view.classes.of(graph, node),
                     bytes: size,
                     text: text_of(graph, node),
+                    place: places.of[node as usize],
                 });
             }
         }
         objects.sort_unstable_by_key(|object| object.id);
-        let mut paths = FxHashMap::default();
-        if options.retainers > 0 {
-            let signatures = view.signatures();
-            for node in graph.nodes() {
-                ticker.tick()?;
-                if analysis.sizes.get(node) > 0 && analysis.distances.is_reached(node) {
-                    let key = (view.classes.of(graph, node), signatures[node as usize]);
-                    *paths.entry(key).or_insert(0u64) += 1;
-                }
-            }
-        }
         Ok(Before {
             objects,
             classes: (0..view.classes.len() as u32)
@@ -102,7 +101,7 @@ impl Before {
                 .collect(),
             tallies: sums.tallies,
             retained: sums.retained,
-            paths,
+            places: places.list,
             node_count: graph.node_count() as u64,
             bytes,
         })
@@ -192,7 +191,7 @@ pub fn compare(
     // Both sides sorted by id: one pass.
     let mut ordinals: Vec<Ordinal> = graph
         .nodes()
-        .filter(|&node| analysis.sizes.get(node) > 0)
+        .filter(|&node| analysis.sizes.get(node) > 0 && !analysis.distances.ours.get(node))
         .collect();
     ordinals.sort_unstable_by_key(|&node| (graph.id(node), node));
     let sides = Sides {
@@ -213,6 +212,13 @@ pub fn compare(
     };
     let reason = disagreement.map(|found| found.reason);
     let new = sides.count(&mut rows, limit, control)?;
+    let places = match options.retainers {
+        0 => Places::none(graph),
+        _ => Places::find(graph, &analysis.distances, &view.classes),
+    };
+    let united = unite([&first.places, &places.list]);
+    let changes = sides.changes(&united, &places.of, limit, control)?;
+    let row_names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
 
     rows.retain(|row| {
         let changed = row.before != row.after
@@ -230,13 +236,27 @@ pub fn compare(
     let row_count = rows.len();
     rows.truncate(options.top);
     let listed: Vec<u32> = rows.iter().filter_map(|row| row.class).collect();
-    let mut paths = if reason.is_none() {
-        view.grouped_paths(&listed, |node| {
-            new.get(node) && analysis.sizes.get(node) > 0
-        })?
+    let place = |node: Ordinal| united.place(1, &places.of, node);
+    let is_listed = |node: Ordinal| analysis.sizes.get(node) > 0;
+    let is_new = |node: Ordinal| reason.is_some() || new.get(node);
+    let paths = if reason.is_none() {
+        view.grouped_paths(&listed, place, |node| is_new(node) && is_listed(node))?
     } else {
-        grown_paths(&view, &listed, &first)?
+        grown_paths(&view, &listed, place, &changes)?
     };
+    let mut lines = growth::lines(&view, &united, &changes, &row_names)?;
+    let line_count = lines.len();
+    lines.truncate(options.top);
+    let examples = examples(&view, place, &lines, |node| is_new(node) && is_listed(node))?;
+    let texts = view.shared_paths(
+        paths
+            .values()
+            .flatten()
+            .map(|group| group.example)
+            .chain(examples.values().copied()),
+        place,
+        |node| is_new(node) && is_listed(node),
+    )?;
 
     let after_bytes: u64 = graph.nodes().map(|node| analysis.sizes.get(node)).sum();
     let mut json = JsonWriter::default();
@@ -274,8 +294,32 @@ pub fn compare(
                 json.key("retainedBytesAfter").number(row.retained_after);
                 json.key("retainedBytesDelta").number(row.growth());
                 json.key("paths");
-                let groups = row.class.and_then(|class| paths.remove(&class));
-                view.write_groups(json, groups.unwrap_or_default());
+                let groups = row.class.and_then(|class| paths.get(&class));
+                view.write_groups(json, groups.map_or(&[], Vec::as_slice), &texts);
+            });
+        });
+        json.key("growthCount").number(line_count as u64);
+        json.key("growth").list(&lines, |json, line| {
+            json.object(|json| {
+                let example = examples.get(&line.place);
+                json.key("kind").text(line.kind.name());
+                json.key("className").text(&row_names[line.row as usize]);
+                json.key("count").number(line.count);
+                json.key("bytes").number(line.bytes);
+                match line.mostly {
+                    Some((row, count, bytes)) => json.key("mostly").object(|json| {
+                        json.key("className").text(&row_names[row as usize]);
+                        json.key("count").number(count);
+                        json.key("bytes").number(bytes);
+                    }),
+                    None => json.key("mostly").null(),
+                }
+                match example.and_then(|example| texts.get(example)) {
+                    Some(text) => json.key("path").text(text),
+                    None => json.key("path").null(),
+                }
+                json.key("exampleId")
+                    .optional(example.map(|&example| graph.id(example)));
             });
         });
     });
@@ -335,8 +379,9 @@ impl Sides<'_, '_> {
             };
             common += 1;
             let part = &mut parts[position * PARTS / self.ordinals.len().max(1)];
-            if let (Some(a), Some(b)) = (object.text, text_of(self.view.graph(), node)) {
-                if a == b {
+            let text = text_of(self.view.graph(), node);
+            if object.text != 0 && text != 0 {
+                if object.text == text {
                     part.same += 1;
                 } else {
                     part.different += 1;
@@ -354,6 +399,58 @@ impl Sides<'_, '_> {
         let end = (parts * self.ordinals.len()).div_ceil(PARTS);
         let last = end.checked_sub(1).and_then(|last| self.ordinals.get(last));
         last.map_or(0, |&node| self.view.graph().id(node))
+    }
+
+    /// How each place has changed. As for [`Sides::count`], objects are told apart up to the id `limit`.
+    fn changes(
+        &self,
+        united: &United,
+        places: &[u32],
+        limit: u32,
+        control: &Control,
+    ) -> Result<Vec<Change>, Failure> {
+        let sizes = &self.view.analysis.sizes;
+        let mut changes = vec![Change::NONE; united.len()];
+        self.each(control, |id, before, after| {
+            let before = before.map(|object| {
+                let place = united.map(0, object.place);
+                (place, self.row_before(object), object.bytes as i64)
+            });
+            let after = after.map(|(_, node)| {
+                let place = united.place(1, places, node);
+                (place, self.class_after(node), sizes.get(node) as i64)
+            });
+            if let Some((place, row, _)) = after {
+                if place != NONE {
+                    changes[place as usize].row = row as u32;
+                    changes[place as usize].after += 1;
+                }
+            }
+            if let (Some((_, row, was)), Some((place, same, is))) = (before, after) {
+                if id <= limit && row == same {
+                    if place != NONE && was != is {
+                        let change = &mut changes[place as usize];
+                        change.resized += u64::from(is > was);
+                        change.resized_bytes += is - was;
+                    }
+                    return;
+                }
+            }
+            for (side, sign) in [(before, -1), (after, 1)] {
+                let Some((place, row, bytes)) = side.filter(|(place, ..)| *place != NONE) else {
+                    continue;
+                };
+                let change = &mut changes[place as usize];
+                change.row = row as u32;
+                let (count, sum) = match id <= limit {
+                    true => (&mut change.count, &mut change.bytes),
+                    false => (&mut change.rest_count, &mut change.rest_bytes),
+                };
+                *count += sign;
+                *sum += sign * bytes;
+            }
+        })?;
+        Ok(changes)
     }
 
     /// What came and went, in the rows; and what of the second snapshot is new. Up to the id `limit` objects are told apart. Above it ids mean
@@ -446,58 +543,63 @@ fn disagreement(parts: &[Agreement], common: u64, possible: u64) -> Option<Disag
 fn grown_paths(
     view: &View,
     listed: &[u32],
-    first: &Before,
+    place: impl Fn(Ordinal) -> u32,
+    changes: &[Change],
 ) -> Result<FxHashMap<u32, Vec<PathGroup>>, Failure> {
-    let graph = view.graph();
-    let mut grown: FxHashMap<u32, Vec<PathGroup>> = FxHashMap::default();
-    if view.options.retainers == 0 {
-        return Ok(grown);
+    let mut all = view.every_path(listed, place, |node| view.analysis.sizes.get(node) > 0)?;
+    for groups in all.values_mut() {
+        groups.retain_mut(|(place, group)| {
+            let change = &changes[*place as usize];
+            let more = (change.count + change.rest_count).max(0).unsigned_abs();
+            // Sizes follow in proportion: which of the objects are new is not known.
+            group.tally.bytes = (u128::from(group.tally.bytes) * u128::from(more)
+                / u128::from(group.tally.count.max(1))) as u64;
+            group.tally.count = more;
+            more > 0
+        });
     }
-    let signatures = view.signatures();
-    let wanted: rustc_hash::FxHashSet<u32> = listed.iter().copied().collect();
-    let mut groups: FxHashMap<(u32, u64), PathGroup> = FxHashMap::default();
+    Ok(all
+        .into_iter()
+        .map(|(class, groups)| (class, view.commonest(groups)))
+        .collect())
+}
+
+/// An object of each line: the youngest of the new ones, or the largest of those that have grown.
+fn examples(
+    view: &View,
+    place: impl Fn(Ordinal) -> u32,
+    lines: &[Line],
+    is_new: impl Fn(Ordinal) -> bool,
+) -> Result<FxHashMap<u32, Ordinal>, Failure> {
+    let graph = view.graph();
+    let wanted: FxHashMap<u32, Kind> = lines
+        .iter()
+        .filter(|line| line.kind != Kind::Engine)
+        .map(|line| (line.place, line.kind))
+        .collect();
+    let mut best: FxHashMap<u32, (bool, u64, Ordinal)> = FxHashMap::default();
     let mut ticker = Ticker::new(view.control);
     for node in graph.nodes() {
         ticker.tick()?;
-        let class = view.classes.of(graph, node);
+        let place = place(node);
+        let Some(kind) = wanted.get(&place) else {
+            continue;
+        };
         let size = view.analysis.sizes.get(node);
-        if size == 0 || !wanted.contains(&class) || !view.analysis.distances.is_reached(node) {
+        if size == 0 {
             continue;
         }
-        groups
-            .entry((class, signatures[node as usize]))
-            .or_insert(PathGroup {
-                tally: Tally::default(),
-                example: node,
-            })
-            .tally
-            .add(size);
-    }
-    for ((class, signature), mut group) in groups {
-        let before = first
-            .classes
-            .get(view.classes.name(class))
-            .and_then(|&class| first.paths.get(&(class, signature)))
-            .copied()
-            .unwrap_or(0);
-        if group.tally.count <= before {
-            continue;
+        let rank = match kind {
+            Kind::New => (is_new(node), u64::from(graph.id(node)), node),
+            _ => (true, size, node),
+        };
+        let known = best.entry(place).or_insert(rank);
+        if (rank.0, rank.1) > (known.0, known.1) {
+            *known = rank;
         }
-        let more = group.tally.count - before;
-        // Sizes follow in proportion: which of the objects are new is not known.
-        group.tally.bytes = (u128::from(group.tally.bytes) * u128::from(more)
-            / u128::from(group.tally.count)) as u64;
-        group.tally.count = more;
-        grown.entry(class).or_default().push(group);
     }
-    for groups in grown.values_mut() {
-        groups.sort_by_key(|group| {
-            (
-                std::cmp::Reverse(group.tally.count),
-                graph.id(group.example),
-            )
-        });
-        groups.truncate(view.options.retainers);
-    }
-    Ok(grown)
+    Ok(best
+        .into_iter()
+        .map(|(place, (_, _, node))| (place, node))
+        .collect())
 }

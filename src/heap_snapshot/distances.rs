@@ -1,8 +1,8 @@
 //! Distances from the roots, and with them one shortest path to every node.
 //!
 //! Knows: the order in which DevTools walks, and the edges it passes over. Must never know: dominators.
-//! Unlike DevTools, it goes over the edges that offheap itself has added only when there is no other way: what a service
-//! keeps is to be seen on the service's own path, not on the one through its diagnosis tool.
+//! Unlike DevTools, it goes on from what is offheap's own only when there is no other way: what a service keeps is to be seen on
+//! the service's own path, not on the one through its diagnosis tool.
 //! Limits: a node that only the engine's own roots reach has no distance (DevTools shows "−"); it still has a
 //! path, from one of those.
 
@@ -11,26 +11,14 @@
 use rustc_hash::FxHashSet;
 
 use super::control::{Control, Ticker};
-use super::graph::{Graph, Ordinal, NONE};
+use super::graph::{Bits, Graph, Ordinal, NONE};
 use super::meta::{EdgeKind, NodeKind};
+use super::ours::Ours;
 use super::retained::is_user_root;
 use crate::error::Failure;
 
 /// Added to the distance of what only system roots reach, as in DevTools.
 pub(crate) const SYSTEM: u32 = 100_000_000;
-
-/// How edges of offheap's own are called: what it puts on the global object and on requests, and how a Monitor hangs on its timer and
-/// its signal (lib/register.js, lib/express.js, lib/monitor/monitor.js, src/buffer_profile/shared.js).
-const OURS: [&str; 5] = [
-    "<symbol offheap.registered>",
-    "<symbol offheap.wrapped>",
-    "<symbol offheap.realm>",
-    "<symbol offheap request route>",
-    "offheapMonitor",
-];
-
-/// The class of a Monitor, and the private field that only offheap's has: what its listeners can see is not what it holds.
-const MONITOR: (&str, &str) = ("Monitor", "#offheapMonitor");
 
 /// Distances and shortest paths.
 pub(crate) struct Distances {
@@ -40,30 +28,27 @@ pub(crate) struct Distances {
     pub(crate) via: Vec<u32>,
     /// The nodes in the order in which they were reached.
     pub(crate) order: Vec<Ordinal>,
+    /// What is offheap's own, or held by nothing but offheap: no answer to what the service holds.
+    pub(crate) ours: Bits,
 }
 
 impl Distances {
     pub(crate) fn find(graph: &Graph, control: &Control) -> Result<Distances, Failure> {
         let count = graph.node_count();
+        let ours = Ours::find(graph, control)?;
         let mut search = Search {
             graph,
             found: Distances {
                 distance: vec![NONE; count],
                 via: vec![NONE; count],
                 order: Vec::with_capacity(count),
+                ours: Bits::new(count),
             },
             sloppy: graph.strings.find("sloppy_function_map"),
             native_context: graph.strings.find("system / NativeContext"),
             descriptors: graph.strings.find("(map descriptors)"),
             half_pairs: FxHashSet::default(),
-            ours: OURS
-                .iter()
-                .filter_map(|name| graph.strings.find(name))
-                .collect(),
-            monitor: graph
-                .strings
-                .find(MONITOR.0)
-                .zip(graph.strings.find(MONITOR.1)),
+            ours,
             deferred: Vec::new(),
             ticker: Ticker::new(control),
         };
@@ -111,10 +96,7 @@ struct Search<'a> {
     descriptors: Option<u32>,
     /// WeakMap entries of which one of the two edges has been met.
     half_pairs: FxHashSet<u32>,
-    /// The names of offheap's own edges, as far as there are any.
-    ours: Vec<u32>,
-    /// The names by which a Monitor is known.
-    monitor: Option<(u32, u32)>,
+    ours: Ours,
     /// Edges of ours that were met, with the distance of what they lead to.
     deferred: Vec<(u32, u32)>,
     ticker: Ticker<'a>,
@@ -132,6 +114,9 @@ impl Search<'_> {
                     self.found.distance[to as usize] = distance;
                     self.found.via[to as usize] = edge;
                     self.found.order.push(to);
+                    if !self.ours.is_function_of_others(self.graph, to) {
+                        self.found.ours.set(to);
+                    }
                 }
             }
             if next == self.found.order.len() {
@@ -151,7 +136,11 @@ impl Search<'_> {
                 kind == NodeKind::Hidden && Some(self.graph.name(node)) == self.native_context;
             let descriptors =
                 kind == NodeKind::Array && Some(self.graph.name(node)) == self.descriptors;
-            let monitor = self.is_monitor(node);
+            let defer = self.ours.is_node(node);
+            if defer {
+                self.found.ours.set(node);
+            }
+            let ours = self.found.ours.get(node);
             for edge in self.graph.edges(node) {
                 let to = self.graph.to(edge);
                 if self.found.distance[to as usize] != NONE {
@@ -165,32 +154,19 @@ impl Search<'_> {
                 {
                     continue;
                 }
-                if monitor || self.is_ours(edge, edge_kind) {
+                if defer || self.ours.is_edge(edge_kind, self.graph.edge_name(edge)) {
                     self.deferred.push((edge, distance));
                     continue;
                 }
                 self.found.distance[to as usize] = distance;
                 self.found.via[to as usize] = edge;
                 self.found.order.push(to);
+                if ours && !self.ours.is_function_of_others(self.graph, to) {
+                    self.found.ours.set(to);
+                }
             }
         }
         Ok(())
-    }
-
-    fn is_monitor(&self, node: Ordinal) -> bool {
-        let Some((class, field)) = self.monitor else {
-            return false;
-        };
-        self.graph.name(node) == class
-            && self.graph.edges(node).any(|edge| {
-                self.graph.edge_kind(edge).has_string_name() && self.graph.edge_name(edge) == field
-            })
-    }
-
-    fn is_ours(&self, edge: u32, kind: EdgeKind) -> bool {
-        !self.ours.is_empty()
-            && kind.has_string_name()
-            && self.ours.contains(&self.graph.edge_name(edge))
     }
 
     fn is_sloppy(&self, edge: u32, kind: EdgeKind) -> bool {

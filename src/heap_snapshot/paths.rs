@@ -11,9 +11,10 @@ use std::hash::{Hash, Hasher};
 
 use rustc_hash::FxHasher;
 
-use super::classes::Classes;
+use super::closures::{line_and_column, script_name};
 use super::distances::Distances;
 use super::graph::{Graph, Ordinal, NONE};
+use super::keys::Patterns;
 use super::meta::{EdgeKind, NodeKind};
 
 /// An object with more edges than this is taken for a dictionary: its keys are data, not names.
@@ -66,6 +67,26 @@ pub(crate) enum Detail {
 
 /// Puts a path into words. `limit` bounds the number of steps that are said; the middle is left out.
 pub(crate) fn describe(graph: &Graph, steps: &[Step], detail: Detail, limit: usize) -> String {
+    in_words(graph, steps, detail, limit, &Patterns::default())
+}
+
+/// Puts a path into words that many objects share: with what their keys have in common.
+pub(crate) fn describe_shared(
+    graph: &Graph,
+    steps: &[Step],
+    limit: usize,
+    patterns: &Patterns,
+) -> String {
+    in_words(graph, steps, Detail::Grouped, limit, patterns)
+}
+
+fn in_words(
+    graph: &Graph,
+    steps: &[Step],
+    detail: Detail,
+    limit: usize,
+    patterns: &Patterns,
+) -> String {
     let mut words: Vec<String> = Vec::new();
     let mut repeats: Vec<usize> = Vec::new();
     let mut from: Option<Ordinal> = None;
@@ -76,7 +97,10 @@ pub(crate) fn describe(graph: &Graph, steps: &[Step], detail: Detail, limit: usi
             }
             None => start(graph, step.node),
             Some(from) => {
-                let label = label(graph, from, step.edge, detail);
+                let label = match patterns.get(&step.edge) {
+                    Some(pattern) => pattern.clone(),
+                    None => label(graph, from, step.edge, detail),
+                };
                 let class = annotation(graph, step.node);
                 format!("{label}{class}")
             }
@@ -153,14 +177,34 @@ fn annotation(graph: &Graph, node: Ordinal) -> String {
             String::new()
         }
         NodeKind::Object | NodeKind::Native => format!(" ({})", shorten(&name, 60)),
-        NodeKind::Closure if name.is_empty() => " (function)".to_owned(),
-        NodeKind::Closure => format!(" (function {})", shorten(&name, 60)),
+        NodeKind::Closure => {
+            let words: Vec<String> = [Some(shorten(&name, 60)), position(graph, node)]
+                .into_iter()
+                .flatten()
+                .filter(|word| !word.is_empty())
+                .collect();
+            match words.is_empty() {
+                true => " (function)".to_owned(),
+                false => format!(" (function {})", words.join(" ")),
+            }
+        }
         NodeKind::Synthetic => format!(" {}", shorten(&name, 60)),
         _ => String::new(),
     }
 }
 
-fn shorten(text: &str, limit: usize) -> String {
+/// Where a function was written: `server.js:12`. Those of Node and of V8 have no such place.
+fn position(graph: &Graph, closure: Ordinal) -> Option<String> {
+    let (line, _) = line_and_column(graph, closure)?;
+    let script = script_name(graph, closure)?;
+    if script.is_empty() || script.starts_with("node:") {
+        return None;
+    }
+    let file = script.rsplit(['/', '\\']).next().unwrap_or(&script);
+    Some(format!("{}:{line}", shorten(file, 60)))
+}
+
+pub(crate) fn shorten(text: &str, limit: usize) -> String {
     if text.chars().count() <= limit {
         return text.to_owned();
     }
@@ -170,7 +214,7 @@ fn shorten(text: &str, limit: usize) -> String {
 }
 
 /// Whether the edges of a node are told apart by data rather than by names.
-fn is_dictionary(graph: &Graph, node: Ordinal) -> bool {
+pub(crate) fn is_dictionary(graph: &Graph, node: Ordinal) -> bool {
     let edges = graph.edges(node);
     edges.end - edges.start > DICTIONARY && !is_global(graph, node)
 }
@@ -194,12 +238,7 @@ fn label(graph: &Graph, from: Ordinal, edge: u32, detail: Detail) -> String {
             if grouped && is_dictionary(graph, from) {
                 return "[…]".to_owned();
             }
-            let name = graph.strings.text(name);
-            if is_identifier(&name) {
-                format!(".{name}")
-            } else {
-                format!("[{:?}]", shorten(&name, 80))
-            }
+            property(&graph.strings.text(name))
         }
         EdgeKind::Context => format!(" → variable {}", graph.strings.text(name)),
         EdgeKind::Weak => format!(" ⇢ {}", graph.strings.text(name)),
@@ -234,61 +273,21 @@ fn hidden_label(graph: &Graph, from: Ordinal, index: u64, grouped: bool) -> Stri
     }
 }
 
+/// A property by its name.
+pub(crate) fn property(name: &str) -> String {
+    if is_identifier(name) {
+        format!(".{name}")
+    } else {
+        format!("[{:?}]", shorten(name, 80))
+    }
+}
+
 fn is_identifier(name: &str) -> bool {
     let mut characters = name.chars();
     characters
         .next()
         .is_some_and(|first| first.is_alphabetic() || matches!(first, '_' | '$' | '#'))
         && characters.all(|character| character.is_alphanumeric() || matches!(character, '_' | '$'))
-}
-
-/// A number per node that is the same for nodes whose grouped paths are the same, in this snapshot and in others:
-/// it is made of texts, not of indices.
-pub(crate) fn signatures(graph: &Graph, distances: &Distances, classes: &Classes) -> Vec<u64> {
-    let mut signatures = vec![0u64; graph.node_count()];
-    // The label of the edge over which a node is reached, to recognise repetitions.
-    let mut labels = vec![0u32; graph.node_count()];
-    let class_hashes: Vec<u64> = (0..classes.len() as u32)
-        .map(|class| fingerprint(classes.name(class).as_bytes()))
-        .collect();
-    // The root comes late in the walk but its children first.
-    for &from in std::iter::once(&graph.root).chain(&distances.order) {
-        let from_class = classes.of(graph, from);
-        let dictionary = is_dictionary(graph, from);
-        for edge in graph.edges(from) {
-            let to = graph.to(edge);
-            if distances.via[to as usize] != edge {
-                continue;
-            }
-            let class = classes.of(graph, to);
-            let label = abstract_label(graph, edge, dictionary);
-            let name = label as u32;
-            let label = if name == NONE || !graph.edge_kind(edge).has_string_name() {
-                label
-            } else {
-                (label >> 32 << 32) ^ fingerprint(graph.strings.bytes(name))
-            };
-            let label = (label ^ label >> 32) as u32;
-            labels[to as usize] = label;
-            // A list of any length is one step repeated.
-            if from != graph.root && class == from_class && labels[from as usize] == label {
-                signatures[to as usize] = signatures[from as usize];
-                continue;
-            }
-            let mut hasher = FxHasher::default();
-            (
-                signatures[from as usize],
-                label,
-                class_hashes[class as usize],
-            )
-                .hash(&mut hasher);
-            if graph.kind(to) == NodeKind::Closure {
-                graph.strings.bytes(graph.name(to)).hash(&mut hasher);
-            }
-            signatures[to as usize] = hasher.finish();
-        }
-    }
-    signatures
 }
 
 /// A number that is the same for the same text.

@@ -15,16 +15,20 @@ use super::classes::{class_name, Classes};
 use super::control::{Control, Phase, Ticker};
 use super::graph::{Graph, Ordinal, NONE};
 use super::json::JsonWriter;
+use super::keys;
 use super::meta::{EdgeKind, NodeKind};
-use super::paths::{describe, signatures, steps, Detail, Step};
+use super::paths::{describe, describe_shared, steps, Detail, Step};
+use super::places::{unite, Places};
 use super::retained::Dominated;
 use super::{backing_stores, closures, plain_objects, strings, suspects};
 use crate::error::{Code, Failure};
 
 /// Steps that a path in words says at most.
 pub(crate) const PATH_LIMIT: usize = 24;
-/// Different paths that are told apart while grouping; more are nobody's answer and would cost memory.
+/// Different groups that are told apart; more are nobody's answer and would cost memory.
 pub(crate) const MAX_GROUPS: usize = 1 << 18;
+/// Objects of a group whose keys are looked at.
+const MAX_MEMBERS: usize = 256;
 /// Longest text of a string that a report shows, in characters.
 const TEXT_LIMIT: usize = 100;
 
@@ -123,7 +127,7 @@ pub(crate) struct View<'a> {
     pub(crate) control: &'a Control,
     pub(crate) classes: Classes,
     pub(crate) dominated: Dominated,
-    signatures: OnceCell<Vec<u64>>,
+    places: OnceCell<Vec<u32>>,
 }
 
 impl<'a> View<'a> {
@@ -138,7 +142,7 @@ impl<'a> View<'a> {
             control,
             classes: Classes::find(&analysis.graph),
             dominated: Dominated::build(&analysis.graph, &analysis.retained.dominator),
-            signatures: OnceCell::new(),
+            places: OnceCell::new(),
         }
     }
 
@@ -155,10 +159,14 @@ impl<'a> View<'a> {
         describe(self.graph(), &steps, detail, PATH_LIMIT)
     }
 
-    /// What groups paths; made once, if it is needed.
-    pub(crate) fn signatures(&self) -> &[u64] {
-        self.signatures
-            .get_or_init(|| signatures(self.graph(), &self.analysis.distances, &self.classes))
+    /// The place of each node; made once, if it is needed.
+    pub(crate) fn places(&self) -> &[u32] {
+        self.places.get_or_init(|| {
+            let Places { list, of } =
+                Places::find(self.graph(), &self.analysis.distances, &self.classes);
+            let united = unite([&list, &[]]);
+            of.into_iter().map(|place| united.map(0, place)).collect()
+        })
     }
 
     fn write(&self, json: &mut JsonWriter, object: Option<Ordinal>) -> Result<(), Failure> {
@@ -298,7 +306,15 @@ impl<'a> View<'a> {
         });
         json.key("classCount").number(rows.len() as u64);
         rows.truncate(self.options.top);
-        let mut paths = self.grouped_paths(&rows, |node| sizes.get(node) > 0)?;
+        let places = match self.options.retainers {
+            0 => &[],
+            _ => self.places(),
+        };
+        let place = |node: Ordinal| places[node as usize];
+        let wanted = |node| sizes.get(node) > 0;
+        let paths = self.grouped_paths(&rows, place, wanted)?;
+        let examples = paths.values().flatten().map(|group| group.example);
+        let texts = self.shared_paths(examples, place, wanted)?;
         json.key("classes").list(rows, |json, class| {
             json.object(|json| {
                 let tally = tallies[class as usize];
@@ -310,7 +326,7 @@ impl<'a> View<'a> {
                 json.key("distance")
                     .optional((distance < super::distances::SYSTEM).then_some(distance));
                 json.key("paths");
-                self.write_groups(json, paths.remove(&class).unwrap_or_default());
+                self.write_groups(json, paths.get(&class).map_or(&[], Vec::as_slice), &texts);
             });
         });
         Ok(())
@@ -323,10 +339,11 @@ impl<'a> View<'a> {
         let classes = &self.classes;
         let mut tallies = vec![Tally::default(); classes.len()];
         let mut nearest = vec![NONE; classes.len()];
+        let ours = &self.analysis.distances.ours;
         for node in graph.nodes() {
             let bytes = sizes.get(node);
-            // As in DevTools: what has no size (any more) is not listed.
-            if bytes > 0 {
+            // As in DevTools: what has no size (any more) is not listed. Nor is what is offheap's own.
+            if bytes > 0 && !ours.get(node) {
                 let class = classes.of(graph, node) as usize;
                 tallies[class].add(bytes);
                 nearest[class] = nearest[class].min(self.analysis.distances.raw(node));
@@ -336,7 +353,7 @@ impl<'a> View<'a> {
             graph.root,
             classes.len(),
             &self.analysis.retained.bytes,
-            |node| (sizes.get(node) > 0).then(|| classes.of(graph, node)),
+            |node| (sizes.get(node) > 0 && !ours.get(node)).then(|| classes.of(graph, node)),
             self.control,
         )?;
         Ok(ClassSums {
@@ -346,39 +363,46 @@ impl<'a> View<'a> {
         })
     }
 
-    /// The retaining paths of the objects of some classes, commonest first.
+    /// The retaining paths of the objects of some classes, commonest first. `place` is where an object is held.
     pub(crate) fn grouped_paths(
         &self,
         rows: &[u32],
+        place: impl Fn(Ordinal) -> u32,
         wanted: impl Fn(Ordinal) -> bool,
     ) -> Result<FxHashMap<u32, Vec<PathGroup>>, Failure> {
+        let all = self.every_path(rows, place, wanted)?;
+        Ok(all
+            .into_iter()
+            .map(|(class, groups)| (class, self.commonest(groups)))
+            .collect())
+    }
+
+    /// All places of the objects of some classes.
+    pub(crate) fn every_path(
+        &self,
+        rows: &[u32],
+        place: impl Fn(Ordinal) -> u32,
+        wanted: impl Fn(Ordinal) -> bool,
+    ) -> Result<FxHashMap<u32, Vec<(u32, PathGroup)>>, Failure> {
         let graph = self.graph();
-        let mut by_class: FxHashMap<u32, Vec<PathGroup>> = FxHashMap::default();
+        let mut by_class: FxHashMap<u32, Vec<(u32, PathGroup)>> = FxHashMap::default();
         if self.options.retainers == 0 || rows.is_empty() {
             return Ok(by_class);
         }
-        let signatures = self.signatures();
         let mut listed = vec![false; self.classes.len()];
         for &class in rows {
             listed[class as usize] = true;
         }
-        let mut groups: FxHashMap<(u32, u64), PathGroup> = FxHashMap::default();
+        let mut groups: FxHashMap<(u32, u32), PathGroup> = FxHashMap::default();
         let mut ticker = Ticker::new(self.control);
         for node in graph.nodes() {
             ticker.tick()?;
             let class = self.classes.of(graph, node);
-            if !listed[class as usize] || !wanted(node) {
-                continue;
-            }
-            if !self.analysis.distances.is_reached(node) {
-                continue;
-            }
-            let key = (class, signatures[node as usize]);
-            if groups.len() >= MAX_GROUPS && !groups.contains_key(&key) {
+            if !listed[class as usize] || !wanted(node) || place(node) == NONE {
                 continue;
             }
             groups
-                .entry(key)
+                .entry((class, place(node)))
                 .or_insert(PathGroup {
                     tally: Tally::default(),
                     example: node,
@@ -386,26 +410,71 @@ impl<'a> View<'a> {
                 .tally
                 .add(self.analysis.sizes.get(node));
         }
-        for ((class, _), group) in groups {
-            by_class.entry(class).or_default().push(group);
-        }
-        for groups in by_class.values_mut() {
-            groups.sort_by_key(|group| {
-                (
-                    std::cmp::Reverse(group.tally.count),
-                    graph.id(group.example),
-                )
-            });
-            groups.truncate(self.options.retainers);
+        for ((class, place), group) in groups {
+            by_class.entry(class).or_default().push((place, group));
         }
         Ok(by_class)
     }
 
-    pub(crate) fn write_groups(&self, json: &mut JsonWriter, groups: Vec<PathGroup>) {
+    /// As many of some groups as are wanted, those of most objects first.
+    pub(crate) fn commonest(&self, groups: Vec<(u32, PathGroup)>) -> Vec<PathGroup> {
+        let mut groups: Vec<PathGroup> = groups.into_iter().map(|(_, group)| group).collect();
+        groups.sort_by_key(|group| {
+            (
+                std::cmp::Reverse(group.tally.count),
+                self.graph().id(group.example),
+            )
+        });
+        groups.truncate(self.options.retainers);
+        groups
+    }
+
+    /// The path of each of some groups in words, by the example of the group: with what the keys of the objects have in common
+    /// that are in the same place and `wanted`.
+    pub(crate) fn shared_paths(
+        &self,
+        examples: impl IntoIterator<Item = Ordinal>,
+        place: impl Fn(Ordinal) -> u32,
+        wanted: impl Fn(Ordinal) -> bool,
+    ) -> Result<FxHashMap<Ordinal, String>, Failure> {
+        let graph = self.graph();
+        let distances = &self.analysis.distances;
+        let examples: Vec<Ordinal> = examples.into_iter().collect();
+        let mut members: FxHashMap<u32, Vec<Ordinal>> = examples
+            .iter()
+            .map(|&example| (place(example), vec![example]))
+            .collect();
+        let mut ticker = Ticker::new(self.control);
+        for node in graph.nodes().filter(|_| !examples.is_empty()) {
+            ticker.tick()?;
+            if let Some(members) = members.get_mut(&place(node)) {
+                if members.len() < MAX_MEMBERS && wanted(node) {
+                    members.push(node);
+                }
+            }
+        }
+        Ok(examples
+            .into_iter()
+            .map(|example| {
+                let steps = steps(graph, distances, example);
+                let patterns =
+                    keys::patterns(graph, distances, &steps, &members[&place(example)], &place);
+                let text = describe_shared(graph, &steps, PATH_LIMIT, &patterns);
+                (example, text)
+            })
+            .collect())
+    }
+
+    pub(crate) fn write_groups(
+        &self,
+        json: &mut JsonWriter,
+        groups: &[PathGroup],
+        texts: &FxHashMap<Ordinal, String>,
+    ) {
         json.list(groups, |json, group| {
             json.object(|json| {
                 json.key("text")
-                    .text(&self.path(group.example, Detail::Grouped));
+                    .text(texts.get(&group.example).map_or("", String::as_str));
                 json.key("count").number(group.tally.count);
                 json.key("shallowBytes").number(group.tally.bytes);
                 json.key("exampleId").number(self.graph().id(group.example));

@@ -1,0 +1,160 @@
+'use strict'
+
+// What has grown between two snapshots, by what holds it: real snapshots of the Node under test.
+
+const test = require('node:test')
+const assert = require('node:assert')
+const offheap = require('../../index.js')
+const { inChild } = require('./helpers/real.js')
+const { Sketch, file, temporaryFolder } = require('./helpers/sketch.js')
+
+/** Leaks of several kinds: what there is before, what is added. */
+const SERVICE = `
+  class Session { constructor (id) { this.id = id; this.data = Buffer.alloc(2_000) } }
+  class Metric { constructor (name) { this.name = name } }
+  class Tenant { constructor (id) { this.id = id; this.jobs = [] } }
+  class Job { constructor () { this.at = new Date() } }
+  const service = {
+    sessions: new Map(), modules: {}, metrics: {}, tenants: new Map(), counts: new Map(), list: [],
+    memory: new WebAssembly.Memory({ initial: 16, maximum: 4096 }), buffer: new ArrayBuffer(1_000, { maxByteLength: 4_000_000 })
+  }
+  globalThis.service = service
+  service.memory.buffer
+  const add = (count, from) => {
+    for (let n = from; n < from + count; n++) {
+      service.sessions.set('session:' + n + '/x', new Session(n))
+      service.modules['file:///manifest.mjs?t=' + n] = { loaded: new Date() }
+    }
+  }
+  for (let n = 0; n < 4; n++) service.tenants.set('tenant-' + n, new Tenant(n))
+  for (let n = 0; n < 10; n++) service.metrics['http_' + n + '_total'] = new Metric(n)
+  add(40, 0)
+  const grow = () => {
+    add(1_000, 40)
+    for (let n = 10; n < 60; n++) service.metrics['http_' + n + '_total'] = new Metric(n)
+    for (const tenant of service.tenants.values()) for (let n = 0; n < 250; n++) tenant.jobs.push(new Job())
+    for (let n = 0; n < 50_000; n++) service.counts.set(n, n)
+    for (let n = 0; n < 200_000; n++) service.list.push(n)
+    service.memory.grow(600)
+    service.memory.buffer
+    service.buffer.resize(3_000_000)
+  }
+`
+
+/** Class, kind, count and path of each line that `service` holds, most bytes first. */
+function lines ({ growth }) {
+  return growth
+    .filter(({ bytes, path }) => bytes >= 1_000 && path?.startsWith('global.service'))
+    .map(({ kind, count, className, path }) => `${kind} ${count} ${className} via ${path}`)
+}
+
+const EXPECTED = [
+  /^grown 1 system \/ JSArrayBufferData via global\.service\.memory \(Memory\).* → backing_store/,
+  /^grown 1 system \/ JSArrayBufferData via global\.service\.buffer \(ArrayBuffer\) → backing_store/,
+  /^new 1000 Session via global\.service\.sessions \(Map\) entry\["session:…\/x"\] \(Session\)$/,
+  /^grown 1 Map via global\.service\.counts \(Map\)$/,
+  /^grown 1 Array via global\.service\.list$/,
+  /^new 1000 Object via global\.service\.modules\["file:\/\/\/manifest\.mjs\?t=…"\]$/,
+  /^new 1000 Job via global\.service\.tenants \(Map\) entry\["tenant-…"\] \(Tenant\)\.jobs\[…\] \(Job\)$/,
+  /^new 50 Metric via global\.service\.metrics\["http_…_total"\] \(Metric\)$/
+]
+
+function checkLines (result) {
+  const found = lines(result)
+  // THEN each leak is one line, with the place that holds it, and nothing else of the service is a line
+  for (const expected of EXPECTED) assert.strictEqual(found.filter((line) => expected.test(line)).length, 1, `${expected} in\n${found.join('\n')}`)
+  assert.strictEqual(found.length, EXPECTED.length, found.join('\n'))
+  // AND what is most of a line is said
+  const sessions = result.growth.find(({ className }) => className === 'Session')
+  assert.deepStrictEqual([sessions.mostly.className, sessions.mostly.count], ['system / JSArrayBufferData', 1000])
+  assert.ok(sessions.mostly.bytes >= 2_000_000 && sessions.bytes > sessions.mostly.bytes)
+  // AND no byte is in two lines
+  const sum = result.growth.reduce((sum, { bytes }) => sum + bytes, 0)
+  assert.ok(result.growthCount <= result.growth.length)
+  return sum
+}
+
+test('what grows in place and what becomes more are each one line, with the place and what its keys have in common', (t) => {
+  const out = inChild(temporaryFolder(t), `${SERVICE}; gc(); snapshot(0); grow(); gc(); snapshot(1)`)
+  return offheap.compareHeapSnapshots(out(0), out(1), { top: 1000 }).then((result) => {
+    assert.strictEqual(result.matchedById, true)
+    const sum = checkLines(result)
+    const total = result.after.shallowBytes - result.before.shallowBytes
+    assert.ok(Math.abs(sum - total) < 0.02 * total, `${sum} in lines, ${total} more in all`)
+  })
+})
+
+test('the same lines come out where objects cannot be matched one by one', async (t) => {
+  // GIVEN two processes, one of which has numbered its objects otherwise
+  const before = inChild(temporaryFolder(t), `${SERVICE}; gc(); snapshot(0)`)(0)
+  const after = inChild(temporaryFolder(t), `globalThis.shift = Array.from({ length: 5000 }, (_, index) => 'text ' + index * 3); ${SERVICE}; grow(); gc(); snapshot(0)`)(0)
+  const result = await offheap.compareHeapSnapshots(before, after, { top: 1000 })
+  assert.strictEqual(result.matchedById, false)
+  checkLines(result)
+})
+
+test('the path of a class has exactly as many objects as the class has gained when a dictionary has passed 64 entries meanwhile', (t) => {
+  const out = inChild(temporaryFolder(t), `${SERVICE}; gc(); snapshot(0); grow(); gc(); snapshot(1)`)
+  const other = inChild(temporaryFolder(t), `globalThis.shift = Array.from({ length: 5000 }, (_, index) => 'text ' + index * 3); ${SERVICE}; grow(); gc(); snapshot(0)`)
+  return Promise.all([out(1), other(0)].map(async (after) => {
+    const { classes } = await offheap.compareHeapSnapshots(out(0), after, { top: 1000 })
+    const dates = classes.find(({ name }) => name === 'Date')
+    assert.deepStrictEqual([dates.countDelta, dates.paths[0].count], [2000, 1000])
+    const metrics = classes.find(({ name }) => name === 'Metric')
+    assert.deepStrictEqual(metrics.paths.map(({ count, text }) => [count, text]), [[50, 'global.service.metrics["http_…_total"] (Metric)']])
+  }))
+})
+
+test('what moves from one place to another is no growth', async (t) => {
+  const make = (shift) => `
+    class Thing {}
+    globalThis.shift = Array.from({ length: ${shift} }, (_, index) => 'text ' + index * 3)
+    globalThis.cold = []
+    globalThis.hot = Array.from({ length: 500 }, () => new Thing())
+    gc(); snapshot(0)
+    cold = hot
+    hot = []
+    gc(); snapshot(1)
+  `
+  const one = inChild(temporaryFolder(t), make(0))
+  const other = inChild(temporaryFolder(t), make(5000))
+  for (const after of [one(1), other(1)]) {
+    const { growth } = await offheap.compareHeapSnapshots(one(0), after, { top: 1000 })
+    assert.deepStrictEqual(growth.filter(({ className }) => className === 'Thing'), [])
+  }
+})
+
+test('a function on a path says in which file and line it was written', async (t) => {
+  const out = inChild(temporaryFolder(t), `
+    const { runInThisContext } = require('node:vm')
+    runInThisContext(\`
+      (() => {
+        class Session {}
+        const sessions = new Map([[0, new Session()]])
+        globalThis.handle = (user) => sessions.set(user, new Session())
+      })()
+    \`, { filename: '/srv/app/sessions.js', lineOffset: 10 })
+    gc(); snapshot(0)
+    for (let n = 1; n <= 20; n++) handle('user-' + n)
+    gc(); snapshot(1)
+  `)
+  const { growth } = await offheap.compareHeapSnapshots(out(0), out(1), { filter: 'Session' })
+  assert.deepStrictEqual(growth.map(({ kind, count, className, path }) => [kind, count, className, path]), [
+    ['new', 20, 'Session', 'global.handle (function sessions.js:15) → variable sessions (Map) entry["user-…"] (Session)']
+  ])
+})
+
+test('without retainers no place is looked at', async (t) => {
+  const sketch = new Sketch()
+  const global = sketch.node('object', 'global', 10)
+  sketch.edge(0, 'shortcut', '1', global)
+  const before = file(t, sketch.json())
+  sketch.edge(global, 'property', 'it', sketch.node('object', 'Thing', 33))
+  const after = file(t, sketch.json())
+
+  const { growth, growthCount } = await offheap.compareHeapSnapshots(before, after)
+  assert.deepStrictEqual(growth, [{ kind: 'new', className: 'Thing', count: 1, bytes: 33, mostly: null, path: 'global.it (Thing)', exampleId: growth[0].exampleId }])
+  assert.strictEqual(growthCount, 1)
+  const without = await offheap.compareHeapSnapshots(before, after, { retainers: 0 })
+  assert.deepStrictEqual([without.growth, without.growthCount], [[], 0])
+})

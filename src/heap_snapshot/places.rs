@@ -1,0 +1,269 @@
+//! Places: objects that are held in the same way, whatever the indices and keys on their paths are.
+//!
+//! Knows: one shortest path per node. Places form a tree; a place has one class, and what is below it hangs from its
+//! objects. Out of scope: sizes, and how a path is put into words.
+//! Two snapshots are told apart place by place only if both draw the line between a name and a key in the same way:
+//! [`unite`] draws it for both.
+//! Limits: what is offheap's own has no place; nor has what comes after [`MAX_PLACES`].
+
+#![forbid(unsafe_code)]
+
+use rustc_hash::FxHashMap;
+
+use super::classes::Classes;
+use super::distances::Distances;
+use super::graph::{Graph, Ordinal, NONE};
+use super::meta::{EdgeKind, NodeKind};
+use super::paths::{abstract_label, fingerprint, is_dictionary, is_global};
+
+/// The place of the root.
+pub(crate) const TOP: u32 = 0;
+/// More are nobody's answer and would cost memory.
+const MAX_PLACES: usize = 1 << 21;
+/// The label of a step that a key leads over.
+const KEY: u64 = u64::MAX;
+/// So many keys that only one of two snapshots has, and objects of one class under them: those are no names.
+const CHANGED_KEYS: u32 = 8;
+
+/// Where some objects are held.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) parent: u32,
+    /// Fingerprint of the class, and of the name of a function.
+    class: u32,
+    /// Kind and name of the reference that leads here; [`KEY`] for one that is data.
+    label: u64,
+    /// The reference is a property, which may be a name or a key.
+    is_property: bool,
+    /// Properties of the objects here are keys.
+    is_dictionary: bool,
+    /// The objects here are global objects: their properties are names, however many there are.
+    is_global: bool,
+}
+
+impl Place {
+    const TOP: Place = Place {
+        parent: NONE,
+        class: 0,
+        label: 0,
+        is_property: false,
+        is_dictionary: false,
+        is_global: true,
+    };
+
+    fn key(&self, parent: u32, label: u64) -> (u32, u32, u64) {
+        (parent, self.class, label)
+    }
+}
+
+/// The places of one snapshot, parents first.
+pub(crate) struct Places {
+    pub(crate) list: Vec<Place>,
+    /// By ordinal; [`NONE`] for what has no place.
+    pub(crate) of: Vec<u32>,
+}
+
+impl Places {
+    /// Where nobody asks: no place for any node.
+    pub(crate) fn none(graph: &Graph) -> Places {
+        Places {
+            list: vec![Place::TOP],
+            of: vec![NONE; graph.node_count()],
+        }
+    }
+
+    pub(crate) fn find(graph: &Graph, distances: &Distances, classes: &Classes) -> Places {
+        let mut places = Places {
+            list: vec![Place::TOP],
+            of: vec![NONE; graph.node_count()],
+        };
+        places.of[graph.root as usize] = TOP;
+        let mut known: FxHashMap<(u32, u32, u64), u32> = FxHashMap::default();
+        let class_prints: Vec<u64> = (0..classes.len() as u32)
+            .map(|class| fingerprint(classes.name(class).as_bytes()))
+            .collect();
+        // The root comes late in the walk but its children first.
+        for &from in std::iter::once(&graph.root).chain(&distances.order) {
+            let parent = places.of[from as usize];
+            if parent == NONE {
+                continue;
+            }
+            let dictionary = is_dictionary(graph, from);
+            places.list[parent as usize].is_dictionary |= dictionary;
+            let global = is_global(graph, from);
+            places.list[parent as usize].is_global |= global;
+            for edge in graph.edges(from) {
+                let to = graph.to(edge);
+                if distances.via[to as usize] != edge || distances.ours.get(to) || to == graph.root
+                {
+                    continue;
+                }
+                let is_property = matches!(
+                    graph.edge_kind(edge),
+                    EdgeKind::Property | EdgeKind::Shortcut
+                ) && from != graph.root;
+                let label = if is_property && dictionary {
+                    KEY
+                } else {
+                    label_of(graph, edge)
+                };
+                let mut class = class_prints[classes.of(graph, to) as usize];
+                if graph.kind(to) == NodeKind::Closure {
+                    class ^= fingerprint(graph.strings.bytes(graph.name(to))).rotate_left(17);
+                }
+                let place = Place {
+                    parent,
+                    class: (class ^ class >> 32) as u32,
+                    label,
+                    is_property,
+                    is_dictionary: false,
+                    is_global: false,
+                };
+                let above = places.list[parent as usize];
+                // A list of any length is one step repeated.
+                places.of[to as usize] = if label != KEY
+                    && parent != TOP
+                    && (above.label, above.class) == (label, place.class)
+                {
+                    parent
+                } else if let Some(&number) = known.get(&place.key(parent, label)) {
+                    number
+                } else if places.list.len() < MAX_PLACES {
+                    let number = places.list.len() as u32;
+                    known.insert(place.key(parent, label), number);
+                    places.list.push(place);
+                    number
+                } else {
+                    NONE
+                };
+            }
+        }
+        places
+    }
+}
+
+/// Kind and name of an edge as one number, the same in every snapshot.
+fn label_of(graph: &Graph, edge: u32) -> u64 {
+    let label = abstract_label(graph, edge, false);
+    let name = label as u32;
+    if name == NONE || !graph.edge_kind(edge).has_string_name() {
+        return label;
+    }
+    fingerprint(graph.strings.bytes(name)) ^ (label >> 32).rotate_right(8)
+}
+
+/// The places of one or two snapshots, made alike.
+pub(crate) struct United {
+    /// The parent of each place; parents come first.
+    pub(crate) parents: Vec<u32>,
+    /// The place here of each place of the first snapshot, and of the second.
+    pub(crate) maps: [Vec<u32>; 2],
+}
+
+impl United {
+    /// The place of a node of the snapshot `side`, whose places are `of`.
+    pub(crate) fn place(&self, side: usize, of: &[u32], node: Ordinal) -> u32 {
+        self.map(side, of[node as usize])
+    }
+
+    pub(crate) fn map(&self, side: usize, place: u32) -> u32 {
+        if place == NONE {
+            return NONE;
+        }
+        self.maps[side][place as usize]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.parents.len()
+    }
+}
+
+/// Makes the places of two snapshots alike: properties are keys in both where they are in one, or where they come and go
+/// between the two. With one snapshot (the second is empty), the places of objects of which some are dictionaries.
+pub(crate) fn unite(sides: [&[Place]; 2]) -> United {
+    let is_pair = sides.iter().all(|side| !side.is_empty());
+    let mut maps = sides.map(|side| vec![TOP; side.len()]);
+    let mut list = vec![Place::TOP];
+    let mut known: FxHashMap<(u32, u32, u64), u32> = FxHashMap::default();
+    for level in levels(sides) {
+        if is_pair {
+            mark_changed_keys(&level, sides, &maps, &mut list);
+        }
+        for (side, places) in level.iter().enumerate() {
+            for &number in places {
+                let place = sides[side][number as usize];
+                let parent = maps[side][place.parent as usize];
+                let is_key = place.is_property && list[parent as usize].is_dictionary;
+                let label = if is_key && !list[parent as usize].is_global {
+                    KEY
+                } else {
+                    place.label
+                };
+                let united = *known.entry(place.key(parent, label)).or_insert_with(|| {
+                    list.push(Place {
+                        parent,
+                        label,
+                        is_dictionary: false,
+                        is_global: false,
+                        ..place
+                    });
+                    list.len() as u32 - 1
+                });
+                list[united as usize].is_dictionary |= place.is_dictionary;
+                list[united as usize].is_global |= place.is_global;
+                maps[side][number as usize] = united;
+            }
+        }
+    }
+    United {
+        parents: list.iter().map(|place| place.parent).collect(),
+        maps,
+    }
+}
+
+/// The places of both by their distance from the top, the top left out.
+fn levels(sides: [&[Place]; 2]) -> Vec<[Vec<u32>; 2]> {
+    let mut levels: Vec<[Vec<u32>; 2]> = Vec::new();
+    for (side, places) in sides.iter().enumerate() {
+        let mut depths = vec![0u32; places.len()];
+        for (number, place) in places.iter().enumerate().skip(1) {
+            let depth = depths[place.parent as usize] + 1;
+            depths[number] = depth;
+            if levels.len() < depth as usize {
+                levels.push(Default::default());
+            }
+            levels[depth as usize - 1][side].push(number as u32);
+        }
+    }
+    levels
+}
+
+/// Marks places as dictionaries whose properties come and go.
+fn mark_changed_keys(
+    level: &[Vec<u32>; 2],
+    sides: [&[Place]; 2],
+    maps: &[Vec<u32>; 2],
+    list: &mut [Place],
+) {
+    let mut seen: FxHashMap<(u32, u32, u64), u8> = FxHashMap::default();
+    for (side, places) in level.iter().enumerate() {
+        for &number in places {
+            let place = &sides[side][number as usize];
+            let parent = maps[side][place.parent as usize];
+            if place.is_property && !list[parent as usize].is_dictionary {
+                *seen.entry(place.key(parent, place.label)).or_default() |= 1 << side;
+            }
+        }
+    }
+    let mut changed: FxHashMap<(u32, u32), u32> = FxHashMap::default();
+    for ((parent, class, _), sides) in seen {
+        if sides != 3 {
+            *changed.entry((parent, class)).or_default() += 1;
+        }
+    }
+    for ((parent, _), count) in changed {
+        if count >= CHANGED_KEYS {
+            list[parent as usize].is_dictionary = true;
+        }
+    }
+}
