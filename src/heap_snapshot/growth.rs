@@ -240,12 +240,15 @@ fn arrived(changes: &[Change], class_count: usize) -> Vec<i64> {
         let mut unpaired = 0;
         for loss in losses {
             let lost = -counts[loss];
-            // The gain that is nearest to the loss from above, else from below.
-            let near = by_count
+            let above = by_count
                 .range((lost, 0)..=(lost.saturating_mul(2), usize::MAX))
-                .next()
-                .or_else(|| by_count.range(((lost + 1) / 2, 0)..(lost, 0)).next_back())
-                .map(|(&key, ())| key);
+                .next();
+            let below = by_count.range(((lost + 1) / 2, 0)..(lost, 0)).next_back();
+            let near = [above, below]
+                .into_iter()
+                .flatten()
+                .map(|(&key, ())| key)
+                .min_by_key(|(gained, _)| gained.abs_diff(lost));
             let Some((gained, place)) = near else {
                 unpaired += lost;
                 continue;
@@ -352,5 +355,50 @@ fn give_to_entries(
         let sum = sums.entry((given[&owner], row)).or_default();
         sum.0 += count;
         sum.1 += bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many have arrived at places of one class that have become more by these numbers.
+    fn arrivals(counts: &[i64]) -> Vec<i64> {
+        let changes: Vec<Change> = counts
+            .iter()
+            .map(|&rest_count| Change {
+                row: 0,
+                rest_count,
+                ..Change::NONE
+            })
+            .collect();
+        arrived(&changes, 1)
+            .into_iter()
+            .map(|count| count.max(0))
+            .collect()
+    }
+
+    #[test]
+    fn what_one_place_has_lost_and_another_gained_has_moved() {
+        assert_eq!(arrivals(&[500, -500]), [0, 0]);
+        assert_eq!(arrivals(&[-500, 510]), [0, 10]);
+        assert_eq!(arrivals(&[490, -500, 1_000]), [0, 0, 990]);
+    }
+
+    #[test]
+    fn small_losses_elsewhere_take_nothing_from_a_leak() {
+        assert_eq!(arrivals(&[1_000, -3, -40, -1]), [1_000, 0, 0, 0]);
+        assert_eq!(arrivals(&[1_000, -40, 30]), [1_000, 0, 0]);
+    }
+
+    #[test]
+    fn a_class_that_loses_as_many_as_it_gains_has_not_grown() {
+        assert_eq!(arrivals(&[100, 100, 100, -1_000]), [0, 0, 0, 0]);
+        assert_eq!(
+            arrivals(&[300, 300, -10, -90, -90, -90, -90, -30])
+                .iter()
+                .sum::<i64>(),
+            200
+        );
     }
 }

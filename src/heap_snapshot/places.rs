@@ -267,3 +267,105 @@ fn mark_changed_keys(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heap_snapshot::control::Control;
+    use crate::heap_snapshot::sketch::Sketch;
+
+    /// `global.cache`, an object with a property for each of `keys`, each leading to a `Thing`; and the Things.
+    fn cache(keys: &[String]) -> (Graph, Vec<Ordinal>) {
+        let mut sketch = Sketch::new();
+        let global = sketch.node("object", "global", 8);
+        sketch.edge(0, "shortcut", "1", global);
+        let cache = sketch.node("object", "Object", 8);
+        sketch.edge(global, "property", "cache", cache);
+        let things = keys
+            .iter()
+            .map(|key| {
+                let thing = sketch.node("object", "Thing", 8);
+                sketch.edge(cache, "property", key, thing);
+                thing as Ordinal
+            })
+            .collect();
+        (sketch.graph(), things)
+    }
+
+    fn places(graph: &Graph) -> Places {
+        let distances =
+            Distances::find(graph, &Control::new()).unwrap_or_else(|_| panic!("no distances"));
+        Places::find(graph, &distances, &Classes::find(graph))
+    }
+
+    fn keys(range: std::ops::Range<u32>) -> Vec<String> {
+        range.map(|number| format!("k{number}")).collect()
+    }
+
+    /// How many places the things of two caches have, in the first, in the second, and in both together.
+    fn count(first: &[String], second: &[String]) -> [usize; 3] {
+        let sides = [cache(first), cache(second)];
+        let found = [places(&sides[0].0), places(&sides[1].0)];
+        let united = unite([&found[0].list, &found[1].list]);
+        let of = |side: usize| -> std::collections::BTreeSet<u32> {
+            let (_, things) = &sides[side];
+            things
+                .iter()
+                .map(|&thing| united.place(side, &found[side].of, thing))
+                .collect()
+        };
+        let (before, after) = (of(0), of(1));
+        [before.len(), after.len(), before.union(&after).count()]
+    }
+
+    #[test]
+    fn a_property_that_stays_is_a_name() {
+        assert_eq!(count(&keys(0..10), &keys(0..12)), [10, 12, 12]);
+    }
+
+    #[test]
+    fn what_is_a_dictionary_in_one_snapshot_is_one_in_the_other() {
+        assert_eq!(count(&keys(0..40), &keys(0..200)), [1, 1, 1]);
+        assert_eq!(count(&keys(0..200), &keys(0..3)), [1, 1, 1]);
+    }
+
+    #[test]
+    fn properties_that_come_and_go_are_keys() {
+        assert_eq!(count(&keys(0..10), &keys(8..16)), [1, 1, 1]);
+        assert_eq!(count(&keys(0..10), &keys(4..10)), [10, 6, 10]);
+    }
+
+    #[test]
+    fn properties_of_the_global_object_are_names_however_many_come() {
+        let draw = |count: usize| {
+            let mut sketch = Sketch::new();
+            let global = sketch.node("object", "global", 8);
+            sketch.edge(0, "shortcut", "1", global);
+            for number in 0..count {
+                let thing = sketch.node("object", "Thing", 8);
+                sketch.edge(global, "property", &format!("g{number}"), thing);
+            }
+            sketch.graph()
+        };
+        let found = [places(&draw(100)), places(&draw(300))];
+        let united = unite([&found[0].list, &found[1].list]);
+        // The top, the global object, and 300 things.
+        assert_eq!(united.len(), 302);
+    }
+
+    #[test]
+    fn a_list_of_any_length_is_one_place() {
+        let mut sketch = Sketch::new();
+        let global = sketch.node("object", "global", 8);
+        sketch.edge(0, "shortcut", "1", global);
+        let mut last = global;
+        for _ in 0..1_000 {
+            let link = sketch.node("object", "Link", 8);
+            sketch.edge(last, "property", "next", link);
+            last = link;
+        }
+        let graph = sketch.graph();
+        // The top, the global object, and the list.
+        assert_eq!(places(&graph).list.len(), 3);
+    }
+}
