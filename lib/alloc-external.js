@@ -3,14 +3,15 @@
 const { constants } = require('node:buffer')
 
 const binding = require('./load.js')
+const { bytes } = require('./bytes.js')
 const { fromNative } = require('./errors.js')
 const { labelKey } = require('./label.js')
 const { enclosingRoute } = require('./route-context.js')
 const { track } = require('./track.js')
-const { integer, options: checkOptions } = require('./validate.js')
+const { options: checkOptions } = require('./validate.js')
 
-function allocExternal (byteLength, options) {
-  integer('byteLength', byteLength, { max: constants.MAX_LENGTH })
+function allocExternal (size, options) {
+  const byteLength = bytes('byteLength', size, { min: 0, max: constants.MAX_LENGTH })
   const { label } = checkOptions('options', options, ['label'])
   const key = label === undefined ? 0 : labelKey('options.label', label)
 

@@ -6,6 +6,7 @@ const { NAMES, startTracking } = require('./buffer-profile/tracking.js')
 const { folded } = require('./buffer-profile/folded.js')
 const { pprof } = require('./buffer-profile/pprof.js')
 const { readProfile } = require('./buffer-profile/reading.js')
+const { bytes, isPercentage, percentage } = require('./bytes.js')
 const { boolean, integer, invalidType, invalidValue, oneOf, options: checkOptions, outOfRange } = require('./validate.js')
 
 const SAMPLE_INTERVAL_BYTES = 512 * 1024
@@ -21,14 +22,24 @@ function trackBuffers (options) {
 function trackingSettings (name, options) {
   const { sampleIntervalBytes = SAMPLE_INTERVAL_BYTES, functions = NAMES, stackDepth = 16, maxOverhead = MAX_OVERHEAD } =
     checkOptions(name, options, ['sampleIntervalBytes', 'functions', 'stackDepth', 'maxOverhead'])
-  integer(`${name}.sampleIntervalBytes`, sampleIntervalBytes, { min: 1 })
   integer(`${name}.stackDepth`, stackDepth, { min: 1, max: 200 })
   if (!Array.isArray(functions)) throw invalidType(`${name}.functions`, 'an array of names', functions)
   functions.forEach((item, index) => oneOf(`${name}.functions[${index}]`, item, NAMES))
   if (functions.length === 0) throw invalidValue(`${name}.functions`, 'at least one name', functions)
-  if (typeof maxOverhead !== 'number') throw invalidType(`${name}.maxOverhead`, 'a number', maxOverhead)
-  if (!(maxOverhead > 0 && maxOverhead <= 1)) throw outOfRange(`${name}.maxOverhead`, 'above 0 and at most 1', maxOverhead)
-  return { sampleIntervalBytes, functions: [...functions], stackDepth, maxOverhead }
+  return {
+    sampleIntervalBytes: bytes(`${name}.sampleIntervalBytes`, sampleIntervalBytes),
+    functions: [...functions],
+    stackDepth,
+    maxOverhead: share(`${name}.maxOverhead`, maxOverhead)
+  }
+}
+
+/** 0.01 or '1%'. */
+function share (name, value) {
+  if (isPercentage(value)) return percentage(name, value) / 100
+  if (typeof value !== 'number') throw invalidType(name, 'a number or a percentage such as "1%"', value)
+  if (!(value > 0 && value <= 1)) throw outOfRange(name, 'above 0 and at most 1', value)
+  return value
 }
 
 /** See index.d.ts. */

@@ -1,13 +1,13 @@
 'use strict'
 
-// Sizes as people write them: 536870912, '512MB', '1.5 GB'.
-// MB is 2^20 bytes and so is MiB: what V8 (--max-old-space-size=512), Docker (-m 512m) and Node's own documentation mean.
-// Reading it as 10^6 would set a limit 5 % lower than the one next to it in the same deployment file.
+// Sizes as people write them: 536870912, '512MB', '1.5 GiB'.
+// kB, MB, GB, TB are powers of 1,000, as every report prints them (lib/text/format.js) and as the SI has them; KiB, MiB, GiB, TiB are powers of
+// 1,024. What V8 (--max-old-space-size=512) and Docker (-m 512m) count in is MiB: a limit that is to be the same says so.
 
 const { integer, invalidType, invalidValue, outOfRange } = require('./validate.js')
 
 const UNITS = new Map([
-  ['b', 1], ['kb', 2 ** 10], ['kib', 2 ** 10], ['mb', 2 ** 20], ['mib', 2 ** 20], ['gb', 2 ** 30], ['gib', 2 ** 30], ['tb', 2 ** 40], ['tib', 2 ** 40]
+  ['b', 1], ['kb', 1e3], ['mb', 1e6], ['gb', 1e9], ['tb', 1e12], ['kib', 2 ** 10], ['mib', 2 ** 20], ['gib', 2 ** 30], ['tib', 2 ** 40]
 ])
 const FORM = 'a number of bytes or a string such as "512MB"'
 
@@ -15,17 +15,20 @@ const FORM = 'a number of bytes or a string such as "512MB"'
  * A size in bytes, whole and within limits.
  * @param {string} name
  * @param {unknown} value
- * @param {{ min?: number }} [limits]
+ * @param {{ min?: number, max?: number }} [limits]
  * @returns {number}
  */
-function bytes (name, value, { min = 1 } = {}) {
-  if (typeof value === 'number') return integer(name, value, { min })
+function bytes (name, value, { min = 1, max = Number.MAX_SAFE_INTEGER } = {}) {
+  if (typeof value === 'number') return integer(name, value, { min, max })
   if (typeof value !== 'string') throw invalidType(name, FORM, value)
   const parts = /^(\d+(?:\.\d+)?) ?([a-z]+)$/i.exec(value)
   const unit = parts === null ? undefined : UNITS.get(parts[2].toLowerCase())
-  if (unit === undefined) throw invalidValue(name, `${FORM} (units: B, KB, MB, GB, TB)`, value)
-  const size = Math.floor(Number(parts[1]) * unit)
-  if (!Number.isSafeInteger(size) || size < min) throw outOfRange(name, `at least ${min} and at most ${Number.MAX_SAFE_INTEGER} bytes`, value)
+  if (unit === undefined) throw invalidValue(name, `${FORM} (units: B; kB, MB, GB, TB of 1000; KiB, MiB, GiB, TiB of 1024)`, value)
+  const product = Number(parts[1]) * unit
+  const nearest = Math.round(product)
+  // 1.001 * 1000 is 1000.9999999999999.
+  const size = Math.abs(nearest - product) <= 2 * Number.EPSILON * product ? nearest : Math.floor(product)
+  if (!Number.isSafeInteger(size) || size < min || size > max) throw outOfRange(name, `at least ${min} and at most ${max} bytes`, value)
   return size
 }
 

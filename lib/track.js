@@ -13,12 +13,15 @@ const { changeRecord, findDetached, findTicket, findView, loadFailure, releaseRe
 const { labelKey } = require('./label.js')
 const { flush, push } = require('./nursery.js')
 const { enclosingRoute } = require('./route-context.js')
-const { integer, invalidType, options: checkOptions } = require('./validate.js')
+const { bytes } = require('./bytes.js')
+const { invalidType, options: checkOptions } = require('./validate.js')
 
 const { viewTickets, objectTicket, setObjectTicket } = shared
 
 // A typed array of up to this many bytes may live inside V8's heap; asking for its address would move it out.
 const MAX_ON_HEAP_BYTES = 64
+
+const ANY_SIZE = { min: 0 }
 
 function track (value, options) {
   let label = 0
@@ -26,7 +29,7 @@ function track (value, options) {
   if (options !== undefined) {
     checkNames(options)
     if (options.label !== undefined) label = labelKey('options.label', options.label)
-    if (options.byteLength !== undefined) byteLength = integer('options.byteLength', options.byteLength)
+    if (options.byteLength !== undefined) byteLength = bytes('options.byteLength', options.byteLength, ANY_SIZE)
   }
 
   let ticket = 0
@@ -157,7 +160,7 @@ function checkNames (options) {
 // In the request path: without the binding nothing is counted, and nothing fails either. externalAllocations() says why.
 function passThrough (value, options) {
   if (options !== undefined) checkNames(options)
-  if (options?.byteLength !== undefined) integer('options.byteLength', options.byteLength)
+  if (options?.byteLength !== undefined) bytes('options.byteLength', options.byteLength, ANY_SIZE)
   else if (!ArrayBuffer.isView(value)) implicitByteLength(value)
   if (!isObject(value)) throw invalidType('value', 'an object', value)
   return value

@@ -5,7 +5,8 @@
 const { Buffer } = require('node:buffer')
 const { isDataView, isSharedArrayBuffer } = require('node:util').types
 
-const { integer, invalidType, options: checkOptions } = require('./validate.js')
+const { bytes } = require('./bytes.js')
+const { invalidType, options: checkOptions } = require('./validate.js')
 
 // The methods of the language, whatever a subclass has made of them.
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype)
@@ -15,11 +16,11 @@ const DETACHED = { store: { byteLength: 0 }, byteLength: 0 }
 function unslab (view, options) {
   if (!ArrayBuffer.isView(view)) throw invalidType('view', 'a Buffer, a TypedArray or a DataView', view)
   const { ifWasteOver = 0 } = checkOptions('options', options, ['ifWasteOver'])
-  integer('options.ifWasteOver', ifWasteOver)
+  const allowedBytes = bytes('options.ifWasteOver', ifWasteOver, { min: 0 })
 
   const kind = isDataView(view) ? DataView.prototype : typedArray
   const { store, byteOffset, byteLength } = measure(kind, view)
-  if (store.byteLength - byteLength <= ifWasteOver) return view
+  if (store.byteLength - byteLength <= allowedBytes) return view
 
   const copy = isSharedArrayBuffer(store) ? over(new SharedArrayBuffer(byteLength), view) : ofItsOwn(view, byteLength)
   if (kind === typedArray) typedArray.set.call(copy, view)

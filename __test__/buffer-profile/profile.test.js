@@ -307,9 +307,10 @@ test('wrong options are refused, and nothing is wrapped', () => {
   const { from } = Buffer
   const refused = (options, code) => assert.throws(() => trackBuffers(options), { code })
   for (const sampleIntervalBytes of [0, -1, NaN, 1.5, Infinity, 2 ** 53]) refused({ sampleIntervalBytes }, 'ERR_OUT_OF_RANGE')
-  for (const sampleIntervalBytes of [null, '5', {}]) refused({ sampleIntervalBytes }, 'ERR_INVALID_ARG_TYPE')
+  for (const sampleIntervalBytes of [null, {}]) refused({ sampleIntervalBytes }, 'ERR_INVALID_ARG_TYPE')
+  for (const sampleIntervalBytes of ['5', '80%', 'nonsense']) refused({ sampleIntervalBytes }, 'ERR_INVALID_ARG_VALUE')
   for (const maxOverhead of [0, -1, NaN, 1.1]) refused({ maxOverhead }, 'ERR_OUT_OF_RANGE')
-  refused({ maxOverhead: '1%' }, 'ERR_INVALID_ARG_TYPE')
+  refused({ maxOverhead: '1' }, 'ERR_INVALID_ARG_TYPE')
   for (const stackDepth of [0, 201, 1.5]) refused({ stackDepth }, 'ERR_OUT_OF_RANGE')
   refused({ functions: 'from' }, 'ERR_INVALID_ARG_TYPE')
   refused({ functions: [] }, 'ERR_INVALID_ARG_VALUE')

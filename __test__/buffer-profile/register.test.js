@@ -34,7 +34,7 @@ test('OFFHEAP_TRACK_BUFFERS switches sampling off, or gives the interval', async
   for (const value of ['0', 'false', 'OFF']) {
     assert.deepStrictEqual(await run(SAY, { env: { OFFHEAP_TRACK_BUFFERS: value } }), { tracking: false, monitor: false, coverage: 'partial', stderr: '' })
   }
-  for (const [value, bytes] of [['2MB', 2 * 2 ** 20], ['123457B', 123_457], [' on ', 524_288], ['', 524_288]]) {
+  for (const [value, bytes] of [['2MB', 2_000_000], ['2MiB', 2 * 2 ** 20], ['123457B', 123_457], [' on ', 524_288], ['', 524_288]]) {
     const { interval } = await run(`console.log(JSON.stringify({ interval: require(${JSON.stringify(root)}).bufferProfile().sampleIntervalBytes }))`, { env: { OFFHEAP_TRACK_BUFFERS: value } })
     assert.strictEqual(interval, bytes)
   }

@@ -22,13 +22,15 @@ test('an object that is no buffer needs a byteLength', () => {
 })
 
 test('a wrong byteLength is refused by its type or its range', () => {
-  for (const byteLength of [null, '5', true, 5n, {}]) {
+  for (const byteLength of [null, true, 5n, {}]) {
     assert.throws(() => track({}, { byteLength }), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' })
   }
   for (const byteLength of [NaN, -1, 1.5, Infinity, 2 ** 53]) {
     assert.throws(() => track({}, { byteLength }), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' })
   }
-  for (const byteLength of [undefined, null, '5', {}, 5n]) {
+  assert.throws(() => track({}, { byteLength: '5' }), { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' })
+  assert.throws(() => allocExternal('5'), { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' })
+  for (const byteLength of [undefined, null, {}, 5n]) {
     assert.throws(() => allocExternal(byteLength), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' })
   }
 })

@@ -16,7 +16,7 @@ async function run (script) {
 test('real buffers cross an arrayBuffers threshold: two samples in a row, once, and again after they are gone', async () => {
   const messages = await run(`
     const fired = []
-    const monitor = offheap.start({ sampleIntervalMs: 1e6, thresholds: { arrayBuffers: { above: '50MB', cooldownMs: 0 } } })
+    const monitor = offheap.start({ sampleIntervalMs: 1e6, thresholds: { arrayBuffers: { above: '50MiB', cooldownMs: 0 } } })
     monitor.on('triggered', ({ reading, ...event }) => fired.push(event))
     const counts = []
     const step = () => { monitor.sample(); counts.push(fired.length) }
@@ -37,7 +37,7 @@ test('real buffers cross an arrayBuffers threshold: two samples in a row, once, 
   assert.deepStrictEqual(counts, [0, 0, 1, 1, 1, 1, 1, 2])
   for (const event of fired) {
     const { valueBytes, metricBytes, at, ...rest } = event
-    assert.deepStrictEqual(rest, { metric: 'arrayBuffers', kind: 'absolute', threshold: '50MB', thresholdBytes: 50 * MB, snapshot: 'off' })
+    assert.deepStrictEqual(rest, { metric: 'arrayBuffers', kind: 'absolute', threshold: '50MiB', thresholdBytes: 50 * MB, snapshot: 'off' })
     assert.strictEqual(valueBytes, metricBytes)
     assert.ok(valueBytes >= 60 * MB && valueBytes < 65 * MB, String(valueBytes))
     assert.strictEqual(new Date(at).toISOString(), at)
@@ -46,7 +46,7 @@ test('real buffers cross an arrayBuffers threshold: two samples in a row, once, 
 
 test('the timer samples, and keeps no process alive', async () => {
   const messages = await run(`
-    const monitor = offheap.start({ sampleIntervalMs: 10, thresholds: { external: '50MB' } })
+    const monitor = offheap.start({ sampleIntervalMs: 10, thresholds: { external: '50MiB' } })
     globalThis.kept = Buffer.alloc(60 * 2 ** 20)
     const alive = setInterval(() => {}, 1000)
     monitor.on('triggered', async ({ metric, reading }) => {
@@ -91,7 +91,7 @@ test('growth fires on a leak and not on buffers that come and go', async () => {
     const { performance } = require('node:perf_hooks')
     let now = performance.now()
     performance.now = () => now
-    const monitor = offheap.start({ sampleIntervalMs: 20, thresholds: { arrayBuffers: { growth: '30MB', overMs: 400 } } })
+    const monitor = offheap.start({ sampleIntervalMs: 20, thresholds: { arrayBuffers: { growth: '30MiB', overMs: 400 } } })
     const fired = []
     monitor.on('triggered', ({ kind, threshold, thresholdBytes, valueBytes, metricBytes }) => {
       fired.push([kind, threshold, thresholdBytes, valueBytes >= thresholdBytes, metricBytes > valueBytes])
@@ -120,7 +120,7 @@ test('growth fires on a leak and not on buffers that come and go', async () => {
       monitor.stop()
     })()
   `)
-  assert.deepStrictEqual(messages, [[0, [['growth', { growth: '30MB', overMs: 400 }, 30 * MB, true, true]]]])
+  assert.deepStrictEqual(messages, [[0, [['growth', { growth: '30MiB', overMs: 400 }, 30 * MB, true, true]]]])
 })
 
 test('forSamples, rearmBelow and cooldownMs reach the state machine, and a figure that goes missing changes nothing', async () => {

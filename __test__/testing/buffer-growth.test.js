@@ -50,7 +50,7 @@ test('copies and caches that are full pass', async () => {
 test('what the function throws is passed through, and wrong options are refused', async () => {
   const thrown = new Error('mine')
   await assert.rejects(expectNoBufferGrowth(() => { throw thrown }), (error) => error === thrown)
-  for (const [options, code] of [[{ iterations: 0 }, 'ERR_OUT_OF_RANGE'], [{ warmup: -1 }, 'ERR_OUT_OF_RANGE'], [{ toleranceBytes: '5' }, 'ERR_INVALID_ARG_TYPE'], [{ mode: 'x' }, 'ERR_INVALID_ARG_VALUE'], [{ tolerance: 1 }, 'ERR_INVALID_ARG_VALUE']]) {
+  for (const [options, code] of [[{ iterations: 0 }, 'ERR_OUT_OF_RANGE'], [{ warmup: -1 }, 'ERR_OUT_OF_RANGE'], [{ toleranceBytes: '5' }, 'ERR_INVALID_ARG_VALUE'], [{ toleranceBytes: null }, 'ERR_INVALID_ARG_TYPE'], [{ mode: 'x' }, 'ERR_INVALID_ARG_VALUE'], [{ tolerance: 1 }, 'ERR_INVALID_ARG_VALUE']]) {
     await assert.rejects(expectNoBufferGrowth(() => {}, options), { code })
   }
   await assert.rejects(expectNoBufferGrowth(5), { code: 'ERR_INVALID_ARG_TYPE' })

@@ -13,7 +13,7 @@ const SINGLE = [...WHERE_AND_HOW, 'file', 'reason', 'signal', 'onProgress']
 // A folder of its own, in the place where Node writes its own diagnostics: retention works in it, and nothing else is
 // there. Static file servers leave out what begins with a dot. /tmp would be memory where it is a tmpfs.
 const DIRECTORY = '.offheap'
-const MIN_FREE_DISK_BYTES = 256 * 2 ** 20
+const MIN_FREE_DISK_BYTES = 256e6
 const LONGEST_MS = 2 ** 31 - 1
 const TIMEOUT_MS = 10 * 60_000
 

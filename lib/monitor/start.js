@@ -14,7 +14,7 @@ const { giveColumns, needsAddons, parseThresholds, refuseUnmeasurable } = requir
 
 // What a service can bear while nobody watches it: a snapshot in this process stops its thread for seconds.
 // How long an abort is held up depends on what asked for the snapshot: lib/monitor/monitor.js.
-const DEFAULTS = { cooldownMs: 30 * 60_000, maxFiles: 5, maxTotalBytes: 4 * 2 ** 30, holdAbortMs: null }
+const DEFAULTS = { cooldownMs: 30 * 60_000, maxFiles: 5, maxTotalBytes: 4e9, holdAbortMs: null }
 const MAX_PER_DAY = 6
 const SAMPLE_INTERVAL_MS = 5000
 

@@ -3,6 +3,7 @@
 // Two equal blocks, a census before, between and after; once more when something grew.
 
 const { census } = require('../../index.js')
+const { bytes } = require('../bytes.js')
 const { func, integer, oneOf, options: checkOptions } = require('../validate.js')
 const { run } = require('./measure-growth.js')
 
@@ -29,11 +30,11 @@ const FIGURES = {
  */
 async function measureBufferGrowth (fn, options) {
   func('fn', fn)
-  const { iterations = ITERATIONS, warmup = WARMUP, toleranceBytes, mode = 'auto' } =
+  const { iterations = ITERATIONS, warmup = WARMUP, toleranceBytes: given, mode = 'auto' } =
     checkOptions('options', options, ['iterations', 'warmup', 'toleranceBytes', 'mode'])
   integer('options.iterations', iterations, { min: 1 })
   integer('options.warmup', warmup)
-  if (toleranceBytes !== undefined) integer('options.toleranceBytes', toleranceBytes)
+  const toleranceBytes = given === undefined ? undefined : bytes('options.toleranceBytes', given, { min: 0 })
   oneOf('options.mode', mode, MODES)
   const take = (more) => census({ mode, fallback: true, top: TOP, ...more })
   const toleranceOf = (name, slabBytes) => toleranceBytes ?? NOISE_BYTES + (name === 'slices.pinnedBytes' ? 0 : slabBytes)

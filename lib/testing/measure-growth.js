@@ -3,6 +3,7 @@
 // Two equal blocks, a settled reading before, between and after; once more when something grew.
 
 const { OffheapError } = require('../errors.js')
+const { bytes } = require('../bytes.js')
 const { func, integer, invalidType, invalidValue, oneOf, options: checkOptions, string } = require('../validate.js')
 const { collectGarbage } = require('./collect-garbage.js')
 const { METRICS, agree, compare, read } = require('./growth.js')
@@ -92,13 +93,14 @@ function check (options) {
 
 /** What each figure may grow by in a block. */
 function tolerance (given) {
-  if (typeof given === 'number') {
-    integer('options.toleranceBytes', given)
-    return () => given
+  if (typeof given === 'number' || typeof given === 'string') {
+    const all = bytes('options.toleranceBytes', given, { min: 0 })
+    return () => all
   }
-  const each = checkOptions('options.toleranceBytes', given, METRICS)
+  const options = checkOptions('options.toleranceBytes', given, METRICS)
+  const each = {}
   for (const metric of METRICS) {
-    if (each[metric] !== undefined) integer(`options.toleranceBytes.${metric}`, each[metric])
+    if (options[metric] !== undefined) each[metric] = bytes(`options.toleranceBytes.${metric}`, options[metric], { min: 0 })
   }
   const others = defaultTolerance()
   return (metric) => each[metric] ?? (metric === 'tracked' ? 0 : others)
