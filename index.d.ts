@@ -17,7 +17,7 @@ export interface TrackOptions {
    */
   label?: string
   /** Bytes that the value stands for (default: its own `byteLength`). Required for a value that is no buffer. */
-  byteLength?: number
+  byteLength?: Size
 }
 
 /**
@@ -63,15 +63,17 @@ export function untrack (value: object): boolean
  *
  * Pages that are never written take no physical memory. Where the engine refuses external buffers (Electron), the Buffer is
  * an ordinary one, counted in the same way.
- * @param byteLength 0 to `buffer.constants.MAX_LENGTH`
- * @throws {ERR_OUT_OF_RANGE} if `byteLength` is not in that range
+ * @param byteLength 0 to `buffer.constants.MAX_LENGTH`; a number, or a string such as `'64MiB'`
+ * @throws {ERR_INVALID_ARG_TYPE} if `byteLength` is neither
+ * @throws {ERR_INVALID_ARG_VALUE} if the string is no size, the label is empty or an option is unknown
+ * @throws {ERR_OUT_OF_RANGE} if `byteLength` is not in that range, or the label is too long
  * @throws {ERR_OFFHEAP_OUT_OF_MEMORY} if the memory cannot be had; nothing is allocated or counted then
  * @example
  * const { allocExternal } = require('offheap')
  * const frame = allocExternal(1920 * 1080 * 4, { label: 'frames' })
  * console.log(frame.length) // 8294400
  */
-export function allocExternal (byteLength: number, options?: { label?: string }): Buffer
+export function allocExternal (byteLength: Size, options?: { label?: string }): Buffer
 
 /** How much there is now, ever was, and was at most. Bytes and counts. */
 export interface Tally {
@@ -634,8 +636,15 @@ export interface Support {
  */
 export function support (): Support
 
-/** A size: a number of bytes, or a string such as `'512MB'`. MB is 2^20 bytes, and so is MiB; B, KB, MB, GB, TB. */
-export type Bytes = number | string
+/**
+ * A size: a number of bytes, or a string such as `'512MB'` or `'1.5 GiB'`. kB, MB, GB and TB are powers of 1,000, as every report prints
+ * them; KiB, MiB, GiB and TiB are powers of 1,024, as in `--max-old-space-size` and Docker's `-m`. A string that is put together at run time,
+ * such as one from the environment, needs `as Size`; a wrong one throws `ERR_INVALID_ARG_VALUE`.
+ */
+export type Size = number | `${number}${'' | ' '}${'B' | 'kB' | 'KB' | 'MB' | 'GB' | 'TB' | 'KiB' | 'MiB' | 'GiB' | 'TiB'}`
+
+/** A share: `'80%'`. */
+export type Percentage = `${number}%` | `${number} %`
 
 /** Where snapshots go and how they are written. */
 export interface SnapshotFileOptions {
@@ -649,11 +658,11 @@ export interface SnapshotFileOptions {
   /** Deletes the oldest snapshots of the directory, by their name, beyond this number (default of a Monitor: `5`, else all stay). */
   maxFiles?: number
   /** The same by their size together (default of a Monitor: `'4GB'`, else all stay). The one just written always stays. */
-  maxTotalBytes?: Bytes
+  maxTotalBytes?: Size
   /** Refuses to write when the last one was begun more recently, in ms (default of a Monitor: `1800000`, else `0`). */
   cooldownMs?: number
   /** Refuses to write when less is free on the disk (default: `'256MB'`). */
-  minFreeDiskBytes?: Bytes
+  minFreeDiskBytes?: Size
   /**
    * `'probe'`: a copy-on-write child writes it, and the JS thread stands still for one `fork()`. `'in-process'`: the JS
    * thread stands still for the whole snapshot. `'auto'`: the child, and with `fallback: true` this process where there can
@@ -783,12 +792,12 @@ export function writeHeapSnapshot (options?: WriteHeapSnapshotOptions): Promise<
 export type Metric = 'rss' | 'heapUsed' | 'external' | 'arrayBuffers' | 'trackedExternal' | 'cgroup' | 'references' | 'addonExternal'
 
 /**
- * A limit: bytes (`943718400`, `'900MB'`) or a percentage (`'80%'`).
+ * A limit: a size (`900_000_000`, `'900MB'`) or a percentage (`'80%'`).
  * Percentages are of the heap limit for `heapUsed` (`--max-old-space-size` or a worker's `resourceLimits` where one is set, because
- * V8's own limit adds up to 192 MB of young generation to it), of the cgroup limit for `cgroup`, and for the others of the
+ * V8's own limit adds up to 192 MiB of young generation to it), of the cgroup limit for `cgroup`, and for the others of the
  * cgroup limit or, where there is none, of the machine's memory. The base is read anew with every sample.
  */
-export type Limit = Bytes | `${number}%`
+export type Limit = Size | Percentage
 
 export interface ThresholdOptions {
   /** Fires after this many samples in a row at or over the limit (default: `2`). */
@@ -806,7 +815,7 @@ export interface AbsoluteThreshold extends ThresholdOptions {
 
 export interface GrowthThreshold extends ThresholdOptions {
   /** So much growth of the floor: the lowest value of late against the lowest value `overMs` before; see docs/monitor.md. */
-  growth: Bytes
+  growth: Size
   /** Over this time, in ms; at least two sample intervals. */
   overMs: number
 }
@@ -921,7 +930,7 @@ export interface TriggeredBytes extends TriggeredBase {
   /** The addon it names, `null` for all; `addonExternal` only. */
   addon?: string | null
   /** As it was given: `'80%'`, `{ growth, overMs }`. */
-  threshold: Limit | { growth: Bytes, overMs: number } | AddonExternalThreshold
+  threshold: Limit | { growth: Size, overMs: number } | AddonExternalThreshold
   /** In bytes, at this sample. */
   thresholdBytes: number
   /** What is over it: the metric, or what it grew by. */
@@ -1496,6 +1505,7 @@ export function bufferPool (): BufferPool
  * - Costs a copy of the view's bytes. No pause, no garbage collection.
  * @param options.ifWasteOver bytes of the ArrayBuffer outside the view that are put up with (default: `0`)
  * @throws {ERR_INVALID_ARG_TYPE} if `view` is no view
+ * @throws {ERR_INVALID_ARG_VALUE} if `ifWasteOver` is a string that is no size, or an option is unknown
  * @throws {ERR_OUT_OF_RANGE} if `ifWasteOver` is negative or no safe integer
  * @throws {RangeError} what V8 throws when there is no memory for the copy
  * @example
@@ -1505,23 +1515,23 @@ export function bufferPool (): BufferPool
  * cache.set('token', unslab(packet.subarray(0, 32)))
  * console.log(cache.get('token').buffer.byteLength) // 32
  */
-export function unslab<T extends NodeJS.ArrayBufferView> (view: T, options?: { ifWasteOver?: number }): T
+export function unslab<T extends NodeJS.ArrayBufferView> (view: T, options?: { ifWasteOver?: Size }): T
 
 /** A function of Buffer that can be watched. */
 export type BufferFunction = 'from' | 'alloc' | 'allocUnsafe' | 'allocUnsafeSlow' | 'concat' | 'copyBytesFrom'
 
 export interface TrackBuffersOptions {
-  /** Bytes from sample to sample, on average (default: `524288`). Half of it halves the variance and doubles the cost. */
-  sampleIntervalBytes?: number
+  /** Bytes from sample to sample, on average (default: `524288`, 512 KiB). Half of it halves the variance and doubles the cost. */
+  sampleIntervalBytes?: Size
   /** Which functions are wrapped (default: all). `bufferPool()` has full coverage when all but `alloc` and `allocUnsafeSlow` are. */
   functions?: BufferFunction[]
   /** Frames of a stack that are kept, from the innermost (default: `16`; 1 to 200). */
   stackDepth?: number
   /**
-   * The share of the thread's time that samples may take (default: `0.01`). Above it the interval is made longer, up to 4,096 times;
+   * The share of the thread's time that samples may take, as `0.01` or `'1%'` (default: `0.01`). Above it the interval is made longer, up to 4,096 times;
    * estimates stay unbiased, and their standard errors grow. `1` never makes it longer.
    */
-  maxOverhead?: number
+  maxOverhead?: number | Percentage
 }
 
 /** See `trackBuffers`. */

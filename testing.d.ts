@@ -1,4 +1,4 @@
-import { type Census } from './index.js'
+import { type Census, type Size } from './index.js'
 
 /** What `gcUntil()` takes beside its condition. */
 export interface GcUntilOptions {
@@ -45,11 +45,11 @@ export interface ExternalGrowthOptions {
   /** Which figures must be flat (default: all four; with `label`: `['tracked']`). */
   metrics?: GrowthMetric[]
   /**
-   * How many bytes a figure may grow in a block; a number for all figures, or an object for some.
+   * How many bytes a figure may grow in a block (`10_240`, `'10kB'`); one size for all figures, or an object for some.
    * Default: `0` for `tracked`, one slab of the Buffer pool and 2,048 bytes for the others: 10,240 bytes on Node 20 and 22,
    * 67,584 on 24, 67,648 on 26. Divided by `iterations`, this is the smallest leak per call that is found.
    */
-  toleranceBytes?: number | { [metric in GrowthMetric]?: number }
+  toleranceBytes?: Size | { [metric in GrowthMetric]?: Size }
 }
 
 /** How one figure went. */
@@ -182,8 +182,8 @@ export interface BufferGrowthOptions {
   iterations?: number
   /** Calls before the first block (default: `10`). Enough to fill the function's caches. */
   warmup?: number
-  /** How many bytes each figure may grow in a block (default: 2,048, and one slab of the pool more where slabs count). */
-  toleranceBytes?: number
+  /** How many bytes each figure may grow in a block, as a number or `'10kB'` (default: 2,048, and one slab of the pool more where slabs count). */
+  toleranceBytes?: Size
   /** How the censuses are taken; `'auto'` stops this thread where there can be no child (default: `'auto'`). */
   mode?: 'auto' | 'probe' | 'in-process'
 }

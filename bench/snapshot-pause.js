@@ -8,7 +8,7 @@ const { execFileSync } = require('node:child_process')
 const path = require('node:path')
 
 module.exports = async function ({ rounds, long }) {
-  const sizes = [{ heapMb: 50, buffersMb: 0 }, { heapMb: 200, buffersMb: 0 }, { heapMb: 800, buffersMb: 1024 }]
+  const sizes = [{ heapMb: 50, buffersMb: 0 }, { heapMb: 200, buffersMb: 0 }, { heapMb: 800, buffersMb: 1000 }]
   const rows = sizes.map(({ heapMb, buffersMb }) => {
     const compares = heapMb < 800 || long
     // A process of its own for each size: the memory of one must not count for the next.

@@ -17,7 +17,7 @@ const monitor = start({
 })
 
 const cache = []
-const requests = setInterval(() => cache.push(Buffer.alloc(512 * 1024)), 10)
+const requests = setInterval(() => cache.push(Buffer.alloc(500_000)), 10)
 
 monitor.on('triggered', ({ metric, valueBytes, threshold, snapshot }) => {
   console.log(`${metric} grew by ${megabytes(valueBytes)} (threshold: ${threshold.growth} in ${threshold.overMs} ms); snapshot: ${snapshot}`)
@@ -35,5 +35,5 @@ monitor.on('error', (error) => {
 })
 
 function megabytes (bytes) {
-  return `${(bytes / 2 ** 20).toFixed(1)} MB`
+  return `${(bytes / 1e6).toFixed(1)} MB`
 }

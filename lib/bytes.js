@@ -23,13 +23,22 @@ function bytes (name, value, { min = 1, max = Number.MAX_SAFE_INTEGER } = {}) {
   if (typeof value !== 'string') throw invalidType(name, FORM, value)
   const parts = /^(\d+(?:\.\d+)?) ?([a-z]+)$/i.exec(value)
   const unit = parts === null ? undefined : UNITS.get(parts[2].toLowerCase())
-  if (unit === undefined) throw invalidValue(name, `${FORM} (units: B; kB, MB, GB, TB of 1000; KiB, MiB, GiB, TiB of 1024)`, value)
+  if (unit === undefined) throw invalidValue(name, `${FORM} (units: B; kB, MB, GB, TB of 1000; KiB, MiB, GiB, TiB of 1024)${didYouMean(parts)}`, value)
   const product = Number(parts[1]) * unit
   const nearest = Math.round(product)
   // 1.001 * 1000 is 1000.9999999999999.
   const size = Math.abs(nearest - product) <= 2 * Number.EPSILON * product ? nearest : Math.floor(product)
   if (!Number.isSafeInteger(size) || size < min || size > max) throw outOfRange(name, `at least ${min} and at most ${max} bytes`, value)
   return size
+}
+
+/** Docker's 512m is 2^20, others' is 10^6; Kubernetes' 512Mi is 2^20. */
+function didYouMean (parts) {
+  const short = parts === null ? null : /^([kmgt])(i?)$/i.exec(parts[2])
+  if (short === null) return ''
+  const prefix = short[1].toUpperCase()
+  const binary = `"${parts[1]}${prefix}iB"`
+  return short[2] === '' ? `; did you mean "${parts[1]}${prefix === 'K' ? 'k' : prefix}B" or ${binary}?` : `; did you mean ${binary}?`
 }
 
 /** Whether a value is meant as a percentage, right or wrong. */

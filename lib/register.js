@@ -7,6 +7,7 @@ const fs = require('node:fs')
 const os = require('node:os')
 const { isMainThread } = require('node:worker_threads')
 const { readVariables, unused } = require('./register/variables.js')
+const { bytes } = require('./text/format.js')
 
 // One for the thread, however many copies of this file there are.
 const REGISTERED = Symbol.for('offheap.registered')
@@ -112,7 +113,7 @@ function startMonitor ({ thresholds, signal, directory }, warn) {
 
 /** One line for whoever sent the signal, or reads the log of the night. */
 function say ({ path: file, byteLength, pauseMs }) {
-  const line = `offheap: heap snapshot ${file}, ${(byteLength / 1e6).toFixed(1)} MB, the thread paused ${pauseMs.toFixed(1)} ms\n`
+  const line = `offheap: heap snapshot ${file}, ${bytes(byteLength)}, the thread paused ${pauseMs.toFixed(1)} ms\n`
   try {
     // Not through process.stderr: a service may have put something of its own there, and a closed one is none of its errors.
     if (raisesNoSignal()) fs.writeSync(STDERR, line)

@@ -163,11 +163,11 @@ function fromTo ({ beforeBytes, afterBytes }) {
 }
 
 function megabytes (bytes) {
-  return `${(bytes / 2 ** 20).toFixed(1)} MB`
+  return `${(bytes / 1e6).toFixed(1)} MB`
 }
 
 function kilobytes (bytes) {
-  return `${(bytes / 2 ** 10).toFixed(1)} KB`
+  return `${(bytes / 1e3).toFixed(1)} kB`
 }
 
 function pause (ms, signal) {

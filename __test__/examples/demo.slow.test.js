@@ -31,7 +31,7 @@ test('the demo names the route and the label that grew, the snapshot, and the pa
   assert.strictEqual(stderr, '')
   const lines = stdout.trim().split('\n')
   const [route, label, snapshot, pause] = lines.slice(-4)
-  const [, routeMegabytes, requests] = /^route: {4}GET \/reports\/:id: live bytes 0\.0 MB → ([\d.]+) MB, 512\.0 KB for each of its (\d+) requests$/.exec(route)
+  const [, routeMegabytes, requests] = /^route: {4}GET \/reports\/:id: live bytes 0\.0 MB → ([\d.]+) MB, 500\.0 kB for each of its (\d+) requests$/.exec(route)
   const [, labelMegabytes, alive] = /^label: {4}rendered report: live bytes 0\.0 MB → ([\d.]+) MB, (\d+) more alive$/.exec(label)
   assert.ok(Number(requests) >= 100)
   assert.strictEqual(Number(routeMegabytes), Number(requests) / 2)
@@ -42,7 +42,7 @@ test('the demo names the route and the label that grew, the snapshot, and the pa
   const [, file, size] = /^snapshot: (.+\.heapsnapshot), ([\d.]+) MB$/.exec(snapshot)
   assert.ok(file.startsWith(TMPDIR))
   assert.deepStrictEqual(fs.readdirSync(path.dirname(file)), [path.basename(file)])
-  assert.strictEqual((fs.statSync(file).size / 2 ** 20).toFixed(1), size)
+  assert.strictEqual((fs.statSync(file).size / 1e6).toFixed(1), size)
   assert.ok(Array.isArray(JSON.parse(fs.readFileSync(file, 'utf8')).nodes))
   assert.match(pause, /^pause: {4}the JS thread stood still for [\d.]+ ms \([a-z-]+\)$/)
 

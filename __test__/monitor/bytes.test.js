@@ -33,6 +33,12 @@ test('anything else is refused with Node\'s codes', () => {
   for (const [value, code] of cases) assert.throws(() => bytes('x', value), { code }, String(value))
 })
 
+test('a unit without its B is answered with what may be meant', () => {
+  for (const [value, meant] of [['512m', '"512MB" or "512MiB"'], ['512Mi', '"512MiB"'], ['1.5g', '"1.5GB" or "1.5GiB"'], ['64 k', '"64kB" or "64KiB"']]) {
+    assert.throws(() => bytes('x', value), ({ code, message }) => code === 'ERR_INVALID_ARG_VALUE' && message.includes(`; did you mean ${meant}?,`), value)
+  }
+})
+
 test('percentages are more than 0 and at most 100', () => {
   for (const [value, expected] of [['80%', 80], ['0.5%', 0.5], ['100%', 100], ['80 %', 80]]) assert.strictEqual(percentage('x', value), expected)
   for (const value of ['0%', '0.0%', '150%', '100.1%']) assert.throws(() => percentage('x', value), { code: 'ERR_OUT_OF_RANGE' }, value)

@@ -8,7 +8,7 @@ function accepted (): void {
   const texts: Array<string | null> = [bufferPool().coverageReason, bufferPool().fullSince]
 
   const own: Buffer = unslab(Buffer.alloc(1))
-  const floats: Float64Array = unslab(new Float64Array(1), { ifWasteOver: 100 })
+  const floats: Float64Array = unslab(new Float64Array(1), { ifWasteOver: '1kB' })
   const view: DataView = unslab(new DataView(new ArrayBuffer(1)), {})
   numbers.push(own.length, floats.length, view.byteLength)
 
@@ -22,7 +22,7 @@ function accepted (): void {
   tracking[Symbol.dispose]()
 
   start({ trackBuffers: true }).stop()
-  start({ trackBuffers: { sampleIntervalBytes: 5 } }).stop()
+  start({ trackBuffers: { sampleIntervalBytes: '256KiB', maxOverhead: '0.5%' } }).stop()
   registration.monitor?.sample()
   registration.bufferTracking?.stop()
   registration.stop()

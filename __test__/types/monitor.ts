@@ -1,6 +1,6 @@
 // Compiled, never run: what index.d.ts allows and what it refuses.
 
-import { start, writeHeapSnapshot, type Monitor, type Reading } from '../../index.js'
+import { start, writeHeapSnapshot, type Limit, type Monitor, type Reading, type Size } from '../../index.js'
 
 async function accepted (): Promise<void> {
   const { path, byteLength, pauseMs, removed } = await writeHeapSnapshot({ directory: 'x', gzip: true, maxTotalBytes: '4GB', signal: AbortSignal.timeout(1) })
@@ -38,7 +38,23 @@ async function accepted (): Promise<void> {
   monitor[Symbol.dispose]()
 }
 
+/** What a size and a limit may look like. */
+const sizes: Size[] = [1, '512MB', '512 MB', '1.5GiB', '64 KiB', '10kB', '10KB', '0B', '2TB', (process.env.LIMIT ?? '1GB') as Size]
+const limits: Limit[] = [...sizes, '80%', '62.5 %']
+
 async function refused (): Promise<void> {
+  // @ts-expect-error no size
+  start({ thresholds: { rss: 'nonsense' } })
+  // @ts-expect-error a number without its unit
+  start({ thresholds: { rss: '80' } })
+  // @ts-expect-error no unit of sizes
+  start({ thresholds: { rss: { above: '512M' } } })
+  // @ts-expect-error growth is a size
+  start({ thresholds: { rss: { growth: '5%', overMs: 60_000 } } })
+  // @ts-expect-error not known to be a size
+  start({ snapshotAt: { rss: String(process.env.LIMIT) } })
+  // @ts-expect-error a share of a disk
+  await writeHeapSnapshot({ minFreeDiskBytes: '10%' })
   // @ts-expect-error unknown option
   await writeHeapSnapshot({ dir: 'x' })
   // @ts-expect-error a limit is not a boolean
@@ -59,4 +75,4 @@ async function refused (): Promise<void> {
   start({ signal: 'USR2' })
 }
 
-export { accepted, refused }
+export { accepted, limits, refused }

@@ -19,7 +19,7 @@ async function helpers (): Promise<number | null> {
     warmup: 0,
     label: 'uploads',
     metrics: ['tracked', 'arrayBuffers'],
-    toleranceBytes: { arrayBuffers: 1_000 }
+    toleranceBytes: { arrayBuffers: '1kB' }
   })
   await expectNoExternalGrowth(() => {}, { toleranceBytes: 1_000 })
   // @ts-expect-error no such figure

@@ -40,7 +40,7 @@ async function main () {
   }
   const of = (mode, key) => seen[mode].length === 0 ? undefined : median(seen[mode].map((taken) => taken[key]))
   process.stdout.write(`${JSON.stringify({
-    rssMb: Math.round(process.memoryUsage().rss / 2 ** 20),
+    rssMb: Math.round(process.memoryUsage().rss / 1e6),
     pauseMs: of('probe', 'pauseMs'),
     durationMs: of('probe', 'durationMs'),
     inProcessMs: of('in-process', 'pauseMs'),

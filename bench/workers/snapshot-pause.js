@@ -17,12 +17,12 @@ class Session { constructor (index) { this.id = index; this.user = `user ${index
 
 function fill () {
   const kept = []
-  while (process.memoryUsage().heapUsed < heapMb * 2 ** 20) {
+  while (process.memoryUsage().heapUsed < heapMb * 1e6) {
     for (let index = 0; index < 5000; index++) {
       kept.push(new Session(kept.length), { kind: 'entry', at: index * 1.5, text: `text ${index}` }, [index, index], () => index)
     }
   }
-  const buffers = Array.from({ length: buffersMb }, () => Buffer.alloc(2 ** 20, 1))
+  const buffers = Array.from({ length: buffersMb }, () => Buffer.alloc(1e6, 1))
   return { kept, buffers }
 }
 
@@ -51,7 +51,7 @@ async function workUntil (until) {
 
 function pssMb (pid) {
   try {
-    return Number(/^Pss:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))[1]) / 1024
+    return Number(/^Pss:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))[1]) * 1024 / 1e6
   } catch {
     return 0
   }
@@ -60,7 +60,7 @@ function pssMb (pid) {
 async function main () {
   const held = fill()
   global.gc()
-  const result = { name: `${heapMb} MB heap${buffersMb > 0 ? ` + ${buffersMb} MB Buffers` : ''}`, rssMb: Math.round(process.memoryUsage().rss / 2 ** 20) }
+  const result = { name: `${heapMb} MB heap${buffersMb > 0 ? ` + ${buffersMb} MB Buffers` : ''}`, rssMb: Math.round(process.memoryUsage().rss / 1e6) }
 
   const seen = { leftOut: [], everything: [] }
   for (let round = 0; round < rounds + 1; round++) {

@@ -32,8 +32,8 @@ const {
   SNAPSHOT_DIRECTORY = path.join(os.tmpdir(), 'offheap-express-app')
 } = process.env
 
-const REPORT_BYTES = 512 * 1024
-const THUMBNAIL_BYTES = 24 * 1024
+const REPORT_BYTES = 500_000
+const THUMBNAIL_BYTES = 24_000
 
 const monitor = start({
   sampleIntervalMs: Number(SAMPLE_INTERVAL_MS),

@@ -6,7 +6,7 @@ const OLD_SPACE = /^--max[-_]old[-_]space[-_]size=(\d+)$/
 
 /**
  * How far the V8 heap can grow before V8 gives up: the size of the old generation, where it was set. V8's own
- * `heap_size_limit` adds three times the largest young generation to it (48 MB on Node 20 and 22, up to 192 MB on 24), which the heap
+ * `heap_size_limit` adds three times the largest young generation to it (48 MiB on Node 20 and 22, up to 192 MiB on 24), which the heap
  * never reaches: with --max-old-space-size=96, 40 % of it came only after the process had died on Node 24.
  * @param {number} heapLimit V8's own figure
  */

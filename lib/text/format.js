@@ -4,7 +4,7 @@
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB']
 
-/** 1536 → "1.5 kB"; three digits are enough to compare. Thousands, as Chrome DevTools counts. */
+/** 1536 → "1.5 kB"; three digits are enough to compare. Thousands, as Chrome DevTools counts, and as an option reads them (lib/bytes.js). */
 function bytes (value) {
   if (value === null) return '–'
   const sign = value < 0 ? '-' : ''
