@@ -255,3 +255,26 @@ export const matchers: {
   /** `expectNoReferenceGrowth()` as a matcher on a function; same options, same cost, same errors. */
   toHaveNoReferenceGrowth (received: unknown, options?: ReferenceGrowthOptions): Promise<MatcherResult>
 }
+
+/** What `offheap/jest` and `offheap/vitest` add to `expect`. */
+export interface GrowthMatchers<R = void> {
+  /**
+   * Runs the function in two equal blocks and fails when external memory grew in the second one; `expectNoExternalGrowth()` of
+   * `offheap/testing` as a matcher. Asynchronous: await it. It forces garbage collections, 0.14 to 0.8 s beside the calls.
+   * With `.not` it fails when nothing grew. What the function throws fails the test as it is.
+   * @param options as for `expectNoExternalGrowth()`
+   */
+  toHaveNoExternalGrowth (options?: ExternalGrowthOptions): Promise<R>
+  /**
+   * Runs the function in two equal blocks and fails when Buffers keep more bytes alive after the second one;
+   * `expectNoBufferGrowth()` of `offheap/testing` as a matcher. Asynchronous: await it. Three to six censuses beside the calls.
+   * @param options as for `expectNoBufferGrowth()`
+   */
+  toHaveNoBufferGrowth (options?: BufferGrowthOptions): Promise<R>
+  /**
+   * Runs the function in two equal blocks and fails when an addon held more after the second one; `expectNoReferenceGrowth()` of
+   * `offheap/testing` as a matcher. Asynchronous: await it. It forces garbage collections, as the other one.
+   * @param options as for `expectNoReferenceGrowth()`
+   */
+  toHaveNoReferenceGrowth (options?: ReferenceGrowthOptions): Promise<R>
+}

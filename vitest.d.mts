@@ -8,32 +8,12 @@
  *   await expect(() => upload('a.png')).toHaveNoExternalGrowth({ label: 'uploads' })
  * })
  */
-import { type BufferGrowthOptions, type ExternalGrowthOptions, type ReferenceGrowthOptions, matchers } from './testing.js'
+import { type GrowthMatchers, matchers } from './testing.js'
 
 export { matchers }
 
 // Where vitest is not installed there is nothing to add to.
 // @ts-ignore
 declare module 'vitest' {
-  interface Matchers<T = any> {
-    /**
-     * Runs the function in two equal blocks and fails when external memory grew in the second one; `expectNoExternalGrowth()` of
-     * `offheap/testing` as a matcher. Asynchronous: await it. It forces garbage collections, 0.14 to 0.8 s beside the calls.
-     * With `.not` it fails when nothing grew. What the function throws fails the test as it is.
-     * @param options as for `expectNoExternalGrowth()`
-     */
-    toHaveNoExternalGrowth (options?: ExternalGrowthOptions): Promise<void>
-    /**
-     * Runs the function in two equal blocks and fails when Buffers keep more bytes alive after the second one;
-     * `expectNoBufferGrowth()` of `offheap/testing` as a matcher. Asynchronous: await it. Three to six censuses beside the calls.
-     * @param options as for `expectNoBufferGrowth()`
-     */
-    toHaveNoBufferGrowth (options?: BufferGrowthOptions): Promise<void>
-    /**
-     * Runs the function in two equal blocks and fails when an addon held more after the second one; `expectNoReferenceGrowth()` of
-     * `offheap/testing` as a matcher. Asynchronous: await it. It forces garbage collections, as the other one.
-     * @param options as for `expectNoReferenceGrowth()`
-     */
-    toHaveNoReferenceGrowth (options?: ReferenceGrowthOptions): Promise<void>
-  }
+  interface Matchers<T = any> extends GrowthMatchers {}
 }
