@@ -2,6 +2,7 @@
 
 // Loads the native binding. Nothing else in lib/ touches it except through this file.
 
+const fs = require('node:fs')
 const path = require('node:path')
 const { OffheapError } = require('./errors.js')
 
@@ -11,10 +12,14 @@ const candidates = process.platform === 'linux'
   ? [`linux-${process.arch}-glibc`, `linux-${process.arch}-musl`]
   : [`${process.platform}-${process.arch}`]
 
+// A bundle that is an ES module has no __dirname.
+const here = typeof __dirname === 'string' ? __dirname : null
+
 function load () {
   const tried = []
+  if (here === null) return bundled(tried)
   for (const target of candidates) {
-    const file = path.join(__dirname, '..', 'prebuilds', target, 'offheap.node')
+    const file = path.join(here, '..', 'prebuilds', target, 'offheap.node')
     try {
       return require(file)
     } catch (error) {
@@ -24,14 +29,34 @@ function load () {
       }
     }
   }
+  if (isBundled()) return bundled(tried)
   return missing([
     `Could not load the offheap addon for ${process.platform} ${process.arch}. Tried:`,
     ...tried,
     'Possible remedies:',
     '  - in a checkout, build it with `npm run build` (needs Rust)',
-    '  - in an application, install offheap again on this platform; do not copy node_modules from another one',
-    '  - in a bundle, leave offheap out of it ("external"): it finds its addon beside its own files'
+    '  - in an application, install offheap again on this platform; do not copy node_modules from another one'
   ].join('\n'))
+}
+
+function bundled (tried) {
+  return missing([
+    `offheap was put into a bundle${here === null ? '' : ` (in ${here})`}, and its addon stayed behind. Leave offheap out of the bundle, and install it where the bundle runs:`,
+    '  - esbuild: --external:offheap',
+    "  - webpack: externals: [/^offheap($|\\/)/], externalsType: 'commonjs'",
+    '  - Rollup: external: [/^offheap($|\\/)/]',
+    "  - Next.js: serverExternalPackages: ['offheap']",
+    ...(tried.length > 0 ? ['Tried:', ...tried] : [])
+  ].join('\n'))
+}
+
+/** Whether this text runs in another place than the package's own. */
+function isBundled () {
+  try {
+    return JSON.parse(fs.readFileSync(path.join(here, '..', 'package.json'), 'utf8')).name !== 'offheap'
+  } catch {
+    return true
+  }
 }
 
 /**

@@ -55,6 +55,29 @@ test('where there is no addon the package loads, each part says why it is missin
   assert.deepStrictEqual(fs.readdirSync(directory).sort(), ['index.js', 'lib', 'package.json'])
 })
 
+test('in a bundle the reason names the line for each bundler, and none of the other remedies', async (t) => {
+  const directory = emptyFolder(t)
+  // A bundle has the text of these files in another place: with an application's package.json above it, or with none.
+  for (const name of ['with', 'without']) {
+    fs.mkdirSync(path.join(directory, name, 'dist'), { recursive: true })
+    for (const file of ['load.js', 'errors.js']) fs.copyFileSync(path.join(root, 'lib', file), path.join(directory, name, 'dist', file))
+  }
+  fs.writeFileSync(path.join(directory, 'with', 'package.json'), '{ "name": "service" }')
+  for (const name of ['with', 'without']) {
+    const place = path.join(directory, name, 'dist')
+    const { code, message } = await runChildForJson(`
+      try {
+        require(${JSON.stringify(path.join(place, 'load.js'))}).memory()
+      } catch ({ code, message }) {
+        console.log(JSON.stringify({ code, message }))
+      }
+    `)
+    assert.strictEqual(code, 'ERR_OFFHEAP_BINDING_LOAD_FAILED')
+    for (const part of [place, 'esbuild: --external:offheap', 'webpack: externals: [/^offheap($|\\/)/]', 'Rollup: external: [/^offheap($|\\/)/]', "serverExternalPackages: ['offheap']"]) assert.ok(message.includes(part), `${part} in ${message}`)
+    assert.ok(!message.includes('npm run build'), message)
+  }
+})
+
 test('where there is no addon Express serves every request, and the reading is not found', async (t) => {
   const directory = emptyFolder(t)
   for (const part of ['index.js', 'lib', 'package.json']) fs.cpSync(path.join(root, part), path.join(directory, part), { recursive: true })
