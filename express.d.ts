@@ -73,6 +73,7 @@ declare namespace offheapExpress {
  * app.get('/thumbnails/:id', (req, res) => {
  *   res.send(track(Buffer.alloc(4096), { label: 'thumbnail' }))
  * })
+ * app.listen(3000)
  */
 declare function offheapExpress (options?: offheapExpress.ExpressOptions): offheapExpress.Middleware
 

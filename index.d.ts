@@ -225,7 +225,7 @@ export interface Memory {
  * @example
  * const { memory } = require('offheap')
  * const { rss, containerTotalBytes } = memory()
- * console.log(`${Math.round(100 * rss / containerTotalBytes)} % of what there is`)
+ * if (rss !== null && containerTotalBytes !== null) console.log(`${Math.round(100 * rss / containerTotalBytes)} % of what there is`)
  */
 export function memory (): Memory
 
@@ -339,12 +339,13 @@ export interface ProbeOptions {
  * @throws {ERR_OFFHEAP_PROBE_DEADLOCK} when every attempt met a lock of another thread
  *
  * @example
- * const v8 = require('node:v8')
- * const { probe } = require('offheap')
+ * import v8 from 'node:v8'
+ * import { probe } from 'offheap'
  *
  * class Session {}
  * // Walks the whole heap, which would stop the service for seconds.
  * const sessionCount = await probe(() => v8.queryObjects(Session, { format: 'count' }))
+ * console.log(sessionCount)
  */
 export function probe<T> (fn: () => T, options?: ProbeOptions): Promise<T>
 
@@ -1194,8 +1195,8 @@ export interface HeapSnapshotAnalysis {
  * @throws {ERR_OFFHEAP_SNAPSHOT_OBJECT_NOT_FOUND} if no object has `options.id`
  * @throws {ERR_OFFHEAP_ABORTED} once `options.signal` has fired
  * @example
- * const { analyzeHeapSnapshot } = require('offheap')
- * const { classes, suspects } = await analyzeHeapSnapshot('server.heapsnapshot', { top: 5 })
+ * import { analyzeHeapSnapshot } from 'offheap'
+ * const { classes } = await analyzeHeapSnapshot('server.heapsnapshot', { top: 5 })
  * for (const { name, count, retainedBytes, paths } of classes) console.log(name, count, retainedBytes, paths[0]?.text)
  */
 export function analyzeHeapSnapshot (path: string, options?: AnalyzeHeapSnapshotOptions): Promise<HeapSnapshotAnalysis>
@@ -1266,7 +1267,7 @@ export interface HeapSnapshotComparison {
  * @param before `-` is standard input, for one of the two
  * @throws as {@link analyzeHeapSnapshot}
  * @example
- * const { compareHeapSnapshots } = require('offheap')
+ * import { compareHeapSnapshots } from 'offheap'
  * const { growth: [most] } = await compareHeapSnapshots('before.heapsnapshot', 'after.heapsnapshot')
  * console.log(`${most?.bytes} bytes more: ${most?.count} ${most?.className} via ${most?.path}`)
  */
@@ -1290,7 +1291,7 @@ export interface RedactHeapSnapshotOptions extends SnapshotRunOptions {
  * @param out the copy; gzip if it ends in `.gz`
  * @throws {ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED} if the copy cannot be written; otherwise as {@link analyzeHeapSnapshot}
  * @example
- * const { redactHeapSnapshot } = require('offheap')
+ * import { redactHeapSnapshot } from 'offheap'
  * await redactHeapSnapshot('server.heapsnapshot', 'shareable.heapsnapshot.gz')
  */
 export function redactHeapSnapshot (path: string, out: string, options?: RedactHeapSnapshotOptions): Promise<{
@@ -1492,7 +1493,7 @@ export interface BufferPool {
  * @example
  * const { bufferPool } = require('offheap')
  * const { liveCount, liveBytes, currentSlab } = bufferPool()
- * console.log(`${liveCount} slabs, ${liveBytes} bytes; ${currentSlab.freeBytes} left in the current one`)
+ * console.log(`${liveCount} slabs, ${liveBytes} bytes; ${currentSlab?.freeBytes ?? 0} left in the current one`)
  */
 export function bufferPool (): BufferPool
 

@@ -3,9 +3,12 @@
  * @example
  * // jest.config.js
  * module.exports = { setupFilesAfterEnv: ['offheap/jest'] }
- * // a test
+ * @example
+ * const { track } = require('offheap')
+ *
+ * const upload = async () => track(Buffer.alloc(10_000), { label: 'uploads' }).length
  * test('an upload leaves nothing behind', async () => {
- *   await expect(() => upload('a.png')).toHaveNoExternalGrowth({ label: 'uploads' })
+ *   await expect(upload).toHaveNoExternalGrowth({ label: 'uploads' })
  * })
  */
 import { type GrowthMatchers, matchers } from './testing.js'

@@ -172,7 +172,9 @@ export interface ReferenceGrowthError extends Error {
  * @throws {RangeError} `ERR_OUT_OF_RANGE` (rejection)
  * @example
  * const { expectNoReferenceGrowth } = require('offheap/testing')
- * expectNoReferenceGrowth(() => resize('a.png'), { addon: 'sharp' }).catch((error) => console.log(error.message))
+ * const { compress } = require('snappy')
+ *
+ * expectNoReferenceGrowth(() => compress(Buffer.alloc(10_000)), { addon: 'snappy' }).catch((error) => console.log(error.message))
  */
 export function expectNoReferenceGrowth (fn: () => unknown, options?: ReferenceGrowthOptions): Promise<ReferenceGrowth>
 
@@ -245,7 +247,10 @@ export interface MatcherResult {
 /**
  * The matchers, for `expect.extend()` of jest and vitest. Loading them registers nothing; `offheap/jest` and `offheap/vitest` do.
  * @example
- * expect.extend(require('offheap/testing').matchers)
+ * const { matchers } = require('offheap/testing')
+ *
+ * expect.extend(matchers)
+ * test('the matchers are there', () => expect(() => {}).toHaveNoExternalGrowth({ iterations: 10 }))
  */
 export const matchers: {
   /** `expectNoBufferGrowth()` as a matcher on a function; same options, same cost, same errors. */

@@ -4,10 +4,6 @@
  * @example
  * // vitest.config.js
  * export default { test: { setupFiles: ['offheap/vitest'] } }
- * // a test
- * test('an upload leaves nothing behind', async () => {
- *   await expect(() => upload('a.png')).toHaveNoExternalGrowth({ label: 'uploads' })
- * })
  */
 import { type GrowthMatchers, matchers } from './testing.js'
 
