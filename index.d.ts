@@ -1011,6 +1011,7 @@ export interface Monitor extends EventEmitter {
  *
  * @throws {ERR_OFFHEAP_METRIC_UNAVAILABLE} a threshold needs what cannot be measured here, such as a percentage of a
  *   cgroup limit where there is none
+ * @throws {ERR_OFFHEAP_READ_FAILED} a threshold could not be checked at this moment, because descriptors are short
  * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} `signal` in a worker thread, which no signal reaches; a threshold about addons
  *   where they cannot be watched
  * @example

@@ -124,7 +124,7 @@ impl Failure {
 }
 
 /// Rust adds the number to the system's words, ` (os error 2)`, which tells nobody anything.
-fn without_numbers(message: String) -> String {
+pub fn without_numbers(message: String) -> String {
     const START: &str = " (os error ";
     let mut parts = message.split(START);
     let Some(mut kept) = parts.next().map(str::to_owned) else {

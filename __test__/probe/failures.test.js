@@ -37,6 +37,7 @@ test('a child that was stopped with SIGSTOP is killed at the timeout', { skip },
 
 test('a child that somebody kills is reported as ERR_OFFHEAP_PROBE_CRASHED, with the signal', { skip }, async () => {
   assert.match((await fails('killed', 'ERR_OFFHEAP_PROBE_CRASHED')).message, /SIGKILL/)
+  assert.match((await fails('userSignal', 'ERR_OFFHEAP_PROBE_CRASHED')).message, /was killed by SIGUSR1$/)
   assert.match((await fails('segfault', 'ERR_OFFHEAP_PROBE_CRASHED')).message, /SIGSEGV/)
 })
 

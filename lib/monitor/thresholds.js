@@ -2,6 +2,7 @@
 
 // What users write as thresholds, turned into rules for src/trigger, and readings turned into their columns.
 
+const fs = require('node:fs')
 const { addonExternal, liveReferences } = require('./addon-metrics.js')
 const { heapLimitBase } = require('./heap-limit.js')
 const { OffheapError } = require('../errors.js')
@@ -158,18 +159,33 @@ function needsAddons (thresholds) {
 
 /** Refuses thresholds that could never fire, because what they compare is not measured here. */
 function refuseUnmeasurable (thresholds, reading) {
+  const unmeasurable = (metric, text) => {
+    const passing = passingReason()
+    if (passing === null) return new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE', text)
+    return new OffheapError('ERR_OFFHEAP_READ_FAILED',
+      `The threshold ${metric} could not be checked at this moment: ${passing.message}; where descriptors are short, RLIMIT_NOFILE is the limit`, passing)
+  }
   for (const each of thresholds) {
     const { metric, kind, threshold } = each
     const { base } = METRICS[metric]
     // null >= 0 is true.
     if (!((valueOf(each, reading) ?? NaN) >= 0)) {
       const whose = typeof each.addon === 'string' ? ` of ${each.addon}` : ''
-      throw new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE', `The threshold ${metric} cannot work: ${metric}${whose} cannot be measured here; leave it out`)
+      throw unmeasurable(metric, `The threshold ${metric} cannot work: ${metric}${whose} cannot be measured here; leave it out`)
     }
     if (kind === 'percentage' && !((base.read(reading) ?? NaN) > 0)) {
-      throw new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE',
-        `The threshold ${metric}: ${JSON.stringify(threshold)} cannot work: ${base.of} cannot be measured here; give it in bytes or leave it out`)
+      throw unmeasurable(metric, `The threshold ${metric}: ${JSON.stringify(threshold)} cannot work: ${base.of} cannot be measured here; give it in bytes or leave it out`)
     }
+  }
+}
+
+/** What keeps the system's files from being read, and passes: no descriptor is left. `null`: nothing does. */
+function passingReason () {
+  try {
+    fs.closeSync(fs.openSync('/proc/self/status'))
+    return null
+  } catch (error) {
+    return error.code === 'EMFILE' || error.code === 'ENFILE' ? error : null
   }
 }
 

@@ -154,9 +154,11 @@ fn write_slots(slots: &[SlotWrite], page_size: usize) {
 /// written to by both. A file is mapped anew, for the child alone; anything else can only be read from here on, and a write to it
 /// ends the child.
 fn part_from_shared_memory() {
-    let Ok(text) = std::fs::read("/proc/self/maps") else {
-        give_up("/proc/self/maps cannot be read, so shared memory cannot be told from the child's");
-    };
+    let text = std::fs::read("/proc/self/maps").unwrap_or_else(|error| {
+        give_up(&format!(
+            "/proc/self/maps cannot be read, so shared memory cannot be told from the child's: {error}"
+        ))
+    });
     for shared in maps::shared(&text) {
         if !map_privately(&shared) && !make_read_only(&shared) {
             give_up("mprotect refused to make shared memory read-only");

@@ -192,7 +192,7 @@ pub fn write_code(errno: Option<i32>) -> Code {
     }
 }
 
-/// The name of a signal that ends processes.
+/// The name of a signal, as Node's `os.constants.signals` has it.
 pub fn signal_name(signal: i32) -> String {
     let name = match signal {
         libc::SIGHUP => "SIGHUP",
@@ -204,16 +204,41 @@ pub fn signal_name(signal: i32) -> String {
         libc::SIGBUS => "SIGBUS",
         libc::SIGFPE => "SIGFPE",
         libc::SIGKILL => "SIGKILL",
+        libc::SIGUSR1 => "SIGUSR1",
         libc::SIGSEGV => "SIGSEGV",
+        libc::SIGUSR2 => "SIGUSR2",
         libc::SIGPIPE => "SIGPIPE",
         libc::SIGALRM => "SIGALRM",
         libc::SIGTERM => "SIGTERM",
-        libc::SIGSYS => "SIGSYS (a seccomp filter)",
+        libc::SIGSTKFLT => "SIGSTKFLT",
+        libc::SIGCHLD => "SIGCHLD",
+        libc::SIGCONT => "SIGCONT",
+        libc::SIGSTOP => "SIGSTOP",
+        libc::SIGTSTP => "SIGTSTP",
+        libc::SIGTTIN => "SIGTTIN",
+        libc::SIGTTOU => "SIGTTOU",
+        libc::SIGURG => "SIGURG",
         libc::SIGXCPU => "SIGXCPU (a CPU time limit)",
         libc::SIGXFSZ => "SIGXFSZ (a file size limit)",
-        other => return format!("signal {other}"),
+        libc::SIGVTALRM => "SIGVTALRM",
+        libc::SIGPROF => "SIGPROF",
+        libc::SIGWINCH => "SIGWINCH",
+        libc::SIGIO => "SIGIO",
+        libc::SIGPWR => "SIGPWR",
+        libc::SIGSYS => "SIGSYS (a seccomp filter)",
+        real_time => return real_time_name(real_time),
     };
     name.to_string()
+}
+
+/// As kill(1) lists them; the C library keeps the first two for itself.
+fn real_time_name(signal: i32) -> String {
+    const FIRST: i32 = 34;
+    match signal - FIRST {
+        0 => "SIGRTMIN".to_string(),
+        above @ 1.. => format!("SIGRTMIN+{above}"),
+        _ => format!("signal {signal} of the C library"),
+    }
 }
 
 #[cfg(test)]
@@ -237,6 +262,25 @@ mod tests {
 
     fn code(ending: Ending) -> Result<(), Code> {
         outcome(ending).map(|_| ()).map_err(|failure| failure.code)
+    }
+
+    #[test]
+    fn every_signal_that_can_end_a_child_has_its_name() {
+        for signal in 1..=31 {
+            let name = signal_name(signal);
+            assert!(name.starts_with("SIG"), "{signal}: {name}");
+        }
+        assert_eq!(
+            [10, 12, 31, 34, 40, 64].map(signal_name),
+            [
+                "SIGUSR1",
+                "SIGUSR2",
+                "SIGSYS (a seccomp filter)",
+                "SIGRTMIN",
+                "SIGRTMIN+6",
+                "SIGRTMIN+30"
+            ]
+        );
     }
 
     #[test]

@@ -164,6 +164,12 @@ pub fn platform(threads: &[Known], pool_size: usize) -> Vec<usize> {
         .collect()
 }
 
+/// Whether a file of a thread cannot be read because the thread is gone: ENOENT when it is opened, ESRCH when it is read.
+fn has_ended(error: &std::io::Error) -> bool {
+    const ESRCH: i32 = 3;
+    error.kind() == std::io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH)
+}
+
 impl PlatformThreads {
     /// Finds them. Reads one small file per thread of the process, so not on the JavaScript thread.
     pub fn find(pool_size: usize) -> std::io::Result<Self> {
@@ -176,8 +182,14 @@ impl PlatformThreads {
         // The kernel lists threads in the order in which they were started (proc_task_readdir walks the group's list).
         for entry in fs::read_dir("/proc/self/task")? {
             let folder = entry?.path();
-            // A thread that ended meanwhile is no platform thread: those live as long as the process.
-            if let Ok(name) = fs::read_to_string(folder.join("comm")) {
+            // A thread that ended meanwhile is no platform thread: those live as long as the process. Any other reason
+            // (no descriptor left) is one not to judge by the threads that were seen.
+            let name = match fs::read_to_string(folder.join("comm")) {
+                Ok(name) => Some(name),
+                Err(error) if has_ended(&error) => None,
+                Err(error) => return Err(error),
+            };
+            if let Some(name) = name {
                 let mut buffer = [0u8; 512];
                 let syscall = read_some(&folder.join("syscall"), &mut buffer);
                 let runs_executable = memory

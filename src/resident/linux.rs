@@ -19,7 +19,7 @@ use super::cgroup::{self, Files, Location};
 use super::glibc_heaps::{self, Memory, Range};
 use super::mappings;
 use super::{malloc, status, Available, ProcessMemory, Trimmed};
-use crate::error::{Code, Failure};
+use crate::error::{without_numbers, Code, Failure};
 
 struct FileSystem;
 
@@ -85,18 +85,24 @@ pub fn available() -> Available {
     Available {
         cgroup: match location {
             Some(_) => None,
-            None => missing("no cgroup hierarchy that accounts for memory is mounted here"),
+            None => Some(unread("/proc/self/cgroup").unwrap_or_else(|| {
+                "no cgroup hierarchy that accounts for memory is mounted here".to_string()
+            })),
         },
         cgroup_version: location.map(|location| location.version.number()),
-        breakdown: File::open("/proc/self/smaps")
-            .err()
-            .map(|error| format!("/proc/self/smaps cannot be read ({error})")),
+        breakdown: unread("/proc/self/smaps"),
         trim: if malloc::is_glibc() {
             None
         } else {
             missing("the C library has no malloc_trim (it is glibc's)")
         },
     }
+}
+
+/// Why a file cannot be opened at this moment; `None` where it can.
+fn unread(path: &str) -> Option<String> {
+    let error = File::open(path).err()?;
+    Some(without_numbers(format!("{path} cannot be read ({error})")))
 }
 
 /// The thread that asks for a breakdown: it may be running while its stack is looked for.
