@@ -182,7 +182,10 @@ export interface Memory {
   heapTotal: number
   /** Isolate: V8 heap, in use. */
   heapUsed: number
-  /** Isolate: where V8 gives up (`--max-old-space-size`, a worker's `resourceLimits`). */
+  /**
+   * Isolate: V8's limit on its heap, with three times the largest young generation in it. V8 gives up before, when the old generation is as large as
+   * `--max-old-space-size`, or a worker's `resourceLimits`, allows.
+   */
   heapLimit: number
   /** Isolate: bytes outside the heap that V8 knows of. Includes `arrayBuffers`, leaves out what addons declare. */
   external: number
@@ -328,7 +331,7 @@ export interface ProbeOptions {
  * nowhere. It may be run again, in another child, when a lock was held by another thread at the fork.
  *
  * - an error that `fn` throws: the promise rejects with an error of the same class, message, stack and own properties
- * - a promise, or something that cannot be cloned (docs of `v8.serialize`): `ERR_OFFHEAP_PROBE_RESULT_REFUSED`
+ * - a promise, something that cannot be cloned (docs of `v8.serialize`), `process.exit()` and `process.abort()`: `ERR_OFFHEAP_PROBE_RESULT_REFUSED`
  * - one probe at a time per process, workers included: the second gets `ERR_OFFHEAP_PROBE_IN_PROGRESS`
  *
  * @param fn synchronous; from a worker it sees that worker's heap
@@ -1053,7 +1056,10 @@ export interface AnalyzeHeapSnapshotOptions extends SnapshotReportOptions {
 
 /** An object of a snapshot. Sizes and distance are Chrome DevTools'. */
 export interface SnapshotObject {
-  /** V8's id: the same for the same object in later snapshots of the process. */
+  /**
+   * V8's id. Snapshots in the process give an object the same one each time. Children of the probe number by themselves what is younger than the last
+   * snapshot in the process ({@link StartOptions.baseline}).
+   */
   id: number
   className: string
   /** V8's name: the class, the function's name, the beginning of the string. */
