@@ -27,7 +27,7 @@ fs.mkdirSync(directory, { recursive: true })
 const temporary = `${destination}.${process.pid}.partial`
 fs.copyFileSync(source, temporary)
 fs.renameSync(temporary, destination)
-process.stdout.write(`built ${path.relative(root, destination)} (${profile}, ${Math.round(fs.statSync(destination).size / 1024)} KiB)\n`)
+process.stdout.write(`built ${path.relative(root, destination)} (${profile}, ${(fs.statSync(destination).size / 1e6).toFixed(1)} MB)\n`)
 
 /** The folder of prebuilds/ that this build belongs in; lib/load.js tries them by name. */
 function target () {

@@ -56,7 +56,7 @@ test.each(['residentBreakdown', 'trim'])('%s returns a promise of this realm', a
 test.each([
   ['track', () => offheap.track(5)],
   ['untrack', () => offheap.untrack(null)],
-  ['allocExternal', () => offheap.allocExternal('5')],
+  ['allocExternal', () => offheap.allocExternal(null)],
   ['externalAllocations', () => offheap.externalAllocations(5)],
   ['createRouteContext', () => offheap.createRouteContext(5)],
   ['trackBuffers', () => offheap.trackBuffers(5)],

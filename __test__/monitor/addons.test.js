@@ -69,7 +69,7 @@ test('a threshold on an addon\'s external memory counts what it handed out and w
     })
   `)
 
-  assert.deepStrictEqual(events, [{ metric: 'addonExternal', addon: name, kind: 'absolute', valueBytes: 1_100_020, thresholdBytes: 2 ** 20 }])
+  assert.deepStrictEqual(events, [{ metric: 'addonExternal', addon: name, kind: 'absolute', valueBytes: 1_100_020, thresholdBytes: 1_000_000 }])
 })
 
 test('growth of references is growth of their floor', { skip }, async () => {

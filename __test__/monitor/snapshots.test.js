@@ -48,7 +48,7 @@ test('the short form writes one snapshot when its threshold is crossed, and tell
 
   assert.deepStrictEqual(events.map(([name]) => name), ['triggered', 'snapshotWritten'])
   const trigger = events[0][1]
-  assert.deepStrictEqual([trigger.metric, trigger.snapshot, trigger.thresholdBytes], ['rss', 'started', 1024])
+  assert.deepStrictEqual([trigger.metric, trigger.snapshot, trigger.thresholdBytes], ['rss', 'started', 1_000])
   assert.strictEqual(written.trigger, trigger)
   assert.match(written.path, /-rss\.heapsnapshot\.gz$/)
   assert.strictEqual(written.reason, 'rss')
