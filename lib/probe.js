@@ -21,8 +21,8 @@ const maxTimeoutMs = 2 ** 31 - 1
 async function probe (fn, options) {
   func('fn', fn)
   const { timeoutMs = defaultTimeoutMs, signal } = checkOptions('options', options, ['timeoutMs', 'signal'])
-  integer('timeoutMs', timeoutMs, { min: 1, max: maxTimeoutMs })
-  if (signal !== undefined) abortSignal('signal', signal)
+  integer('options.timeoutMs', timeoutMs, { min: 1, max: maxTimeoutMs })
+  if (signal !== undefined) abortSignal('options.signal', signal)
 
   const { value, thrown } = await run({ work: fn, timeoutMs, signal })
   if (thrown !== undefined) throw asThrown(thrown)

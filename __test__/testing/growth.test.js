@@ -28,7 +28,7 @@ test('a planted leak is found under its label, by its bytes and values per itera
   assert.strictEqual(error.code, 'ERR_OFFHEAP_EXTERNAL_GROWTH')
   assert.strictEqual(error.message, [
     'External memory grew each time the function ran:',
-    '  label "leak": +1238 bytes, 2 values per iteration (block 1: +12380 bytes, block 2: +12380 bytes, of 10 iterations each; tolerance 0)',
+    '  label "leak": +1238 bytes, 2 values per iteration (block 1: +12380 bytes, block 2: +12380 bytes, of 10 iterations each; tolerance 0 bytes)',
     '  after 4 calls to warm up, in each of 2 attempts',
     'Find what keeps it; if it is a cache, raise *warmup* until the cache is full'
   ].join('\n'))
@@ -192,7 +192,7 @@ test('toleranceBytes allows what it says and no byte more', async () => {
   await expectNoExternalGrowth(leaky, { ...options, toleranceBytes: { tracked: 1_010 } })
 
   const error = await failure(expectNoExternalGrowth(leaky, { ...options, toleranceBytes: 1_009 }))
-  assert.match(error.message, /tolerance 1009\)/)
+  assert.match(error.message, /tolerance 1009 bytes\)/)
   await failure(expectNoExternalGrowth(leaky, { ...options, toleranceBytes: { external: 1_010 } }))
 })
 

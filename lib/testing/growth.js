@@ -66,7 +66,7 @@ function describe ({ iterations, warmup, attempts, figures }) {
     const name = metric === 'tracked' ? `label ${JSON.stringify(label)}` : metric
     const values = blockCounts === null ? '' : `, ${number(blockCounts[1] / iterations)} ${blockCounts[1] === iterations ? 'value' : 'values'}`
     return `  ${name}: +${number(bytesPerIteration)} bytes${values} per iteration` +
-      ` (block 1: ${signed(blockBytes[0])} bytes, block 2: ${signed(blockBytes[1])} bytes, of ${times} each; tolerance ${toleranceBytes})`
+      ` (block 1: ${signed(blockBytes[0])} bytes, block 2: ${signed(blockBytes[1])} bytes, of ${times} each; tolerance ${toleranceBytes} bytes)`
   }).join('\n') + `\n  after ${warmup} calls to warm up, in each of ${attempts} attempts`
 }
 

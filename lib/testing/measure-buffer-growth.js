@@ -67,7 +67,7 @@ async function measureBufferGrowth (fn, options) {
 /** What grew, and the largest offenders there are now. */
 function describe ({ iterations, warmup, attempts, figures, census: { slabs, slices, large } }) {
   const lines = figures.filter((figure) => figure.grew).map(({ name, blockBytes: [first, second], bytesPerIteration, toleranceBytes }) =>
-    `  ${name}: +${Math.round(bytesPerIteration)} bytes per iteration (block 1: ${signed(first)} bytes, block 2: ${signed(second)} bytes, of ${iterations} iterations each; tolerance ${toleranceBytes})`)
+    `  ${name}: +${Math.round(bytesPerIteration)} bytes per iteration (block 1: ${signed(first)} bytes, block 2: ${signed(second)} bytes, of ${iterations} iterations each; tolerance ${toleranceBytes} bytes)`)
   const held = ({ className, label, path }) => [className, label === null ? '' : ` with label ${JSON.stringify(label)}`, path ? `, held by ${path}` : ''].join('')
   const offenders = []
   if (figures.some(({ name, grew }) => grew && name === 'slices.pinnedBytes')) {

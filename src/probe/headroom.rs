@@ -246,7 +246,7 @@ pub fn decide(question: &Question) -> Result<Scratch, String> {
         }
         if let Some(room) = short(anonymous_beside_disk(question.expected_bytes)) {
             return Err(format!(
-                "even with its scratch on disk the child needs about {} bytes of memory, and {} leaves {}",
+                "even with its scratch on disk the child needs about {} bytes of memory, and {} leaves {} bytes",
                 anonymous_beside_disk(question.expected_bytes),
                 room.limit,
                 room.available_bytes
