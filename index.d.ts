@@ -885,7 +885,7 @@ export interface StartOptions {
   snapshot?: MonitorSnapshotOptions | boolean
   /** A signal that writes a snapshot, cooldown and daily limit or not, such as `'SIGUSR2'`. Main thread only. */
   signal?: NodeJS.Signals
-  /** So many readings are kept (default: `720`, an hour at the default interval). */
+  /** How many readings are kept, 1 to 100,000 (default: `720`, an hour at the default interval). */
   historyLength?: number
   /**
    * Numbers all objects at start, by a snapshot that nobody reads, so that later snapshots give what still lives the same
@@ -1045,7 +1045,7 @@ export interface SnapshotReportOptions extends SnapshotRunOptions {
   top?: number
   /** Retaining paths per class, commonest first, 0 to 100 (default: `1`). */
   retainers?: number
-  /** Only classes whose name contains this, in any case of letters (default: all). */
+  /** Only classes whose name contains this, in any case of letters; at most 1,000 characters (default: all). */
   filter?: string
 }
 
@@ -1157,7 +1157,7 @@ export interface HeapSnapshotAnalysis {
   classCount: number
   classes: SnapshotClass[]
   largest: Array<SnapshotObject & { path: RetainingPath | null }>
-  /** Four levels of the dominator tree, nothing below a hundredth of the heap. */
+  /** Four levels of the dominator tree, five children each at most, nothing below a hundredth of the heap. */
   dominators: DominatorNode[]
   backingStores: {
     count: number
