@@ -1323,8 +1323,16 @@ export interface CensusOptions {
   top?: number
   /** Adds to each row who holds it, from a heap snapshot taken at the same instant (default: `false`). Takes as long, and as much memory, as a snapshot. */
   retainers?: boolean
-  /** A child that takes longer is killed, in ms (default: `120000`). */
+  /**
+   * How long the census may take, in ms (default: `120000`). Before that time is up it is handed out with what has been read until then,
+   * `complete: false`. Where not even the main realm could be read in that time, the child is killed (`ERR_OFFHEAP_PROBE_TIMEOUT`).
+   */
   timeoutMs?: number
+  /**
+   * How long a census in the process may stop the JS thread, in ms (default: `5000`). What would take longer is left out:
+   * `complete: false`. The main realm is read in any case, and that cannot be interrupted: about 1 to 2 s per million objects.
+   */
+  maxPauseMs?: number
   /** Aborting ends the child; a census in the process cannot be interrupted. */
   signal?: AbortSignal
 }
@@ -1364,11 +1372,24 @@ export interface Census {
   durationMs: number
   /** How many children it took. */
   attempts: number
+  /** Whether all realms were read, and all that was asked for is there: `missing` is empty. */
+  complete: boolean
+  /**
+   * What is not there. `'realms'`: the time was up before all of them were read. `'hidden-realms'`: there are some that cannot be looked
+   * into. `'retainers'`: there was no time for the snapshot; rows have no `path` then.
+   */
+  missing: ('realms' | 'hidden-realms' | 'retainers')[]
   /**
    * Realms: the main one and each vm context (jest has one per test file). What belongs to an unseen one is missing from all figures.
-   * `method` is how objects were found; `'query-objects'` (no permission to use the inspector) sees the main realm only.
+   * `count` is `readCount` and `unseenCount` together. `method` is how objects were found; `'query-objects'` (no permission to use the
+   * inspector) sees the main realm only.
    */
-  realms: { count: number, unseenCount: number, method: 'inspector' | 'query-objects' }
+  realms: { count: number, readCount: number, unseenCount: number, method: 'inspector' | 'query-objects' }
+  /**
+   * Figures that are lower limits, by name (`'views'`, `'slabs.totalBytes'`), because a realm was not read; empty otherwise. The rest
+   * (waste, slices, `unviewed…`, `small…`) may be too high as well: a view that was not read may be one of the whole store.
+   */
+  lowerLimits: string[]
   /** Buffers, typed arrays and DataViews. `detachedCount`: of ArrayBuffers that were transferred, or that shrank below them. */
   views: { count: number, bufferCount: number, dataViewCount: number, emptyCount: number, detachedCount: number }
   /**
@@ -1447,7 +1468,8 @@ export interface Census {
  * because something small points at them (docs/buffer-slabs.md). Exact; nothing has to run before.
  *
  * By default a copy-on-write child counts, and this thread stands still for one `fork()`. In the process it stands still for a full
- * garbage collection and a look at every object (1 to 2 s per million), and typed arrays of up to 64 bytes are moved out of V8's heap.
+ * garbage collection and a look at every object (1 to 2 s per million), twice more for each vm context while `maxPauseMs` lasts, and
+ * typed arrays of up to 64 bytes are moved out of V8's heap.
  * One at a time in a thread: a call with the same options joins the one that runs.
  *
  * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} there can be no child here, and neither `fallback` nor `'in-process'` was asked for;

@@ -188,6 +188,8 @@ export interface BufferGrowthOptions {
   toleranceBytes?: Size
   /** How the censuses are taken; `'auto'` stops this thread where there can be no child (default: `'auto'`). */
   mode?: 'auto' | 'probe' | 'in-process'
+  /** How long each census may take, in ms (default: `120000`). One that stops this thread may stop it for as long. */
+  timeoutMs?: number
 }
 
 /** How one figure of the census went. */
@@ -228,7 +230,8 @@ export interface BufferGrowthError extends Error {
  * process; the thread stands still for milliseconds where there is a probe), and when something grew, one heap snapshot.
  * @param fn sync or async. What it throws is passed through unchanged and is never reported as growth.
  * @throws {BufferGrowthError} `ERR_OFFHEAP_BUFFER_GROWTH` (rejection); the message names the offenders, and who holds them
- * @throws {OffheapError} whatever `census()` throws (rejection)
+ * @throws {OffheapError} `ERR_OFFHEAP_CENSUS_INCOMPLETE` (rejection): a census could not read all realms within `timeoutMs`; and whatever
+ *   `census()` throws (rejection)
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (rejection) for wrong arguments
  * @throws {RangeError} `ERR_OUT_OF_RANGE` (rejection)
  * @example

@@ -15,12 +15,15 @@ const { takeCensus } = require('./census/take.js')
 const { expectedBytes } = require('./census/estimate.js')
 const { abortSignal, boolean, integer, oneOf, options: checkOptions } = require('./validate.js')
 
-const NAMES = ['mode', 'fallback', 'top', 'retainers', 'timeoutMs', 'signal']
+const NAMES = ['mode', 'fallback', 'top', 'retainers', 'timeoutMs', 'maxPauseMs', 'signal']
 const MODES = ['auto', 'probe', 'in-process']
 const TOP = 10
 const MAX_TOP = 1000
 const TIMEOUT_MS = 120_000
+const MAX_PAUSE_MS = 5_000
 const LONGEST_MS = 2 ** 31 - 1
+/** Of its time a child leaves the rest for its answer, and for what takes longer than it looked. */
+const CHILD_SHARE = 0.8
 
 /** Failures after which a census in the process may still succeed, as for snapshots. */
 const worthAnotherWay = new Set(['ERR_OFFHEAP_UNSUPPORTED_PLATFORM', 'ERR_OFFHEAP_PROBE_FAILED', 'ERR_OFFHEAP_PROBE_DEADLOCK'])
@@ -35,7 +38,7 @@ async function census (options) {
   throwIfAborted(signal)
   // Not before it is needed: a program may set up Buffer before it loads zlib.
   if (settings.retainers) require('node:zlib')
-  const wanted = JSON.stringify([settings.mode, settings.fallback, settings.top, settings.retainers])
+  const wanted = JSON.stringify([settings.mode, settings.fallback, settings.top, settings.retainers, settings.maxPauseMs])
   if (running !== undefined && (running.wanted !== wanted || running.controller.signal.aborted)) {
     throw new OffheapError('ERR_OFFHEAP_CENSUS_IN_PROGRESS', 'Another census of this thread is being taken, with other options; wait for it')
   }
@@ -46,19 +49,19 @@ async function census (options) {
   }
   const { text, ...facts } = await joined(running, signal)
   // Parsed for each caller, and here: results are objects of this realm.
-  const { realms, ...rest } = JSON.parse(text)
-  return { ...facts, realms, ...rest }
+  return { ...facts, ...JSON.parse(text) }
 }
 
 function check (options) {
-  const { mode = 'auto', fallback = false, top = TOP, retainers = false, timeoutMs = TIMEOUT_MS, signal } = checkOptions('options', options, NAMES)
+  const { mode = 'auto', fallback = false, top = TOP, retainers = false, timeoutMs = TIMEOUT_MS, maxPauseMs = MAX_PAUSE_MS, signal } = checkOptions('options', options, NAMES)
   oneOf('options.mode', mode, MODES)
   boolean('options.fallback', fallback)
   integer('options.top', top, { min: 1, max: MAX_TOP })
   boolean('options.retainers', retainers)
   integer('options.timeoutMs', timeoutMs, { min: 1, max: LONGEST_MS })
+  integer('options.maxPauseMs', maxPauseMs, { min: 1, max: LONGEST_MS })
   if (signal !== undefined) abortSignal('options.signal', signal)
-  return { mode, fallback, top, retainers, timeoutMs, signal }
+  return { mode, fallback, top, retainers, timeoutMs, maxPauseMs, signal }
 }
 
 /** Where realms are ending just now, Node takes them off the inspector's list in a later turn; see census/realms.js. */
@@ -72,8 +75,7 @@ async function take (settings, signal) {
   for (let visit = 1; ; visit++) {
     await (visit === 1 ? nextTurn() : sleep(NEXT_VISIT_MS))
     throwIfAborted(signal)
-    const left = { ...settings, timeoutMs: Math.max(1, Math.ceil(settings.timeoutMs - (performance.now() - start))) }
-    const taken = await takeAnyWay(left, signal, visit < MAX_VISITS)
+    const taken = await takeAnyWay({ ...settings, deadline: start + settings.timeoutMs }, signal, visit < MAX_VISITS)
     attempts += taken.attempts
     pauseMs = Math.max(pauseMs, taken.pauseMs)
     if (taken.text !== undefined) return { mode: taken.mode, pauseMs, durationMs: performance.now() - start, attempts, text: taken.text }
@@ -97,8 +99,13 @@ async function takeInProbe (settings, signal, patient) {
     throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM',
       `A census that does not stop the service is not possible here: ${reason}. Pass fallback: true, or mode: 'in-process', to take one that does`)
   }
-  const { thrown, value, pauseMs, attempts } = await inTurn(signal, settings.timeoutMs, (timeLeftMs) => run({
-    work: () => JSON.stringify(takeCensus(settings, { inChild: true, patient })),
+  const { deadline } = settings
+  const timeLeftMs = Math.max(1, Math.ceil(deadline - performance.now()))
+  const { thrown, value, pauseMs, attempts } = await inTurn(signal, timeLeftMs, (timeLeftMs) => run({
+    work: () => {
+      const start = performance.now()
+      return JSON.stringify(takeCensus(settings, { inChild: true, patient, deadline: start + (deadline - start) * CHILD_SHARE }))
+    },
     expectedBytes: expectedBytes(settings),
     // Where Buffers lie is asked, never what they hold.
     leaveOut: true,
@@ -111,7 +118,8 @@ async function takeInProbe (settings, signal, patient) {
 
 function takeHere (settings, patient) {
   const start = performance.now()
-  const text = JSON.stringify(takeCensus(settings, { inChild: false, patient }))
+  const deadline = Math.min(settings.deadline, start + settings.maxPauseMs)
+  const text = JSON.stringify(takeCensus(settings, { inChild: false, patient, deadline }))
   return { mode: 'in-process', pauseMs: performance.now() - start, attempts: 1, text }
 }
 

@@ -66,6 +66,8 @@ codes! {
     SnapshotCooldown => "ERR_OFFHEAP_SNAPSHOT_COOLDOWN",
     /// Another census of this thread is being taken, with other options.
     CensusInProgress => "ERR_OFFHEAP_CENSUS_IN_PROGRESS",
+    /// A census that is to be compared with another could not read all realms in its time.
+    CensusIncomplete => "ERR_OFFHEAP_CENSUS_INCOMPLETE",
     /// A threshold needs a figure that cannot be measured here.
     MetricUnavailable => "ERR_OFFHEAP_METRIC_UNAVAILABLE",
     /// A listener of a Monitor threw; `cause` is what it threw.

@@ -21,3 +21,15 @@ for (const mode of modes) {
     assert.deepStrictEqual(counts, [[1, 0], [1, 0], [2, 0], [2, 0], [2, 0], [2, 0]])
   })
 }
+
+for (const mode of modes) {
+  test(`a census of many realms is handed out in time, with what was read until then (${mode})`, async () => {
+    // All of them take a minute and more.
+    const limit = mode === 'probe' ? { timeoutMs: 15_000 } : { maxPauseMs: 4_000 }
+    const { realms, stores, streams, ...rest } = await run('manyRealms', [mode, '150', JSON.stringify(limit)])
+    assert.deepStrictEqual(rest, { complete: false, missing: ['realms'], lowerLimits: true, paths: 0, inTime: true, marks: 0 })
+    assert.strictEqual(realms.count, 151)
+    assert.ok(realms.readCount >= 1 && realms.readCount < 151, JSON.stringify(realms))
+    assert.deepStrictEqual([stores, streams, realms.unseenCount], [realms.readCount - 1, realms.readCount - 1, 151 - realms.readCount])
+  })
+}

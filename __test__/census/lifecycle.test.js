@@ -64,10 +64,40 @@ for (const mode of modes) {
 
   test(`a realm that cannot be looked into is said to be unseen (${mode})`, async () => {
     assert.deepStrictEqual(await run('hardRealm', [mode]), {
-      realms: { count: 3, unseenCount: 1, method: 'inspector' }, found: [2_345_679], own: 'theirs'
+      realms: { count: 3, readCount: 2, unseenCount: 1, method: 'inspector' }, found: [2_345_679], own: 'theirs'
     })
   })
 }
+
+for (const mode of modes) {
+  test(`with time enough every realm is read, and all that is in it (${mode})`, async () => {
+    assert.deepStrictEqual(await run('manyRealms', [mode, '5', '{"maxPauseMs":60000}']), {
+      complete: true,
+      missing: [],
+      realms: { count: 6, readCount: 6, unseenCount: 0, method: 'inspector' },
+      lowerLimits: false,
+      stores: 5,
+      streams: 5,
+      paths: 0,
+      inTime: true,
+      marks: 0
+    })
+  })
+}
+
+test('a census in the process that may not stop it for long reads the main realm alone, says so, and leaves nothing in the others', async () => {
+  assert.deepStrictEqual(await run('manyRealms', ['in-process', '5', '{"maxPauseMs":1,"retainers":true}']), {
+    complete: false,
+    missing: ['realms', 'retainers'],
+    realms: { count: 6, readCount: 1, unseenCount: 5, method: 'inspector' },
+    lowerLimits: true,
+    stores: 0,
+    streams: 0,
+    paths: 0,
+    inTime: true,
+    marks: 0
+  })
+})
 
 test('six censuses leave nothing behind', async () => {
   const { before, after } = await run('repeated', [modes[0]])
@@ -76,14 +106,14 @@ test('six censuses leave nothing behind', async () => {
 
 for (const flag of ['--frozen-intrinsics', '--disable-proto=delete', '--disallow-code-generation-from-strings', '--enable-source-maps']) {
   test(`it works with ${flag}`, async () => {
-    const seen = { realms: { count: 1, unseenCount: 0, method: 'inspector' }, found: 8_765_433, slabs: true }
+    const seen = { realms: { count: 1, readCount: 1, unseenCount: 0, method: 'inspector' }, found: 8_765_433, slabs: true }
     assert.deepStrictEqual(await run('hidden', modes, [flag]), Object.fromEntries(modes.map((mode) => [mode, seen])))
   })
 }
 
 test('with --permission and without the inspector the child finds the same in another way', { skip }, async () => {
   assert.deepStrictEqual(await run('hidden', ['probe'], permission), {
-    probe: { realms: { count: 1, unseenCount: 0, method: 'query-objects' }, found: 8_765_433, slabs: true }
+    probe: { realms: { count: 1, readCount: 1, unseenCount: 0, method: 'query-objects' }, found: 8_765_433, slabs: true }
   })
 })
 

@@ -2,6 +2,7 @@
 
 const test = require('node:test')
 const assert = require('node:assert')
+const vm = require('node:vm')
 const { expectNoBufferGrowth } = require('../../lib/testing')
 
 const failure = (promise) => promise.then(() => assert.fail('nothing was found'), (error) => error)
@@ -38,6 +39,15 @@ test('slices that pin one slab each are found as slabs', async () => {
   headers.length = 0
 })
 
+test('censuses that could not read all realms in their time are not compared', async () => {
+  const realm = vm.createContext({})
+  await assert.rejects(expectNoBufferGrowth(() => vm.isContext(realm), { mode: 'in-process', timeoutMs: 1, iterations: 1 }), (error) => {
+    assert.strictEqual(error.code, 'ERR_OFFHEAP_CENSUS_INCOMPLETE')
+    assert.match(error.message, /could read 1 of 2 realms/)
+    return true
+  })
+})
+
 test('copies and caches that are full pass', async () => {
   const cache = new Map()
   let calls = 0
@@ -50,7 +60,7 @@ test('copies and caches that are full pass', async () => {
 test('what the function throws is passed through, and wrong options are refused', async () => {
   const thrown = new Error('mine')
   await assert.rejects(expectNoBufferGrowth(() => { throw thrown }), (error) => error === thrown)
-  for (const [options, code] of [[{ iterations: 0 }, 'ERR_OUT_OF_RANGE'], [{ warmup: -1 }, 'ERR_OUT_OF_RANGE'], [{ toleranceBytes: '5' }, 'ERR_INVALID_ARG_VALUE'], [{ toleranceBytes: null }, 'ERR_INVALID_ARG_TYPE'], [{ mode: 'x' }, 'ERR_INVALID_ARG_VALUE'], [{ tolerance: 1 }, 'ERR_INVALID_ARG_VALUE']]) {
+  for (const [options, code] of [[{ iterations: 0 }, 'ERR_OUT_OF_RANGE'], [{ warmup: -1 }, 'ERR_OUT_OF_RANGE'], [{ toleranceBytes: '5' }, 'ERR_INVALID_ARG_VALUE'], [{ toleranceBytes: null }, 'ERR_INVALID_ARG_TYPE'], [{ mode: 'x' }, 'ERR_INVALID_ARG_VALUE'], [{ timeoutMs: 0 }, 'ERR_OUT_OF_RANGE'], [{ tolerance: 1 }, 'ERR_INVALID_ARG_VALUE']]) {
     await assert.rejects(expectNoBufferGrowth(() => {}, options), { code })
   }
   await assert.rejects(expectNoBufferGrowth(5), { code: 'ERR_INVALID_ARG_TYPE' })

@@ -1,8 +1,10 @@
 import { type Census, type CensusOptions, census } from 'offheap'
 
-const options: CensusOptions = { mode: 'auto', fallback: true, top: 5, retainers: true, timeoutMs: 1_000, signal: new AbortController().signal }
+const options: CensusOptions = { mode: 'auto', fallback: true, top: 5, retainers: true, timeoutMs: 1_000, maxPauseMs: 500, signal: new AbortController().signal }
 
 census(options).then((taken: Census) => {
+  const { count, readCount } = taken.realms
+  if (!taken.complete) console.log(taken.missing.includes('retainers'), taken.lowerLimits[0], count - readCount)
   const waste: number = taken.slabs.wasteBytes + taken.slices.wasteBytes
   for (const { kind, className, label, path, holders } of taken.slices.top) {
     const text: string = `${kind} ${className} ${label ?? 'no label'} ${path ?? 'no path'} ${holders?.[0]?.count ?? 0}`

@@ -30,7 +30,7 @@ async function main () {
   for (let round = 0; round < rounds + 1; round++) {
     for (const mode of round % 2 === 0 ? modes : [...modes].reverse()) {
       let taken
-      const worst = await worstLagMs(async () => { taken = await census({ mode, timeoutMs: 600_000 }) })
+      const worst = await worstLagMs(async () => { taken = await census({ mode, timeoutMs: 600_000, maxPauseMs: 600_000 }) })
       counts.add(`${taken.slabs.count} ${taken.slabs.liveSliceCount} ${taken.slabs.wasteBytes}`)
       // The first of each warms up.
       if (round === 0) continue

@@ -9,11 +9,22 @@
 // Where the inspector is refused (--permission without --allow-inspector), v8.queryObjects looks in the main realm, and in
 // a child of the probe it can be made to hand over what it found.
 
+const { EventEmitter } = require('node:events')
 const v8 = require('node:v8')
 const { OffheapError } = require('../errors.js')
 
 const TAKER = 'offheapTakesOver'
 const MARK = Symbol.for('offheap.realm')
+
+/** Each look is a query; another realm takes two (see visitRealm), and before the first of those there is one that finds nothing. */
+const LOOKS_PER_REALM = 2
+const LOOKS_FOR_OTHERS = 1 + 1 + LOOKS_PER_REALM
+
+/** What streams, Buffers and their like inherit from, right below Object.prototype. */
+const BASES = [
+  Object.getPrototypeOf(Int8Array.prototype), DataView.prototype, ArrayBuffer.prototype, SharedArrayBuffer.prototype,
+  EventEmitter.prototype, ...(typeof WebAssembly === 'object' ? [WebAssembly.Memory.prototype] : [])
+]
 
 /**
  * In the realm of an object: makes an error that carries it and asks for the error's stack. Node then calls
@@ -41,21 +52,23 @@ const HAND_OVER = `function () {
  * @param {object} where
  * @param {boolean} where.inChild whether this process is a child of the probe, whose builtins may be spoilt
  * @param {boolean} where.patient whether it is worth coming again where realms are just ending
+ * @param {import('./budget.js').Budget} where.budget the main realm is read in any case, the others while it lasts
+ * @param {number} where.looksAfter what is to be left of it, in looks
  * @param {(objects: object[], realm: { Memory?: Function }) => void} visit
- * @returns {{ count: number, unseenCount: number, method: 'inspector' | 'query-objects' } | undefined} realms; nothing
- *   when it is better to come again in a later turn
+ * @returns {{ count: number, readCount: number, unreadCount: number, method: 'inspector' | 'query-objects' } | undefined}
+ *   realms; for the unread ones there was no time. Nothing when it is better to come again in a later turn
  */
-function visitObjects ({ inChild, patient }, visit) {
+function visitObjects (where, visit) {
   const session = connectedSession()
   if (session !== undefined) {
     try {
-      return visitWithInspector(session, patient, visit)
+      return visitWithInspector(session, where, visit)
     } finally {
       // Releases all that the session refers to.
       session.disconnect()
     }
   }
-  if (inChild && typeof v8.queryObjects === 'function') return visitWithQueryObjects(visit)
+  if (where.inChild && typeof v8.queryObjects === 'function') return visitWithQueryObjects(visit)
   throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM',
     'This Node was started or built without access to the inspector, which a census here needs; with --permission, add --allow-inspector')
 }
@@ -72,28 +85,36 @@ function connectedSession () {
   }
 }
 
-function visitWithInspector (session, patient, visit) {
+function visitWithInspector (session, where, visit) {
+  const { patient, budget } = where
   const main = mainRealm()
   const contexts = realmCount() === 1 ? [] : announced(session)
   if (patient && contexts.length > realmCount()) return undefined
   // Contexts by their marks, weakly. Objects are asked for nothing: Node 26 crashed in one of jest's realms when a Storage object was
   // asked for a property (node::webstorage::Storage::Load).
   const marks = new WeakMap()
-  const marked = markOthers(session, main, contexts, marks)
+  const hasTime = budget.affords(LOOKS_FOR_OTHERS)
+  const marked = hasTime ? markOthers(session, main, contexts, marks) : []
   // What was just evaluated in a realm is in V8's compilation cache, and on Node 20 and 22 that holds the realm for up to
   // three collections; a query makes two or more.
   if (marked.length > 0) collect(session)
   const alive = new Map()
-  visitRealm(session, main, undefined, (objects, realm) => {
+  visitRealm(session, main, undefined, where, (objects, realm) => {
     if (marked.length > 0) for (const object of objects) if (marks.has(object)) alive.set(marks.get(object), object)
     visit(objects, realm)
   })
+  // What comes after has its time first, unless there is too little for it as it is.
+  const looksAfter = budget.affords(where.looksAfter) ? where.looksAfter : 0
+  let readCount = 1
   for (const contextId of alive.keys()) {
-    visitRealm(session, main, contextId, visit)
+    if (budget.affords(LOOKS_PER_REALM + looksAfter)) {
+      visitRealm(session, main, contextId, where, visit)
+      readCount++
+    }
     evaluate(session, contextId, `delete Error[Symbol.for('${MARK.description}')]`)
   }
-  const count = realmCount()
-  return { count, unseenCount: Math.max(0, count - 1 - alive.size), method: 'inspector' }
+  const count = Math.max(readCount, realmCount())
+  return { count, readCount, unreadCount: (hasTime ? 1 + alive.size : count) - readCount, method: 'inspector' }
 }
 
 /** A query that finds nothing. */
@@ -152,18 +173,40 @@ function announced (session) {
   return contexts
 }
 
-function visitRealm (session, main, contextId, visit) {
+/** Looks into one realm: a query for each root, and a query is a collection and a pass over the objects of all realms. */
+function visitRealm (session, main, contextId, { inChild, budget }, visit) {
   const { objectId } = evaluate(session, contextId, '({ Memory: typeof WebAssembly === "object" ? WebAssembly.Memory : undefined })')
   const realm = take(session, main, objectId)
   realm.roots = [Object.getPrototypeOf(realm)]
   // What a class of this realm makes belongs to it, also when the class extends one of the main realm, as in jest.
-  if (realm.roots[0] !== main.objectPrototype) realm.roots.push(main.objectPrototype)
-  for (let index = 0; index < realm.roots.length; index++) {
-    const root = value(post(session, 'Runtime.callFunctionOn', { objectId, functionDeclaration: `function () { return this.roots[${index}] }` }))
-    const { objects } = post(session, 'Runtime.queryObjects', { prototypeObjectId: root.objectId })
-    visit(take(session, main, objects.objectId), realm)
-    post(session, 'Runtime.releaseObject', { objectId: objects.objectId })
+  const isMain = realm.roots[0] === main.objectPrototype
+  const isHung = !isMain && inChild && hangBelow(realm.roots[0], main)
+  if (!isMain && !isHung) realm.roots.push(main.objectPrototype)
+  try {
+    for (let index = 0; index < realm.roots.length; index++) {
+      const start = performance.now()
+      const root = value(post(session, 'Runtime.callFunctionOn', { objectId, functionDeclaration: `function () { return this.roots[${index}] }` }))
+      const { objects } = post(session, 'Runtime.queryObjects', { prototypeObjectId: root.objectId })
+      visit(take(session, main, objects.objectId), realm)
+      post(session, 'Runtime.releaseObject', { objectId: objects.objectId })
+      budget.looked(performance.now() - start)
+    }
+  } finally {
+    if (isHung) hangBelow(main.objectPrototype, main)
   }
+}
+
+/**
+ * Hangs the classes of the main realm that a census is about below another realm's Object.prototype, so that one query of
+ * that realm finds what extends them too. In a child only, whose prototypes are nobody else's.
+ * @returns {boolean} false where they are not to be had, or frozen
+ */
+function hangBelow (root, main) {
+  // In jest this file is in a realm of its own.
+  if (Object.prototype !== main.objectPrototype) return false
+  const done = BASES.every((base) => Reflect.setPrototypeOf(base, root))
+  if (!done) for (const base of BASES) Reflect.setPrototypeOf(base, main.objectPrototype)
+  return done
 }
 
 function evaluate (session, contextId, expression) {
@@ -276,7 +319,7 @@ function visitWithQueryObjects (visit) {
     Object.defineProperty(arrayPrototype, 'constructor', before)
   }
   visit(list, { Memory: globalThis.WebAssembly?.Memory })
-  return { count: realmCount(), unseenCount: realmCount() - 1, method: 'query-objects' }
+  return { count: realmCount(), readCount: 1, unreadCount: 0, method: 'query-objects' }
 }
 
 module.exports = { visitObjects }

@@ -42,7 +42,7 @@ function getter (prototype, name) {
 
 /**
  * Finds and sorts everything. What it returns holds all ArrayBuffers and views: drop it soon.
- * @param {{ inChild: boolean, patient: boolean }} where
+ * @param {Parameters<typeof visitObjects>[0]} where
  */
 function sort (where) {
   // Before anything is counted: it may begin a slab.

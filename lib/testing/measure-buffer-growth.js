@@ -4,6 +4,7 @@
 
 const { census } = require('../../index.js')
 const { bytes } = require('../bytes.js')
+const { OffheapError } = require('../errors.js')
 const { func, integer, oneOf, options: checkOptions } = require('../validate.js')
 const { run } = require('./measure-growth.js')
 
@@ -11,6 +12,8 @@ const ITERATIONS = 100
 const WARMUP = 10
 const ATTEMPTS = 2
 const TOP = 10
+const TIMEOUT_MS = 120_000
+const LONGEST_MS = 2 ** 31 - 1
 const MODES = ['auto', 'probe', 'in-process']
 
 // What Node itself does with Buffers meanwhile, beside the pool.
@@ -30,24 +33,27 @@ const FIGURES = {
  */
 async function measureBufferGrowth (fn, options) {
   func('fn', fn)
-  const { iterations = ITERATIONS, warmup = WARMUP, toleranceBytes: given, mode = 'auto' } =
-    checkOptions('options', options, ['iterations', 'warmup', 'toleranceBytes', 'mode'])
+  const { iterations = ITERATIONS, warmup = WARMUP, toleranceBytes: given, mode = 'auto', timeoutMs = TIMEOUT_MS } =
+    checkOptions('options', options, ['iterations', 'warmup', 'toleranceBytes', 'mode', 'timeoutMs'])
   integer('options.iterations', iterations, { min: 1 })
   integer('options.warmup', warmup)
   const toleranceBytes = given === undefined ? undefined : bytes('options.toleranceBytes', given, { min: 0 })
   oneOf('options.mode', mode, MODES)
-  const take = (more) => census({ mode, fallback: true, top: TOP, ...more })
+  integer('options.timeoutMs', timeoutMs, { min: 1, max: LONGEST_MS })
+  // A test may stand still for as long as a child may take.
+  const take = (more) => census({ mode, fallback: true, top: TOP, timeoutMs, maxPauseMs: timeoutMs, ...more })
+  const reading = async () => comparable(await take())
   const toleranceOf = (name, slabBytes) => toleranceBytes ?? NOISE_BYTES + (name === 'slices.pinnedBytes' ? 0 : slabBytes)
 
   await run(fn, warmup)
-  let before = await take()
+  let before = await reading()
   let grew = []
   let figures
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     await run(fn, iterations)
-    const between = await take()
+    const between = await reading()
     await run(fn, iterations)
-    const after = await take()
+    const after = await reading()
     figures = Object.entries(FIGURES).map(([name, of]) => {
       const blockBytes = [of(between) - of(before), of(after) - of(between)]
       const allowed = toleranceOf(name, after.slabs.slabBytes)
@@ -62,6 +68,13 @@ async function measureBufferGrowth (fn, options) {
   // Who holds it is worth a snapshot; that there is no room for one is no reason to say nothing.
   const last = await take({ retainers: true }).catch(() => take())
   return { iterations, warmup, attempts: ATTEMPTS, figures, census: last }
+}
+
+/** Of two censuses that read different realms the difference would be no growth. */
+function comparable (taken) {
+  const { missing, realms: { count, readCount } } = taken
+  if (!missing.includes('realms')) return taken
+  throw new OffheapError('ERR_OFFHEAP_CENSUS_INCOMPLETE', `A census could read ${readCount} of ${count} realms in its time, so what grew cannot be told; raise *timeoutMs*`)
 }
 
 /** What grew, and the largest offenders there are now. */

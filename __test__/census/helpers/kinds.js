@@ -103,7 +103,7 @@ check('a shared WebAssembly memory that grew is one store with its present lengt
 })
 
 check('other realms are seen: their own classes, and those that extend classes of the main one', 'realm', {
-  'realms.count': 1, 'views.count': 4, 'views.bufferCount': 1, ...stores(4, 660_110), ...slices(3, 3, 17, 510_006)
+  'realms.count': 1, 'realms.readCount': 1, 'views.count': 4, 'views.bufferCount': 1, ...stores(4, 660_110), ...slices(3, 3, 17, 510_006)
 }, ({ slices }) => assert.deepStrictEqual(slices.map(({ className }) => className), ['Buffer', 'Mixed', 'Inner']))
 
 check('memory of allocExternal is known, also by a slice of it', 'external', {
