@@ -1349,7 +1349,7 @@ export interface CensusHolder {
 export interface CensusRow {
   /** What the backing store is. `'external'`: memory of `allocExternal`. */
   kind: 'slab' | 'plain' | 'resizable' | 'shared' | 'wasm' | 'external'
-  /** The class of its longest view; without a view, of the ArrayBuffer. */
+  /** The class of its longest view (`'Buffer'` for Node's, which is no `'Uint8Array'` here); without a view, of the ArrayBuffer. */
   className: string
   /** The length of its longest view; `null` without a view. */
   longestViewBytes: number | null
@@ -1361,6 +1361,24 @@ export interface CensusRow {
   path?: string | null
   /** With `retainers: true`: the commonest paths to its views, three at most. */
   holders?: CensusHolder[]
+}
+
+/**
+ * Backing stores with the same `kind`, class, label and route; with `retainers: true`, and the same path. All stores are in the groups,
+ * not the `top` ones alone; each list has the `top` largest groups.
+ */
+export interface CensusGroup {
+  kind: CensusRow['kind']
+  className: string
+  label: string | null
+  route: string | null
+  /**
+   * With `retainers: true`: the shortest path from a GC root to one of the views, with keys and indices left out; `null` if nothing but
+   * the engine holds them. Left out for stores that are not among the 10,000 largest of the list: those are a group of their own.
+   */
+  path?: string | null
+  /** How many backing stores. */
+  count: number
 }
 
 /** What the views of an isolate pin; see {@link census}. Bytes that several views reach count once. */
@@ -1425,6 +1443,8 @@ export interface Census {
     wasteBytes: number
     /** Those that waste most. */
     top: (CensusRow & { totalBytes: number, liveSliceBytes: number, wasteBytes: number, sliceCount: number })[]
+    /** Those that waste something, grouped; the groups that waste most. */
+    groups: (CensusGroup & { totalBytes: number, liveSliceBytes: number, wasteBytes: number, sliceCount: number })[]
   }
   /** Views of parts of other stores, where no view of the whole is left. Shared and WebAssembly memory is never among them. */
   slices: {
@@ -1435,9 +1455,16 @@ export interface Census {
     wasteBytes: number
     /** Those that waste most. */
     top: (CensusRow & { viewBytes: number, backingBytes: number, wasteBytes: number, viewCount: number })[]
+    /** Those that waste something, grouped; the groups that waste most. */
+    groups: (CensusGroup & { viewBytes: number, backingBytes: number, wasteBytes: number, viewCount: number })[]
   }
-  /** The largest backing stores of any kind. */
-  large: { top: (CensusRow & { totalBytes: number, viewBytes: number, viewCount: number })[] }
+  /** Backing stores of any kind. */
+  large: {
+    /** The largest ones. */
+    top: (CensusRow & { totalBytes: number, viewBytes: number, viewCount: number })[]
+    /** All of them, grouped; the groups with most bytes. A thousand Buffers of one Map are one row here. */
+    groups: (CensusGroup & { totalBytes: number, viewBytes: number, viewCount: number })[]
+  }
   /** Memory of `allocExternal` behind ArrayBuffers. */
   external: { count: number, totalBytes: number }
   /** Readable and Writable streams, and responses without a socket. Bytes are those of streams that are not in object mode. */
@@ -1459,7 +1486,14 @@ export interface Census {
       writableLength: number | null
       writableHighWaterMark: number | null
       writableObjectMode: boolean | null
+      /** With `retainers: true`: the shortest path from a GC root to the stream; `null` if nothing but the engine holds it. */
+      path?: string | null
     }[]
+    /**
+     * Streams in which something waits, by class; with `retainers: true`, and by path (keys and indices left out; of the 10,000 with most
+     * bytes). The groups with most bytes.
+     */
+    groups: { className: string, path?: string | null, count: number, waitingBytes: number, waitingObjects: number }[]
   }
 }
 

@@ -10,6 +10,8 @@ census(options).then((taken: Census) => {
     const text: string = `${kind} ${className} ${label ?? 'no label'} ${path ?? 'no path'} ${holders?.[0]?.count ?? 0}`
     console.log(text, waste)
   }
+  const [group] = taken.large.groups
+  console.log(group?.count, group?.path, taken.slabs.groups[0]?.sliceCount, taken.slices.groups[0]?.wasteBytes, taken.streams.groups[0]?.waitingObjects, taken.streams.top[0]?.path)
   const stream: number | null | undefined = taken.streams.top[0]?.readableLength
   // @ts-expect-error a census has no such figure
   console.log(stream, taken.leaks)

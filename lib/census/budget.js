@@ -5,7 +5,7 @@
 
 /** What comes may take so much longer than what was: other processes want the processor as well. */
 const SAFETY = 1.5
-/** Sorting what was found took up to 0.7 times as long as finding it (300,000 Buffers on Node 20 and 24). */
+/** Sorting what was found took up to 0.8 times as long as finding it (300,000 Buffers on Node 20 and 24). */
 const SORTING = 1
 /** Before the first look: it took 13 to 20 ms per MB of heap. */
 const LOOK_MS_PER_MB = 15

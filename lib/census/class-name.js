@@ -14,4 +14,15 @@ function className (object) {
   return 'Object'
 }
 
-module.exports = { className }
+/** The same for many: each prototype is looked at once. */
+function classNames () {
+  const known = new Map()
+  return (object) => {
+    const prototype = Object.getPrototypeOf(object)
+    let name = known.get(prototype)
+    if (name === undefined) known.set(prototype, name = className(object))
+    return name
+  }
+}
+
+module.exports = { className, classNames }

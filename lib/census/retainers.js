@@ -1,6 +1,6 @@
 'use strict'
 
-// Who holds the largest offenders: a heap snapshot of the same instant, read by the heap_snapshot room. It stays in
+// Who holds the largest offenders, and whatever else is marked: a heap snapshot of the same instant, read by the heap_snapshot room. It stays in
 // memory, compressed: no file with everybody's secrets, and no permission to write one.
 
 const v8 = require('node:v8')
@@ -17,18 +17,18 @@ const HOLDERS = 3
 class OffheapMarks {}
 
 /**
- * Adds `path` and `holders` to each row. Nothing else may hold what was found: it would be on the paths.
- * @param {{ row: object, buffer: WeakRef<ArrayBuffer> }[]} offenders
+ * Who holds each, in their order; null where nothing but the engine does. Nothing else may hold what was found: it would be
+ * on the paths.
+ * @param {{ store?: WeakRef<ArrayBuffer>, object?: WeakRef<object> }[]} found a store is told by who holds its views
+ * @param {number} fullCount so many are told with the commonest holders, the others with the nearest
+ * @returns {({ path: string, holders: { path: string, count: number }[] } | null)[]}
  */
-function addRetainers (offenders) {
+function readRetainers (found, fullCount) {
   const marks = new OffheapMarks()
-  offenders.forEach(({ buffer }, index) => { marks[`m${index}`] = buffer })
-  const answers = JSON.parse(fromNative(() => binding.bufferHolders(snapshot(), offenders.length, HOLDERS)))
-  offenders.forEach(({ row }, index) => {
-    row.path = answers[index]?.path ?? null
-    row.holders = answers[index]?.holders ?? []
-  })
-  return marks
+  found.forEach(({ store, object }, index) => { marks[`${store === undefined ? 'o' : 'm'}${index}`] = store ?? object })
+  const text = fromNative(() => binding.bufferHolders(snapshot(), fullCount, found.length, HOLDERS))
+  // The marks have to be there until now.
+  return Object.keys(marks).length === 0 ? [] : JSON.parse(text)
 }
 
 /** The text of a snapshot, gzip'd, in pieces. */
@@ -59,4 +59,4 @@ function snapshot () {
   return members
 }
 
-module.exports = { addRetainers }
+module.exports = { readRetainers }

@@ -8,6 +8,7 @@
 const { EventEmitter } = require('node:events')
 const { isAnyArrayBuffer, isDataView, isSharedArrayBuffer } = require('node:util').types
 const { addressesOf } = require('./addresses.js')
+const { CURRENT, EXTERNAL, MARKED, RESIZABLE, SHARED, SLAB, WASM } = require('./kinds.js')
 const { currentSlab, isUntransferable } = require('./slabs.js')
 const { isStream } = require('./streams.js')
 const { visitObjects } = require('./realms.js')
@@ -24,15 +25,6 @@ const getters = {
   typedArray: ['buffer', 'byteOffset', 'byteLength'].map((name) => getter(typedArrayPrototype, name)),
   dataView: ['buffer', 'byteOffset', 'byteLength'].map((name) => getter(DataView.prototype, name))
 }
-
-/** As in src/buffers/census.rs. */
-const SHARED = 1
-const WASM = 2
-const RESIZABLE = 4
-const SLAB = 8
-const EXTERNAL = 16
-const CURRENT = 32
-const MARKED = 64
 
 /** `(object) => object[name]` with the getter of the language, which nobody can replace. */
 function getter (prototype, name) {
@@ -196,4 +188,4 @@ function mark (stores, views, current) {
   if (number !== undefined) kinds[number] |= SLAB | CURRENT
 }
 
-module.exports = { EXTERNAL, RESIZABLE, SHARED, SLAB, WASM, sort }
+module.exports = { sort }

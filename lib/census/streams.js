@@ -3,7 +3,8 @@
 // Bytes that wait in streams: read from a source faster than anybody takes them, or written faster than they go out.
 // Read from a stream's own state, without its getters: those can be anybody's.
 
-const { className } = require('./class-name.js')
+const { classNames } = require('./class-name.js')
+const { Groups } = require('./groups.js')
 
 function isStream (object) {
   return stateOf(object, '_readableState') !== undefined || stateOf(object, '_writableState') !== undefined || outputSizeOf(object) > 0
@@ -26,11 +27,13 @@ function outputSizeOf (object) {
 
 /**
  * @param {object[]} streams
- * @param {number} top
+ * @returns {{ sums: object, rows: object[], objects: object[] }} a row for each stream in which something waits, those with
+ *   most bytes first; `objects` are these streams
  */
-function readStreams (streams, top) {
+function readStreams (streams) {
   const sums = { count: 0, readableBytes: 0, writableBytes: 0, waitingObjects: 0, overHighWaterMarkCount: 0 }
-  const rows = []
+  const found = []
+  const classOf = classNames()
   for (const stream of streams) {
     const readable = stateOf(stream, '_readableState')
     const writable = stateOf(stream, '_writableState')
@@ -54,8 +57,8 @@ function readStreams (streams, top) {
     if (isOver) sums.overHighWaterMarkCount++
     const waiting = bytes + (readable?.objectMode ? readable.length : 0) + (writable?.objectMode ? writable.length : 0)
     if (waiting > 0) {
-      rows.push({
-        className: className(stream),
+      const row = {
+        className: classOf(stream),
         waitingBytes: bytes,
         readableLength: readable?.length ?? null,
         readableHighWaterMark: readable?.highWaterMark ?? null,
@@ -63,15 +66,39 @@ function readStreams (streams, top) {
         writableLength: writable?.length ?? (outputSize > 0 ? outputSize : null),
         writableHighWaterMark: writable?.highWaterMark ?? null,
         writableObjectMode: writable?.objectMode ?? null
-      })
+      }
+      found.push({ row, stream })
     }
   }
-  rows.sort((a, b) => b.waitingBytes - a.waitingBytes || objects(b) - objects(a))
-  return { ...sums, waitingBytes: sums.readableBytes + sums.writableBytes, top: rows.slice(0, top) }
+  found.sort(({ row: a }, { row: b }) => b.waitingBytes - a.waitingBytes || waitingObjects(b) - waitingObjects(a))
+  return {
+    sums: { ...sums, waitingBytes: sums.readableBytes + sums.writableBytes },
+    rows: found.map(({ row }) => row),
+    objects: found.map(({ stream }) => stream)
+  }
 }
 
-function objects ({ readableObjectMode, readableLength, writableObjectMode, writableLength }) {
+/**
+ * Streams of one class, held by one path where it is known.
+ * @param {{ rows: object[] }} waiting
+ * @param {Map<number, string | null>} paths by the number of the row
+ * @param {number} limit
+ */
+function groupStreams ({ rows }, paths, limit) {
+  const groups = new Groups()
+  rows.forEach((row, number) => {
+    const path = paths.get(number)
+    const { className } = row
+    const group = groups.of([className, path], () => ({ className, ...(path !== undefined && { path }), count: 0, waitingBytes: 0, waitingObjects: 0 }))
+    group.count++
+    group.waitingBytes += row.waitingBytes
+    group.waitingObjects += waitingObjects(row)
+  })
+  return groups.largest((group) => group.waitingBytes, limit)
+}
+
+function waitingObjects ({ readableObjectMode, readableLength, writableObjectMode, writableLength }) {
   return (readableObjectMode ? readableLength : 0) + (writableObjectMode ? writableLength : 0)
 }
 
-module.exports = { isStream, readStreams }
+module.exports = { groupStreams, isStream, readStreams }

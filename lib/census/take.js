@@ -7,15 +7,17 @@ const binding = require('../load.js')
 const { fromNative } = require('../errors.js')
 const { flush } = require('../nursery.js')
 const { Budget } = require('./budget.js')
-const { className } = require('./class-name.js')
-const { EXTERNAL, RESIZABLE, SHARED, SLAB, WASM, sort } = require('./sort.js')
-const { addRetainers } = require('./retainers.js')
-const { readStreams } = require('./streams.js')
+const { describeStores } = require('./describe.js')
+const { groupStores } = require('./groups.js')
+const { SLAB } = require('./kinds.js')
+const { readRetainers } = require('./retainers.js')
+const { sort } = require('./sort.js')
+const { groupStreams, readStreams } = require('./streams.js')
 
 /** Numbers per row; see src/bindings/buffers.rs. */
 const ROW = 7
-/** What is tracked outside of any route. */
-const NO_ROUTE = '(no route)'
+/** With retainers, so many of each list, the largest, are grouped by their path as well. */
+const GROUPED_BY_PATH = 10_000
 
 /** A heap snapshot, packed and read, took 4 to 5.5 times as long as a look at every object of the same heap (docs/buffer-slabs.md). */
 const LOOKS_FOR_RETAINERS = 6
@@ -39,32 +41,67 @@ const LOWER_LIMITS = [
 function takeCensus ({ top, retainers }, { deadline, ...where }) {
   const budget = new Budget(deadline, v8.getHeapStatistics().used_heap_size)
   // What was found is out of reach when this returns: a snapshot must not show it as held by the census.
-  const taken = count(top, { ...where, budget, looksAfter: retainers ? LOOKS_FOR_RETAINERS : 0 })
+  const taken = count(top, retainers, { ...where, budget, looksAfter: retainers ? LOOKS_FOR_RETAINERS : 0 })
   if (taken === undefined) return undefined
-  const { result: { realms: { unreadCount, ...realms }, ...figures }, offenders } = taken
+  const { result: { realms: { unreadCount, ...realms }, ...figures }, described, waiting, toMark } = taken
   realms.unseenCount = realms.count - realms.readCount
   const missing = []
   if (unreadCount > 0) missing.push('realms')
   if (realms.unseenCount > unreadCount) missing.push('hidden-realms')
-  if (retainers && budget.affords(LOOKS_FOR_RETAINERS)) addRetainers(offenders)
+  const paths = { stores: new Map(), streams: new Map() }
+  if (retainers && budget.affords(LOOKS_FOR_RETAINERS)) addRetainers(toMark, paths)
   else if (retainers) missing.push('retainers')
+  addGroups(figures, { described, waiting, paths, limit: top })
   return { complete: missing.length === 0, missing, realms, lowerLimits: realms.unseenCount > 0 ? LOWER_LIMITS : [], ...figures }
 }
 
-function count (top, where) {
+/** `path` and `holders` of each row, and the paths to group by. */
+function addRetainers ({ rows, stores, streams }, paths) {
+  const answers = readRetainers([...rows, ...stores, ...streams], rows.length)
+  rows.forEach(({ row, isStream }, index) => {
+    row.path = answers[index]?.path ?? null
+    if (!isStream) row.holders = answers[index]?.holders ?? []
+  })
+  const grouped = (index) => answers[index]?.holders[0].path ?? null
+  stores.forEach(({ number }, index) => paths.stores.set(number, grouped(rows.length + index)))
+  streams.forEach(({ number }, index) => paths.streams.set(number, grouped(rows.length + stores.length + index)))
+}
+
+function addGroups ({ slabs, slices, large, streams }, { described, waiting, paths, limit }) {
+  const { kinds, wasteBytes } = described.columns
+  const isSlab = (store) => (kinds[store] & SLAB) !== 0
+  const groups = (has, size) => groupStores(described, { paths: paths.stores, has, size, limit })
+  slabs.groups = groups((store) => isSlab(store) && wasteBytes[store] > 0, (group) => group.wasteBytes).map(({ bytes, usedBytes, viewCount, ...group }) => ({
+    ...group, totalBytes: bytes, liveSliceBytes: usedBytes, sliceCount: viewCount
+  }))
+  slices.groups = groups((store) => !isSlab(store) && wasteBytes[store] > 0, (group) => group.wasteBytes).map(({ bytes, usedBytes, ...group }) => ({
+    ...group, backingBytes: bytes, viewBytes: usedBytes
+  }))
+  large.groups = groups(() => true, (group) => group.bytes).map(({ bytes, usedBytes, wasteBytes, ...group }) => ({
+    ...group, totalBytes: bytes, viewBytes: usedBytes
+  }))
+  streams.groups = groupStreams(waiting, paths.streams, limit)
+}
+
+function count (top, retainers, where) {
   flush()
   const sorted = sort(where)
   if (sorted === undefined) return undefined
   const { realms, stores, views, streams, slabBytes } = sorted
-  const { totals, slabs, slices, large } = fromNative(() => binding.bufferCensus(
+  const { totals, slabs, slices, large, stores: columns } = fromNative(() => binding.bufferCensus(
     stores.addresses,
     Float64Array.from(stores.lengths),
     Uint8Array.from(stores.kinds),
     Uint32Array.from(views.buffers),
     Float64Array.from(views.starts),
     Float64Array.from(views.lengths),
-    top
+    retainers ? Math.max(top, GROUPED_BY_PATH) : top
   ))
+  const described = describeStores(columns, sorted)
+  const storeOfBuffer = new Uint32Array(stores.list.length)
+  columns.buffers.forEach((buffer, store) => { storeOfBuffer[buffer] = store })
+  const rowsOf = (numbers) => rows(numbers, top, described, (buffer) => storeOfBuffer[buffer])
+  const waiting = readStreams(streams)
   const sum = (index) => ({ count: totals[2 * index], totalBytes: totals[2 * index + 1] })
   const [all, unviewed, small, shared, wasm, resizable, external, allSlabs, slabSlices, pinnedSlabs, sliced, partViews] =
     Array.from({ length: 12 }, (_, index) => sum(index))
@@ -101,7 +138,7 @@ function count (top, where) {
       pinnedCount: pinnedSlabs.count,
       pinnedBytes: pinnedSlabs.totalBytes,
       wasteBytes: totals[24],
-      top: rows(slabs, sorted).map(({ bytes, usedBytes, viewCount, ...row }) => ({
+      top: rowsOf(slabs).map(({ bytes, usedBytes, viewCount, ...row }) => ({
         totalBytes: bytes, liveSliceBytes: usedBytes, wasteBytes: bytes - usedBytes, sliceCount: viewCount, ...row
       }))
     },
@@ -111,63 +148,53 @@ function count (top, where) {
       viewBytes: partViews.totalBytes,
       pinnedBytes: sliced.totalBytes,
       wasteBytes: totals[25],
-      top: rows(slices, sorted).map(({ bytes, usedBytes, ...row }) => ({
+      top: rowsOf(slices).map(({ bytes, usedBytes, ...row }) => ({
         viewBytes: usedBytes, backingBytes: bytes, wasteBytes: bytes - usedBytes, ...row
       }))
     },
     large: {
-      top: rows(large, sorted).map(({ bytes, usedBytes, ...row }) => ({ totalBytes: bytes, viewBytes: usedBytes, ...row }))
+      top: rowsOf(large).map(({ bytes, usedBytes, ...row }) => ({ totalBytes: bytes, viewBytes: usedBytes, ...row }))
     },
     external,
-    streams: readStreams(streams, top)
+    streams: { ...waiting.sums, top: waiting.rows.slice(0, top) }
   }
-  const offenders = [[slabs, result.slabs], [slices, result.slices], [large, result.large]]
-    .flatMap(([numbers, { top }]) => top.map((row, index) => ({ row, buffer: new WeakRef(stores.list[numbers[index * ROW]]) })))
-  return { result, offenders }
+  const toMark = retainers ? marks({ result, lists: { slabs, slices, large }, stores, waiting }) : undefined
+  // Only what holds no object leaves this function; see takeCensus().
+  return { result, described, waiting: { rows: waiting.rows }, toMark }
 }
 
-function rows (numbers, { stores, views }) {
-  const count = numbers.length / ROW
+/** What is to be found in the snapshot again, weakly. */
+function marks ({ result, lists, stores, waiting }) {
+  const markOf = (number) => ({ number, store: new WeakRef(stores.list[number]) })
+  const rowMarks = Object.entries(lists)
+    .flatMap(([name, numbers]) => result[name].top.map((row, index) => ({ row, ...markOf(numbers[index * ROW]) })))
+  const streamMarks = waiting.objects.slice(0, GROUPED_BY_PATH).map((stream, number) => ({ number, object: new WeakRef(stream) }))
+  const numbers = new Set(Object.values(lists).flatMap((list) => Array.from(list.filter((value, index) => index % ROW === 0))))
+  return {
+    rows: [...rowMarks, ...result.streams.top.map((row, index) => ({ row, isStream: true, object: new WeakRef(waiting.objects[index]) }))],
+    stores: [...numbers].map(markOf),
+    streams: streamMarks
+  }
+}
+
+function rows (numbers, count, described, storeOf) {
   const made = []
-  const places = []
-  const tickets = []
-  for (let index = 0; index < count; index++) {
-    const [number, bytes, kind, usedBytes, viewCount, longest] = numbers.subarray(index * ROW, (index + 1) * ROW)
-    const start = longest === -1 ? 0 : views.starts[longest]
+  for (let index = 0; index < Math.min(count, numbers.length / ROW); index++) {
+    const [buffer, bytes, , usedBytes, viewCount] = numbers.subarray(index * ROW, (index + 1) * ROW)
+    const store = storeOf(buffer)
+    const [label, route] = described.pairs[described.names[store]]
     made.push({
       bytes,
       usedBytes,
       viewCount,
-      kind: kindName(kind),
-      className: className(longest === -1 ? stores.list[number] : views.list[longest]),
-      longestViewBytes: longest === -1 ? null : views.lengths[longest]
+      kind: described.kinds[store],
+      className: described.classes[store],
+      longestViewBytes: described.longestBytes[store],
+      label,
+      route
     })
-    tickets.push(namesByTicket(longest === -1 ? stores.list[number] : views.list[longest]))
-    // What is tracked is known by the place of its first byte: that of the longest view, or of the store.
-    places.push(stores.addresses[number] + start, stores.addresses[number])
   }
-  const names = binding.namesAt(Float64Array.from(places))
-  return made.map((row, index) => {
-    const [viewLabel, viewRoute, storeLabel, storeRoute] = names.slice(4 * index, 4 * index + 4)
-    const [label = viewLabel ?? storeLabel ?? null, known = viewRoute ?? storeRoute ?? NO_ROUTE] = tickets[index]
-    return { ...row, label, route: known === NO_ROUTE ? null : known }
-  })
-}
-
-/** Small views at the start of their store, and ArrayBuffers, are tracked by themselves; see lib/track.js. */
-function namesByTicket (value) {
-  const { shared, findTicket } = binding
-  const ticket = ArrayBuffer.isView(value) ? shared.viewTickets.get(value) : shared.objectTicket(value)
-  const record = ticket === undefined || ticket === 0 ? undefined : findTicket(ticket)
-  return record === undefined ? [] : binding.namesOf(record)
-}
-
-function kindName (kind) {
-  if (kind & SLAB) return 'slab'
-  if (kind & WASM) return 'wasm'
-  if (kind & SHARED) return 'shared'
-  if (kind & EXTERNAL) return 'external'
-  return kind & RESIZABLE ? 'resizable' : 'plain'
+  return made
 }
 
 module.exports = { takeCensus }

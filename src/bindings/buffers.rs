@@ -6,6 +6,7 @@ use napi::bindgen_prelude::{
     Array, ArrayBuffer, BufferSlice, Float64Array, Uint32Array, Uint8Array,
 };
 use napi_derive::napi;
+use rustc_hash::FxHashMap;
 
 use super::Result;
 use crate::buffers::census::{largest, totals, usages, Buffer, Sum, Usage, View};
@@ -63,22 +64,37 @@ pub fn are_external(addresses: &[f64]) -> Result<Uint8Array> {
     Ok(Uint8Array::new(flags.collect()))
 }
 
-/// The label and the route that something at each address is tracked under, two by two; `null` where nothing is.
+/// What is tracked at some addresses.
+#[napi(object, object_from_js = false)]
+pub struct NamesReading {
+    /// For each address the number of its names, from 1; 0 where nothing is tracked.
+    pub numbers: Uint32Array,
+    /// A label and a route for each number, one after the other.
+    pub names: Vec<String>,
+}
+
+/// The label and the route that something at each address is tracked under. Each pair of them comes once.
 #[napi(catch_unwind)]
-pub fn names_at(addresses: &[f64]) -> Vec<Option<String>> {
+pub fn names_at(addresses: &[f64]) -> NamesReading {
     let environment = finalizer::current();
-    addresses
-        .iter()
-        .flat_map(|&address| {
-            let names = environment
-                .as_ref()
-                .and_then(|environment| environment.names_at(address as usize));
-            match names {
-                Some((label, route)) => [Some(label), Some(route)],
-                None => [None, None],
-            }
+    let mut known: FxHashMap<(String, String), u32> = FxHashMap::default();
+    let mut names = Vec::new();
+    let numbers = addresses.iter().map(|&address| {
+        let found = environment
+            .as_ref()
+            .and_then(|environment| environment.names_at(address as usize));
+        found.map_or(0, |pair| {
+            let next = known.len() as u32 + 1;
+            *known.entry(pair).or_insert_with_key(|(label, route)| {
+                names.extend([label.clone(), route.clone()]);
+                next
+            })
         })
-        .collect()
+    });
+    NamesReading {
+        numbers: Uint32Array::new(numbers.collect()),
+        names,
+    }
 }
 
 /// The label and the route of a record; empty where it is gone.
@@ -101,6 +117,49 @@ pub struct BufferReading {
     pub slices: Float64Array,
     /// The longest stores.
     pub large: Float64Array,
+    /// All stores that are not empty.
+    pub stores: StoreColumns,
+}
+
+/// A number per store in each.
+#[napi(object, object_from_js = false)]
+pub struct StoreColumns {
+    /// The index of its ArrayBuffer.
+    pub buffers: Uint32Array,
+    /// Its length.
+    pub bytes: Float64Array,
+    /// What it is.
+    pub kinds: Uint8Array,
+    /// Bytes that views reach.
+    pub used_bytes: Float64Array,
+    /// Bytes that are alive only because something smaller points at them.
+    pub waste_bytes: Float64Array,
+    /// Views of it.
+    pub view_counts: Uint32Array,
+    /// The index of its longest view; -1 without one.
+    pub longest_views: Float64Array,
+}
+
+impl StoreColumns {
+    fn of(usages: &[Usage]) -> Self {
+        let stores: Vec<&Usage> = usages.iter().filter(|usage| usage.bytes > 0).collect();
+        fn column<T>(stores: &[&Usage], value: impl Fn(&Usage) -> T) -> Vec<T> {
+            stores.iter().map(|usage| value(usage)).collect()
+        }
+        Self {
+            buffers: Uint32Array::new(column(&stores, |usage| usage.buffer)),
+            bytes: Float64Array::new(column(&stores, |usage| usage.bytes as f64)),
+            kinds: Uint8Array::new(column(&stores, |usage| usage.kind)),
+            used_bytes: Float64Array::new(column(&stores, |usage| usage.used_bytes as f64)),
+            waste_bytes: Float64Array::new(column(&stores, |usage| usage.waste_bytes() as f64)),
+            view_counts: Uint32Array::new(column(&stores, |usage| usage.view_count)),
+            longest_views: Float64Array::new(column(&stores, longest_view)),
+        }
+    }
+}
+
+fn longest_view(usage: &Usage) -> f64 {
+    usage.longest_view.map_or(-1.0, f64::from)
 }
 
 /// Works out a census. `addresses`, `lengths` and `kinds` have one number per ArrayBuffer; `view_buffers`,
@@ -166,6 +225,7 @@ pub fn buffer_census(
         slabs: rows(largest(&usages, top, waste(true))),
         slices: rows(largest(&usages, top, waste(false))),
         large: rows(largest(&usages, top, |usage| usage.bytes)),
+        stores: StoreColumns::of(&usages),
     })
 }
 
@@ -180,7 +240,7 @@ fn rows(usages: Vec<Usage>) -> Float64Array {
                     f64::from(usage.kind),
                     usage.used_bytes as f64,
                     f64::from(usage.view_count),
-                    usage.longest_view.map_or(-1.0, f64::from),
+                    longest_view(usage),
                     f64::from(u8::from(usage.whole)),
                 ]
             })
@@ -188,10 +248,11 @@ fn rows(usages: Vec<Usage>) -> Float64Array {
     )
 }
 
-/// For each of `count` ArrayBuffers that were marked: who holds its views, as JSON (see `heap_snapshot::holders`).
-/// `pieces` are the pieces of a gzip'd snapshot, in order. Works on this thread, and on no other.
+/// For each of `count` objects that were marked: who holds it, as JSON (see `heap_snapshot::holders`). The first
+/// `full_count` are told with up to `limit` holders, the others with the nearest one. `pieces` are the pieces of a gzip'd
+/// snapshot, in order. Works on this thread, and on no other.
 #[napi(catch_unwind)]
-pub fn buffer_holders(pieces: Array, count: u32, limit: u32) -> Result<String> {
+pub fn buffer_holders(pieces: Array, full_count: u32, count: u32, limit: u32) -> Result<String> {
     let mut bytes = Vec::new();
     for index in 0..pieces.len() {
         if let Some(piece) = pieces.get::<BufferSlice>(index).map_err(internal)? {
@@ -199,5 +260,6 @@ pub fn buffer_holders(pieces: Array, count: u32, limit: u32) -> Result<String> {
         }
     }
     let input = Input::stream(Box::new(Cursor::new(bytes)), "the census's snapshot")?;
-    Ok(holders(input, count as usize, limit as usize)?)
+    let (full_count, count) = (full_count as usize, count as usize);
+    Ok(holders(input, full_count, count, limit as usize)?)
 }

@@ -1,11 +1,11 @@
-//! Who holds the views of some ArrayBuffers: retaining paths for the census.
+//! Who holds the views of some ArrayBuffers, and some other objects: retaining paths for the census.
 //!
-//! Knows: how a snapshot shows the ArrayBuffers that were marked before it was taken, and how views lead to them.
+//! Knows: how a snapshot shows the objects that were marked before it was taken, and how views lead to ArrayBuffers.
 //! Must never know: why those were marked.
 //! Limits: one shortest path per view; of the views of one ArrayBuffer the first [`MAX_VIEWS`] are looked at.
 //!
-//! A mark is an object of class [`MARKS`] with properties `m0`, `m1`, …, each a WeakRef of an ArrayBuffer: a weak edge
-//! keeps nothing alive, so it is on no path.
+//! The marks are an object of class [`MARKS`] whose properties are numbered from 0 on, each a WeakRef: `m0` of an
+//! ArrayBuffer, `o0` of another object. A weak edge keeps nothing alive, so it is on no path.
 
 #![forbid(unsafe_code)]
 
@@ -29,59 +29,100 @@ const MAX_VIEWS: usize = 5_000;
 /// What a path of a view ends with.
 const STORE: &str = " → backing store";
 
-/// Reads a snapshot, on this thread, and writes for each of `count` marks who holds its views, as a JSON array of
-/// `null` (no such mark, or nothing reaches it) or `{ path, holders: [{ path, count }] }`: the shortest path, and the
-/// `limit` commonest ones with keys and indices left out.
+/// Reads a snapshot, on this thread, and writes for each of `count` marks who holds it, as a JSON array of `null` (no
+/// such mark, or nothing reaches it) or `{ path, holders: [{ path, count }] }`: the shortest path, and the `limit`
+/// commonest ones with keys and indices left out. Of an ArrayBuffer those are paths to its views. From `full_count` on,
+/// `holders` has the nearest one only.
 ///
 /// # Errors
 ///
 /// Any `ERR_OFFHEAP_SNAPSHOT_…`.
-pub fn holders(input: Input, count: usize, limit: usize) -> Result<String, Failure> {
+pub fn holders(
+    input: Input,
+    full_count: usize,
+    count: usize,
+    limit: usize,
+) -> Result<String, Failure> {
     let control = Control::new();
     let graph = parse(input.into_source(), 1, &control)?;
     let distances = Distances::find(&graph, &control)?;
     let marked = marked(&graph, count);
     let views = views(&graph, &marked, &control)?;
     let mut json = JsonWriter::default();
-    json.list(marked, |json, buffer| {
-        let Some(buffer) = buffer else {
+    json.list(marked.iter().enumerate(), |json, (index, mark)| {
+        let Some(Mark { object, end }) = *mark else {
             json.null();
             return;
         };
-        // Without a view, somebody holds the ArrayBuffer itself.
-        let alone = [buffer];
-        let held = views.get(&buffer).map_or(&alone[..], Vec::as_slice);
-        write(&graph, &distances, held, limit, json);
+        // Without a view, somebody holds the object itself.
+        let alone = [object];
+        let held = views.get(&object).map_or(&alone[..], Vec::as_slice);
+        let limit = (index < full_count).then_some(limit);
+        write(&graph, &distances, held, end, limit, json);
     });
     Ok(json.finish())
 }
 
-/// The ArrayBuffer of each mark.
-fn marked(graph: &Graph, count: usize) -> Vec<Option<Ordinal>> {
+/// An object that was marked.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    object: Ordinal,
+    /// What its paths end with.
+    end: &'static str,
+}
+
+impl Mark {
+    /// The number and the end that the name of a property stands for.
+    fn read(name: &[u8]) -> Option<(usize, &'static str)> {
+        let name = str::from_utf8(name).ok()?;
+        let (number, end) = match name.strip_prefix('m') {
+            Some(number) => (number, STORE),
+            None => (name.strip_prefix('o')?, ""),
+        };
+        Some((number.parse().ok()?, end))
+    }
+}
+
+/// The object of each mark.
+fn marked(graph: &Graph, count: usize) -> Vec<Option<Mark>> {
     let marks = graph.strings.find(MARKS).and_then(|name| {
         graph.nodes().find(|&node| {
             graph.name(node) == name
                 && graph.kind(node) == NodeKind::Object
-                && graph.find_edge(node, EdgeKind::Property, "m0").is_some()
+                && ["m0", "o0"]
+                    .iter()
+                    .any(|name| graph.find_edge(node, EdgeKind::Property, name).is_some())
         })
     });
-    (0..count)
-        .map(|index| {
-            let edge = graph.find_edge(marks?, EdgeKind::Property, &format!("m{index}"))?;
-            let target = graph.find_edge(graph.to(edge), EdgeKind::Weak, "target")?;
-            Some(graph.to(target))
-        })
-        .collect()
+    let mut marked = vec![None; count];
+    for edge in marks.into_iter().flat_map(|marks| graph.edges(marks)) {
+        let name = graph.strings.bytes(graph.edge_name(edge));
+        let read = match graph.edge_kind(edge) {
+            EdgeKind::Property => Mark::read(name),
+            _ => None,
+        };
+        if let Some((place, end)) =
+            read.and_then(|(index, end)| Some((marked.get_mut(index)?, end)))
+        {
+            *place = graph
+                .find_edge(graph.to(edge), EdgeKind::Weak, "target")
+                .map(|target| Mark {
+                    object: graph.to(target),
+                    end,
+                });
+        }
+    }
+    marked
 }
 
 /// The views of each marked ArrayBuffer, in one pass over all edges.
 fn views(
     graph: &Graph,
-    marked: &[Option<Ordinal>],
+    marked: &[Option<Mark>],
     control: &Control,
 ) -> Result<FxHashMap<Ordinal, Vec<Ordinal>>, Failure> {
     let mut views: FxHashMap<Ordinal, Vec<Ordinal>> = FxHashMap::default();
-    let wanted: FxHashSet<Ordinal> = marked.iter().flatten().copied().collect();
+    let wanted: FxHashSet<Ordinal> = marked.iter().flatten().map(|mark| mark.object).collect();
     let Some(name) = graph.strings.find("buffer") else {
         return Ok(views);
     };
@@ -111,12 +152,13 @@ fn write(
     graph: &Graph,
     distances: &Distances,
     views: &[Ordinal],
-    limit: usize,
+    end: &str,
+    limit: Option<usize>,
     json: &mut JsonWriter,
 ) {
     let text = |view: Ordinal, detail| {
         let steps = steps(graph, distances, view);
-        format!("{}{STORE}", describe(graph, &steps, detail, PATH_LIMIT))
+        format!("{}{end}", describe(graph, &steps, detail, PATH_LIMIT))
     };
     let nearest = views
         .iter()
@@ -128,12 +170,16 @@ fn write(
         return;
     };
     let mut groups: FxHashMap<String, u64> = FxHashMap::default();
-    for &view in views.iter().filter(|&&view| distances.is_reached(view)) {
+    let told = match limit {
+        Some(_) => views,
+        None => &[nearest],
+    };
+    for &view in told.iter().filter(|&&view| distances.is_reached(view)) {
         *groups.entry(text(view, Detail::Grouped)).or_default() += 1;
     }
     let mut groups: Vec<(String, u64)> = groups.into_iter().collect();
     groups.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    groups.truncate(limit);
+    groups.truncate(limit.unwrap_or(1));
     json.object(|json| {
         json.key("path").text(&text(nearest, Detail::Exact));
         json.key("holders").list(groups, |json, (path, count)| {
@@ -182,7 +228,8 @@ mod tests {
     }
 
     fn said(sketch: &Sketch, count: usize) -> String {
-        let said = input(sketch.json().as_bytes()).and_then(|input| holders(input, count, 2));
+        let said =
+            input(sketch.json().as_bytes()).and_then(|input| holders(input, count, count, 2));
         said.unwrap_or_else(|failure| failure.to_string())
     }
 
@@ -220,6 +267,34 @@ mod tests {
             "{}",
             said(&sketch, 1)
         );
+    }
+
+    #[test]
+    fn from_the_full_count_on_the_nearest_holder_alone_is_told() {
+        let brief = input(sketch().json().as_bytes()).and_then(|input| holders(input, 0, 1, 2));
+        assert_eq!(
+            brief.expect("it can be read"),
+            alone("global.a (Session).token (Buffer) → backing store")
+        );
+    }
+
+    #[test]
+    fn an_object_that_is_no_array_buffer_has_the_path_to_itself() {
+        let mut sketch = Sketch::new();
+        let global = sketch.node("object", "global", 8);
+        sketch.edge(0, "shortcut", "global", global);
+        let stream = sketch.node("object", "Feed", 8);
+        sketch.edge(global, "property", "feed", stream);
+        let marks = sketch.node("object", MARKS, 8);
+        sketch.edge(0, "element", "9", marks);
+        let reference = sketch.node("object", "WeakRef", 8);
+        sketch.edge(marks, "property", "o0", reference);
+        sketch.edge(reference, "weak", "target", stream);
+        assert_eq!(said(&sketch, 1), alone("global.feed (Feed)"));
+    }
+
+    fn alone(path: &str) -> String {
+        format!("[{{\"path\":\"{path}\",\"holders\":[{{\"path\":\"{path}\",\"count\":1}}]}}]")
     }
 
     #[test]
