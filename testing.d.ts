@@ -92,6 +92,9 @@ export interface ExternalGrowthError extends Error {
  * readings agree (3 to 15 rounds). A leak grows in every block, a cache or an allocator only in the first, so only the
  * second one has to be flat. When a figure grew in it, the two blocks are run once more, and only what grew again is reported.
  *
+ * It counts what is tracked and what V8 was told of. Native memory that nobody declares comes on top of the figures, and alone it
+ * passes: TLS contexts, hash objects, prepared statements of SQLite, open files (docs/testing.md has which test covers what).
+ *
  * Cost: `fn` runs `warmup + 2 * iterations` times, at most `warmup + 4 * iterations`. At least 9 full garbage collections are
  * forced, at most 75: 0.14 to 0.8 s beside the calls in a small process and in a small jest file. Leaves no timer and no listener behind.
  * Whatever else allocates in this isolate meanwhile is measured too: run one at a time.
@@ -161,6 +164,8 @@ export interface ReferenceGrowthError extends Error {
  * Addons are watched for as long as it runs (`watchAddons()`), so what an addon held before is not looked at, and need not be.
  * Otherwise it does what `expectNoExternalGrowth()` does, with the same blocks, settled readings and second attempt.
  *
+ * It counts what addons hold through Node-API: neither the bytes of their own malloc, nor what Node itself holds.
+ *
  * Cost: as `expectNoExternalGrowth()`: at least 9 full garbage collections. Run one at a time.
  * @param fn sync or async. What it throws is passed through unchanged and is never reported as growth.
  * @returns the counts, when none of them grew beyond its tolerance
@@ -225,6 +230,8 @@ export interface BufferGrowthError extends Error {
  *
  * It calls `fn` `warmup` times, then in two blocks of `iterations` calls, each in a turn of the event loop of its own, and takes a
  * census before, between and after. Only the second block has to be flat. When it is not, the two blocks are run once more.
+ *
+ * It counts Buffers, ArrayBuffers and what they pin, and no other native memory.
  *
  * Cost: `fn` runs `warmup + 2 * iterations` times, at most `warmup + 4 * iterations`; three to six censuses (0.2 s each in a small
  * process; the thread stands still for milliseconds where there is a probe), and when something grew, one heap snapshot.

@@ -2,6 +2,8 @@
 
 const test = require('node:test')
 const assert = require('node:assert')
+const crypto = require('node:crypto')
+const fs = require('node:fs')
 const { allocExternal, externalAllocations, track } = require('../..')
 const { expectNoExternalGrowth } = require('../../lib/testing')
 const { runChildForJson } = require('../helpers/child.js')
@@ -30,7 +32,8 @@ test('a planted leak is found under its label, by its bytes and values per itera
     'External memory grew each time the function ran:',
     '  label "leak": +1238 bytes, 2 values per iteration (block 1: +12380 bytes, block 2: +12380 bytes, of 10 iterations each; tolerance 0 bytes)',
     '  after 4 calls to warm up, in each of 2 attempts',
-    'Find what keeps it; if it is a cache, raise *warmup* until the cache is full'
+    'Find what keeps it; if it is a cache, raise *warmup* until the cache is full',
+    'Counted: what is tracked, and what V8 was told of; native memory that nobody declares comes on top (docs/testing.md)'
   ].join('\n'))
   assert.deepStrictEqual(figure(error.growth, 'tracked', 'leak'), {
     metric: 'tracked',
@@ -56,6 +59,28 @@ test('a leak of one byte in one call of a hundred is found', async () => {
 
   assert.deepStrictEqual(figure(error.growth, 'tracked', 'rare').blockBytes, [1, 1])
   assert.strictEqual(error.growth.figures.length, 1)
+})
+
+test('the message says that only what is tracked was counted, where that is so', async () => {
+  const kept = []
+  const leaky = () => { kept.push(track({}, { label: 'counted', byteLength: 7 })) }
+  for (const options of [{ label: 'counted' }, { metrics: ['tracked'] }]) {
+    const { message } = await failure(expectNoExternalGrowth(leaky, { iterations: 5, ...options }))
+    assert.match(message, /\nCounted: only what is tracked \(docs\/testing\.md\)$/)
+  }
+})
+
+test('native memory of Node that nobody declares is not covered: kept hashes and open files pass', async () => {
+  const kept = []
+  const files = []
+  const leaky = () => {
+    kept.push(crypto.createHash('sha256').update('x'))
+    files.push(fs.openSync(__filename))
+  }
+  const growth = await expectNoExternalGrowth(leaky, { iterations: 10 })
+  for (const file of files) fs.closeSync(file)
+  assert.strictEqual(kept.length, 30)
+  assert.ok(growth.figures.every(({ grew }) => !grew))
 })
 
 test('a leak of Buffers that nobody tracks is found in the figures of V8', async () => {

@@ -31,7 +31,8 @@ test('references that nobody deletes are found, by the addon and the count per i
     'What an addon holds grew each time the function ran:',
     `  ${name}: +2 references per iteration (block 1: +20, block 2: +20, of 10 iterations each; tolerance 0)`,
     '  after 4 calls to warm up, in each of 2 attempts',
-    'Find what keeps it; if it is a cache, raise *warmup* until the cache is full'
+    'Find what keeps it; if it is a cache, raise *warmup* until the cache is full',
+    'Counted: what addons hold through Node-API; neither their own malloc nor what Node itself holds (docs/testing.md)'
   ].join('\n'))
   assert.deepStrictEqual(figure(error.growth, 'references'),
     { addon: name, metric: 'references', blockCounts: [20, 20], perIteration: 2, tolerance: 0, grew: true })

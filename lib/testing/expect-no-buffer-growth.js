@@ -1,6 +1,7 @@
 'use strict'
 
 const { OffheapError } = require('../errors.js')
+const { coveredByBuffers } = require('./covered.js')
 const { describe, measureBufferGrowth } = require('./measure-buffer-growth.js')
 
 async function expectNoBufferGrowth (fn, options) {
@@ -12,7 +13,7 @@ async function expectNoBufferGrowth (fn, options) {
 }
 
 function bufferGrowthMessage (growth) {
-  return `What Buffers keep alive grew each time the function ran:\n${describe(growth)}`
+  return `What Buffers keep alive grew each time the function ran:\n${describe(growth)}\n${coveredByBuffers()}`
 }
 
 module.exports = { bufferGrowthMessage, expectNoBufferGrowth }

@@ -1,6 +1,7 @@
 'use strict'
 
 const { OffheapError } = require('../errors.js')
+const { coveredByExternal } = require('./covered.js')
 const { describe } = require('./growth.js')
 const { measureGrowth } = require('./measure-growth.js')
 
@@ -14,7 +15,7 @@ async function expectNoExternalGrowth (fn, options) {
 
 function growthMessage (growth) {
   return `External memory grew each time the function ran:\n${describe(growth)}\n` +
-    'Find what keeps it; if it is a cache, raise *warmup* until the cache is full'
+    `Find what keeps it; if it is a cache, raise *warmup* until the cache is full\n${coveredByExternal(growth)}`
 }
 
 module.exports = { expectNoExternalGrowth, growthMessage }

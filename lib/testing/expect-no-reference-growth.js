@@ -1,6 +1,7 @@
 'use strict'
 
 const { OffheapError } = require('../errors.js')
+const { coveredByReferences } = require('./covered.js')
 const { describe, measureReferenceGrowth } = require('./reference-growth.js')
 
 async function expectNoReferenceGrowth (fn, options) {
@@ -13,7 +14,7 @@ async function expectNoReferenceGrowth (fn, options) {
 
 function referenceGrowthMessage (growth) {
   return `What an addon holds grew each time the function ran:\n${describe(growth)}\n` +
-    'Find what keeps it; if it is a cache, raise *warmup* until the cache is full'
+    `Find what keeps it; if it is a cache, raise *warmup* until the cache is full\n${coveredByReferences(growth)}`
 }
 
 module.exports = { expectNoReferenceGrowth, referenceGrowthMessage }

@@ -2,6 +2,7 @@
 
 // Matchers for expect.extend(), jest's or vitest's. This file registers nothing.
 
+const { coveredByBuffers, coveredByExternal, coveredByReferences } = require('./covered.js')
 const { bufferGrowthMessage } = require('./expect-no-buffer-growth.js')
 const { growthMessage } = require('./expect-no-external-growth.js')
 const { referenceGrowthMessage } = require('./expect-no-reference-growth.js')
@@ -15,7 +16,7 @@ async function toHaveNoExternalGrowth (received, options) {
   return {
     pass,
     message: () => pass
-      ? `Expected external memory to grow each time the function ran; in the second block of ${growth.iterations} iterations no figure grew beyond its tolerance`
+      ? `Expected external memory to grow each time the function ran; in the second block of ${growth.iterations} iterations no figure grew beyond its tolerance\n${coveredByExternal(growth)}`
       : growthMessage(growth)
   }
 }
@@ -26,7 +27,7 @@ async function toHaveNoReferenceGrowth (received, options) {
   return {
     pass,
     message: () => pass
-      ? `Expected what an addon holds to grow each time the function ran; in the second block of ${growth.iterations} iterations no count grew beyond its tolerance`
+      ? `Expected what an addon holds to grow each time the function ran; in the second block of ${growth.iterations} iterations no count grew beyond its tolerance\n${coveredByReferences()}`
       : referenceGrowthMessage(growth)
   }
 }
@@ -37,7 +38,7 @@ async function toHaveNoBufferGrowth (received, options) {
   return {
     pass,
     message: () => pass
-      ? `Expected what Buffers keep alive to grow each time the function ran; in the second block of ${growth.iterations} iterations no figure grew beyond its tolerance`
+      ? `Expected what Buffers keep alive to grow each time the function ran; in the second block of ${growth.iterations} iterations no figure grew beyond its tolerance\n${coveredByBuffers()}`
       : bufferGrowthMessage(growth)
   }
 }
