@@ -30,7 +30,7 @@ class Budget {
     this.#isMeasured = true
   }
 
-  /** Whether there is time for so many more looks, and for sorting what they find. */
+  /** Whether there is time for this many more looks, and for sorting what they find. */
   affords (looks) {
     return performance.now() + (looks + SORTING) * SAFETY * this.#lookMs < this.#deadline
   }

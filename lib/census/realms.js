@@ -16,9 +16,10 @@ const { OffheapError } = require('../errors.js')
 const TAKER = 'offheapTakesOver'
 const MARK = Symbol.for('offheap.realm')
 
-/** Each look is a query; another realm takes two (see visitRealm), and before the first of those there is one that finds nothing. */
+/** Each query is a look of the budget's. Another realm takes two at most; see visitRealm(). */
 const LOOKS_PER_REALM = 2
-const LOOKS_FOR_OTHERS = 1 + 1 + LOOKS_PER_REALM
+/** Before others are looked for: the query that finds nothing, and that of the main realm. After those it is known how long one takes. */
+const LOOKS_BEFORE_OTHERS = 2
 
 /** What streams, Buffers and their like inherit from, right below Object.prototype. */
 const BASES = [
@@ -93,11 +94,15 @@ function visitWithInspector (session, where, visit) {
   // Contexts by their marks, weakly. Objects are asked for nothing: Node 26 crashed in one of jest's realms when a Storage object was
   // asked for a property (node::webstorage::Storage::Load).
   const marks = new WeakMap()
-  const hasTime = budget.affords(LOOKS_FOR_OTHERS)
+  const hasTime = budget.affords(LOOKS_BEFORE_OTHERS)
   const marked = hasTime ? markOthers(session, main, contexts, marks) : []
   // What was just evaluated in a realm is in V8's compilation cache, and on Node 20 and 22 that holds the realm for up to
   // three collections; a query makes two or more.
-  if (marked.length > 0) collect(session)
+  if (marked.length > 0) {
+    const start = performance.now()
+    collect(session)
+    budget.looked(performance.now() - start)
+  }
   const alive = new Map()
   visitRealm(session, main, undefined, where, (objects, realm) => {
     if (marked.length > 0) for (const object of objects) if (marks.has(object)) alive.set(marks.get(object), object)

@@ -16,7 +16,7 @@ const { groupStreams, readStreams } = require('./streams.js')
 
 /** Numbers per row; see src/bindings/buffers.rs. */
 const ROW = 7
-/** With retainers, so many of each list, the largest, are grouped by their path as well. */
+/** With retainers, the largest of each list are grouped by their path as well: up to this many. */
 const GROUPED_BY_PATH = 10_000
 
 /** A heap snapshot, packed and read, took 4 to 5.5 times as long as a look at every object of the same heap (docs/buffer-slabs.md). */
@@ -43,8 +43,8 @@ function takeCensus ({ top, retainers }, { deadline, ...where }) {
   // What was found is out of reach when this returns: a snapshot must not show it as held by the census.
   const taken = count(top, retainers, { ...where, budget, looksAfter: retainers ? LOOKS_FOR_RETAINERS : 0 })
   if (taken === undefined) return undefined
-  const { result: { realms: { unreadCount, ...realms }, ...figures }, described, waiting, toMark } = taken
-  realms.unseenCount = realms.count - realms.readCount
+  const { result: { realms: { unreadCount, method, ...read }, ...figures }, described, waiting, toMark } = taken
+  const realms = { ...read, unseenCount: read.count - read.readCount, method }
   const missing = []
   if (unreadCount > 0) missing.push('realms')
   if (realms.unseenCount > unreadCount) missing.push('hidden-realms')
