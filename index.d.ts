@@ -1349,7 +1349,7 @@ export interface CensusHolder {
 export interface CensusRow {
   /** What the backing store is. `'external'`: memory of `allocExternal`. */
   kind: 'slab' | 'plain' | 'resizable' | 'shared' | 'wasm' | 'external'
-  /** The class of its longest view (`'Buffer'` for Node's, which is no `'Uint8Array'` here); without a view, of the ArrayBuffer. */
+  /** The class of its longest view, of equals a Buffer first and a Uint8Array after other typed arrays; without a view, of the ArrayBuffer. */
   className: string
   /** The length of its longest view; `null` without a view. */
   longestViewBytes: number | null

@@ -6,7 +6,7 @@
 // change; so it is the same for objects of other realms, and nobody's code is run.
 
 const { EventEmitter } = require('node:events')
-const { isAnyArrayBuffer, isDataView, isSharedArrayBuffer } = require('node:util').types
+const { isAnyArrayBuffer, isDataView, isSharedArrayBuffer, isUint8Array } = require('node:util').types
 const { addressesOf } = require('./addresses.js')
 const { CURRENT, EXTERNAL, MARKED, RESIZABLE, SHARED, SLAB, WASM } = require('./kinds.js')
 const { currentSlab, isUntransferable } = require('./slabs.js')
@@ -118,9 +118,12 @@ function sortViews (set, stores, current) {
     detachedCount: 0,
     poolCount: 0
   }
-  for (const view of set) {
-    if (isDataView(view)) views.dataViewCount++
-    else if (Buffer.isBuffer(view)) views.bufferCount++
+  // Of views of one length the first names the store, and V8's order is another each time.
+  const ranked = [[], [], [], []]
+  for (const view of set) ranked[rankOf(view)].push(view)
+  views.bufferCount = ranked[BUFFER].length
+  views.dataViewCount = ranked[DATA_VIEW].length
+  for (const view of ranked.flat()) {
     const place = placeOf(view)
     if (place === undefined) {
       views.detachedCount++
@@ -140,6 +143,18 @@ function sortViews (set, stores, current) {
     views.lengths.push(length)
   }
   return views
+}
+
+/** What says most about a view comes first: whoever made a Buffer or a Float64Array may look at it as bytes as well. */
+const BUFFER = 0
+const NUMBERS = 1
+const BYTES = 2
+const DATA_VIEW = 3
+
+function rankOf (view) {
+  if (isDataView(view)) return DATA_VIEW
+  if (Buffer.isBuffer(view)) return BUFFER
+  return isUint8Array(view) ? BYTES : NUMBERS
 }
 
 /** Where a view lies; undefined for one whose ArrayBuffer is detached, or does not reach that far any more. */

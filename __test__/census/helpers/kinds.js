@@ -48,6 +48,12 @@ check('a view of a whole store is not a slice, and slices beside it pin nothing'
   'views.count': 3, 'views.bufferCount': 3, ...stores(1, 20_011)
 })
 
+check('of two views of a whole store the Buffer names it, and a Uint8Array last', 'wholeTwice', {
+  'views.count': 24, 'views.bufferCount': 8, ...stores(12, 12 * 900_008)
+}, ({ groups }) => assert.deepStrictEqual(groups.slice(0, 2).map(({ className, count, totalBytes }) => [className, count, totalBytes]), [
+  ['Buffer', 8, 7_200_064], ['Int16Array', 4, 3_600_032]
+]))
+
 check('two parts that reach everything together are slices without waste', 'halves', {
   'views.count': 2, ...stores(1, 30_000), ...slices(2, 1, 30_000, 30_000)
 }, ({ slices }) => assert.deepStrictEqual(slices, []))
