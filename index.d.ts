@@ -187,17 +187,23 @@ export interface Memory {
    * `--max-old-space-size`, or a worker's `resourceLimits`, allows.
    */
   heapLimit: number
-  /** Isolate: bytes outside the heap that V8 knows of. Includes `arrayBuffers`, leaves out what addons declare. */
+  /** Isolate: bytes outside the heap that V8 has objects for: ArrayBuffers, addons' external Buffers, large strings. Leaves out what addons declare. */
   external: number
-  /** Isolate: ArrayBuffers, Buffers and SharedArrayBuffers that Node allocated. */
+  /**
+   * Isolate: memory of Node's ArrayBuffer allocator: ArrayBuffers, Buffers, SharedArrayBuffers, and what is held natively (by a `Blob`, by a
+   * message under way) without any object. `census()` says how much the last is.
+   */
   arrayBuffers: number | null
   /**
    * Isolate: `external` less `arrayBuffers`: addons' external Buffers, strings outside the heap, resizable ArrayBuffers.
-   * SharedArrayBuffers are in `arrayBuffers` and not in `external`, so it is too low by those, and `null` when they outweigh
-   * the rest.
+   * SharedArrayBuffers and what is held natively are in `arrayBuffers` and not in `external`, so it is too low by those, and `null`
+   * when they outweigh the rest.
    */
   otherExternalBytes: number | null
-  /** Isolate: V8's own external counter, with all that addons declared (`napi_adjust_external_memory`); strings are not in it. */
+  /**
+   * Isolate: V8's own external counter: what `external` has, and all that was declared (`napi_adjust_external_memory`, Node's zlib). On Node 20
+   * and 22 it counts growth of WebAssembly memory twice, and keeps it for good (docs/memory.md).
+   */
   declaredExternalBytes: number
   /** Isolate: live bytes of tracked external allocations. */
   trackedExternalBytes: number
@@ -576,12 +582,22 @@ export interface AddonChecks {
   unattributedGlobalHandlesBytes: number | null
   /** V8's external counter. */
   declaredExternalBytes: number
-  /** What of it is addons' external Buffers and ArrayBuffers, and what they declared. */
+  /** What of it is addons' external Buffers, ArrayBuffers and strings, and what they declared. */
   addonExternalBytes: number | null
-  /** What of it is ArrayBuffers and Buffers that Node allocated. */
+  /** `memory().arrayBuffers`: ArrayBuffers and Buffers that Node allocated. */
   arrayBuffersBytes: number | null
-  /** The rest. */
+  /**
+   * `declaredExternalBytes` less the two above: strings outside the heap (1.5 to 2 MB are Node's own), resizable and WebAssembly memory,
+   * what Node itself declared, and for a moment ArrayBuffers that V8 is freeing; less SharedArrayBuffers and what a `Blob` or a message under
+   * way holds. So it is no suspicion of an addon, and can be below 0. `census()` says what of it is strings and what is held natively.
+   */
   unattributedExternalBytes: number | null
+  /**
+   * What was declared and no watched addon has declared: `declaredExternalBytes` less `external` less what addons declared. Neither
+   * strings nor ArrayBuffers nor a `Blob` move it. It is Node's zlib, addons that use V8's C++ API, and addons from before watching began;
+   * docs/memory.md says what WebAssembly memory and resizable ArrayBuffers add on each line of Node.
+   */
+  unattributedDeclaredBytes: number | null
   /** Addons that have taken back more external memory than they declared, in any thread. */
   warnings: AddonWarning[]
 }
@@ -1413,6 +1429,9 @@ export interface Census {
   /**
    * What is behind ArrayBuffers and SharedArrayBuffers, slabs included. `unviewed…`: no view of it is left. `small…`: of up to 64
    * bytes with one view, which V8 keeps inside its heap until it is looked for. `reservedBytes`: what resizable ones may grow to.
+   * `nativelyHeldBytes`: memory of Node's ArrayBuffer allocator beyond all of these, at least: what a `Blob` holds, messages that nobody
+   * has received yet, ArrayBuffers that were transferred to another thread. `null` where it is not known: in realms that were not seen,
+   * or where external Buffers of other addons and memory from other threads, which were found and are no part of the counter, outweigh it.
    */
   backingStores: {
     count: number
@@ -1428,6 +1447,7 @@ export interface Census {
     resizableCount: number
     resizableBytes: number
     reservedBytes: number
+    nativelyHeldBytes: number | null
     detachedCount: number
   }
   /** Slabs of the Buffer pool. Pinned: kept alive by slices alone, so all but the one in use. Wasted: what no slice of them reaches. */
@@ -1467,6 +1487,12 @@ export interface Census {
   }
   /** Memory of `allocExternal` behind ArrayBuffers. */
   external: { count: number, totalBytes: number }
+  /**
+   * Strings outside V8's heap: what Buffers of about 1 MB and more became, addons' external strings, Node's own sources (1.5 to 2 MB). On
+   * Node 26 a character of two bytes counts as one, as V8 counts it. `null` with realms that were not seen, and on Node 20 and 22 while
+   * there is a resizable ArrayBuffer.
+   */
+  externalStringBytes: number | null
   /** Readable and Writable streams, and responses without a socket. Bytes are those of streams that are not in object mode. */
   streams: {
     count: number

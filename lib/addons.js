@@ -148,11 +148,12 @@ function time (ms) {
 function addonChecks () {
   checkSupport()
   const { on, rows } = read()
-  const { globalHandlesBytes, declaredExternalBytes, arrayBuffers } = memory()
+  const { globalHandlesBytes, declaredExternalBytes, external, arrayBuffers } = memory()
   const own = rows.filter((row) => row.threadId === threadId && row.coverage !== 'none')
   const sum = (figure) => on ? own.reduce((total, row) => total + figure(row), 0) : null
   const liveReferencesBytes = sum(({ references }) => (references.liveCount - references.outlivedCount) * REFERENCE_BYTES)
-  const addonExternalBytes = sum((row) => row.adjustedExternalBytes + row.externalBuffers.liveBytes + row.externalArrayBuffers.liveBytes)
+  const adjustedBytes = sum((row) => row.adjustedExternalBytes)
+  const addonExternalBytes = sum((row) => row.adjustedExternalBytes + row.externalBuffers.liveBytes + row.externalArrayBuffers.liveBytes + row.externalStrings.liveBytes)
   return {
     globalHandlesBytes,
     liveReferencesBytes,
@@ -161,6 +162,8 @@ function addonChecks () {
     addonExternalBytes,
     arrayBuffersBytes: arrayBuffers,
     unattributedExternalBytes: on && arrayBuffers !== null ? declaredExternalBytes - addonExternalBytes - arrayBuffers : null,
+    // Whatever V8 knows as an object's memory (ArrayBuffers, external Buffers, strings) is in both counters: the rest is declarations.
+    unattributedDeclaredBytes: on ? declaredExternalBytes - external - adjustedBytes : null,
     warnings: rows.filter((row) => row.adjustedExternalBytes < 0).map((row) => ({
       code: 'external-memory-below-zero',
       addon: row.name,

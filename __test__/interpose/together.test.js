@@ -125,3 +125,38 @@ test('checks from outside tell an addon that takes back more than it declared', 
   assert.deepStrictEqual({ code, where, threadId }, { code: 'external-memory-below-zero', where: file, threadId: 0 })
   assert.match(message, /10000 bytes/)
 })
+
+test('what is declared behind the back of the hooks is told apart from strings, ArrayBuffers and what a Blob holds', { skip: needs(interposition) }, async () => {
+  const { grown, hidden } = await runChildForJson(`
+    const zlib = require('node:zlib')
+    const offheap = require(${JSON.stringify(root)})
+    const { settledReading } = require(${JSON.stringify(path.join(root, '__test__', 'helpers', 'settle.js'))})
+    offheap.watchAddons()
+    const { adjust } = require(${JSON.stringify(file)})
+    const figures = () => settledReading(() => {
+      const { unattributedDeclaredBytes: declared, unattributedExternalBytes: external } = offheap.addonChecks()
+      return { declared, external }
+    })
+    ;(async () => {
+      const before = await figures()
+      adjust(40_009)
+      const held = [
+        Buffer.alloc(5_000_003), new Blob([Buffer.alloc(30_000_001)]), new SharedArrayBuffer(20_000_003),
+        Buffer.alloc(7_000_001, 65).toString('latin1')
+      ]
+      const after = await figures()
+      const grown = { declared: after.declared - before.declared, external: after.external - before.external }
+      const streams = Array.from({ length: 10 }, () => zlib.createDeflate())
+      for (const stream of streams) stream.write('a')
+      const hidden = (await figures()).declared - after.declared
+      console.log(JSON.stringify({ grown, hidden, held: held.length }))
+      process.exit()
+    })()
+  `, { execArgv: ['--expose-gc', '--no-warnings'] })
+
+  assert.ok(Math.abs(grown.declared) < 4_096, `the unattributed declared bytes grew by ${grown.declared}`)
+  // The rest of everything: a string adds to it, and what arrayBuffers alone counts is taken off it.
+  assert.ok(Math.abs(grown.external - (7_000_001 - 50_000_004)) < 16_384, `the unattributed external bytes grew by ${grown.external}`)
+  // Node's zlib declares what a stream takes: some 256 KiB.
+  assert.ok(hidden > 2_000_000 && hidden < 4_000_000, `ten zlib streams declared ${hidden} bytes`)
+})

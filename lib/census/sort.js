@@ -13,6 +13,7 @@ const { currentSlab, isUntransferable } = require('./slabs.js')
 const { isStream } = require('./streams.js')
 const { visitObjects } = require('./realms.js')
 const binding = require('../load.js')
+const { engineFigures } = require('../engine-figures.js')
 
 const typedArrayPrototype = Object.getPrototypeOf(Int8Array.prototype)
 const getters = {
@@ -45,7 +46,9 @@ function sort (where) {
   const stores = sortBuffers(found.buffers, found.memories)
   const views = sortViews(found.views, stores, current)
   mark(stores, views, current)
-  return { realms, stores, views, streams: [...found.streams], slabBytes: current.byteLength }
+  // After everything has been found: what was inside V8's heap is counted by now, as it is among the stores.
+  const counters = engineFigures()
+  return { realms, stores, views, streams: [...found.streams], slabBytes: current.byteLength, counters }
 }
 
 function pick (objects, Memory, { buffers, views, streams, memories }) {

@@ -6,6 +6,7 @@ const v8 = require('node:v8')
 const binding = require('../load.js')
 const { fromNative } = require('../errors.js')
 const { flush } = require('../nursery.js')
+const { beyondObjects } = require('./beyond-objects.js')
 const { Budget } = require('./budget.js')
 const { describeStores } = require('./describe.js')
 const { groupStores } = require('./groups.js')
@@ -87,7 +88,7 @@ function count (top, retainers, where) {
   flush()
   const sorted = sort(where)
   if (sorted === undefined) return undefined
-  const { realms, stores, views, streams, slabBytes } = sorted
+  const { realms, stores, views, streams, slabBytes, counters } = sorted
   const { totals, slabs, slices, large, stores: columns } = fromNative(() => binding.bufferCensus(
     stores.addresses,
     Float64Array.from(stores.lengths),
@@ -103,8 +104,9 @@ function count (top, retainers, where) {
   const rowsOf = (numbers) => rows(numbers, top, described, (buffer) => storeOfBuffer[buffer])
   const waiting = readStreams(streams)
   const sum = (index) => ({ count: totals[2 * index], totalBytes: totals[2 * index + 1] })
-  const [all, unviewed, small, shared, wasm, resizable, external, allSlabs, slabSlices, pinnedSlabs, sliced, partViews] =
-    Array.from({ length: 12 }, (_, index) => sum(index))
+  const [all, unviewed, small, shared, wasm, resizable, external, fromNode, ofIsolate, unsharedWasm, unsharedResizable, allSlabs, slabSlices, pinnedSlabs, sliced, partViews] =
+    Array.from({ length: 16 }, (_, index) => sum(index))
+  const { nativelyHeldBytes, externalStringBytes } = beyondObjects(counters, { realms, fromNode, ofIsolate, unsharedWasm, unsharedResizable })
   const result = {
     realms,
     views: {
@@ -127,6 +129,7 @@ function count (top, retainers, where) {
       resizableCount: resizable.count,
       resizableBytes: resizable.totalBytes,
       reservedBytes: stores.reservedBytes,
+      nativelyHeldBytes,
       detachedCount: stores.detachedCount
     },
     slabs: {
@@ -137,7 +140,7 @@ function count (top, retainers, where) {
       liveSliceBytes: slabSlices.totalBytes,
       pinnedCount: pinnedSlabs.count,
       pinnedBytes: pinnedSlabs.totalBytes,
-      wasteBytes: totals[24],
+      wasteBytes: totals[32],
       top: rowsOf(slabs).map(({ bytes, usedBytes, viewCount, ...row }) => ({
         totalBytes: bytes, liveSliceBytes: usedBytes, wasteBytes: bytes - usedBytes, sliceCount: viewCount, ...row
       }))
@@ -147,7 +150,7 @@ function count (top, retainers, where) {
       backingStoreCount: sliced.count,
       viewBytes: partViews.totalBytes,
       pinnedBytes: sliced.totalBytes,
-      wasteBytes: totals[25],
+      wasteBytes: totals[33],
       top: rowsOf(slices).map(({ bytes, usedBytes, ...row }) => ({
         viewBytes: usedBytes, backingBytes: bytes, wasteBytes: bytes - usedBytes, ...row
       }))
@@ -156,6 +159,7 @@ function count (top, retainers, where) {
       top: rowsOf(large).map(({ bytes, usedBytes, ...row }) => ({ totalBytes: bytes, viewBytes: usedBytes, ...row }))
     },
     external,
+    externalStringBytes,
     streams: { ...waiting.sums, top: waiting.rows.slice(0, top) }
   }
   const toMark = retainers ? marks({ result, lists: { slabs, slices, large }, stores, waiting }) : undefined

@@ -225,6 +225,14 @@ pub struct Totals {
     pub resizable: Sum,
     /// Memory of `allocExternal`.
     pub external: Sum,
+    /// Memory of Node's ArrayBuffer allocator, as far as that can be told: another addon's own memory is among it.
+    pub from_node: Sum,
+    /// Neither shared nor WebAssembly's: V8 counts all of these as external.
+    pub of_isolate: Sum,
+    /// WebAssembly memory that is not shared: V8 counts it as external on some of Node's lines.
+    pub unshared_wasm: Sum,
+    /// Those that can grow and shrink and are not shared: Node 20 and 22 count them with the length they had first.
+    pub unshared_resizable: Sum,
     /// Slabs of the pool.
     pub slabs: Sum,
     /// Views of slabs; the bytes count once however many views reach them.
@@ -262,6 +270,17 @@ pub fn totals(usages: &[Usage]) -> Totals {
             if usage.kind & bit != 0 {
                 sum.add(usage.bytes);
             }
+        }
+        if usage.kind & (WASM | RESIZABLE | EXTERNAL) == 0 {
+            totals.from_node.add(usage.bytes);
+        }
+        match usage.kind & (SHARED | WASM) {
+            0 => totals.of_isolate.add(usage.bytes),
+            WASM => totals.unshared_wasm.add(usage.bytes),
+            _ => {}
+        }
+        if usage.kind & (SHARED | RESIZABLE) == RESIZABLE {
+            totals.unshared_resizable.add(usage.bytes);
         }
         if usage.is_slab() {
             totals.slab_slices.count += u64::from(usage.view_count);
@@ -388,6 +407,45 @@ mod tests {
             let usage = one(65_536, kind, &[(0, 5)]);
             assert_eq!((usage.is_sliced(), usage.waste_bytes()), (false, 0));
         }
+    }
+
+    #[test]
+    fn who_counts_a_store_follows_from_what_it_is() {
+        let buffers = [
+            (1, 0),
+            (2, SLAB),
+            (4, SHARED),
+            (8, WASM),
+            (16, SHARED | WASM),
+            (32, RESIZABLE),
+            (64, SHARED | RESIZABLE),
+            (128, EXTERNAL),
+            (256, WASM | RESIZABLE),
+        ]
+        .map(|(bytes, kind)| buffer(bytes, kind));
+        let totals = totals(&usages(&buffers, &[]));
+        assert_eq!(totals.from_node, Sum { count: 3, bytes: 7 });
+        assert_eq!(
+            totals.of_isolate,
+            Sum {
+                count: 4,
+                bytes: 1 + 2 + 32 + 128
+            }
+        );
+        assert_eq!(
+            totals.unshared_wasm,
+            Sum {
+                count: 2,
+                bytes: 8 + 256
+            }
+        );
+        assert_eq!(
+            totals.unshared_resizable,
+            Sum {
+                count: 2,
+                bytes: 32 + 256
+            }
+        );
     }
 
     #[test]
