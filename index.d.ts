@@ -397,7 +397,10 @@ export interface AddonReferences {
   highestCount: number | null
 }
 
-/** What one addon holds more than it did; negative is less. */
+/**
+ * What one addon holds more than it did; negative is less. Most of its figures are 0 most of the time: docs/references.md has a loop that
+ * prints those which are not, a line for each addon. `AddonTally.collectedSince` says whether garbage may be among it.
+ */
 export interface AddonGrowth {
   /** Live references. */
   references: number
@@ -484,6 +487,12 @@ export interface AddonTally {
   stacks?: AddonSite[] | null
   /** With `since`: what it holds more than then; `null` where nothing was counted. */
   growth?: AddonGrowth | null
+  /**
+   * With `since`: whether V8 has done a full garbage collection of this thread since then. `false`: `growth` may be garbage, all of it. `true`: what
+   * was garbage at `since` is gone, or its finalizers are due in this turn or the next; what became garbage after that collection is
+   * still in `growth`. `settledAddons()` reads right after one. `null`: the row is another thread's, or `since` is a copy of a reading.
+   */
+  collectedSince?: boolean | null
 }
 
 /** A place in an addon where sampled things were made. */
@@ -557,7 +566,7 @@ export function watchAddons (options?: WatchAddonsOptions): AddonWatch
 /**
  * Reads what every addon of the process holds: one row for each addon and thread, and one for each addon that has called
  * nothing yet. Costs some tens of microseconds; no pause, no garbage collection. The rows of a worker go with it.
- * @param options.since an earlier reading: rows then have `growth`
+ * @param options.since an earlier reading: rows then have `growth`, which has garbage in it that nobody has collected yet, and `collectedSince`
  * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
  * @throws {ERR_INVALID_ARG_TYPE} if `since` is not what `addons()` returned
  * @throws {ERR_INVALID_ARG_VALUE} if an option is unknown
@@ -571,6 +580,38 @@ export function watchAddons (options?: WatchAddonsOptions): AddonWatch
  * watch.stop()
  */
 export function addons (options?: { since?: readonly AddonTally[] }): AddonTally[]
+
+export interface SettledAddonsOptions {
+  /** An earlier reading, of `addons()` or `settledAddons()`: rows then have `growth` and `collectedSince`. */
+  since?: AddonTally[]
+  /**
+   * Forces full garbage collections, two to five, until two readings agree (default: `false`). The JS thread stands still for each: 6 to
+   * 11 ms with a heap of 5 MB, about 170 ms with 110 MB, and more than a second with some GB. Not for a service under load.
+   */
+  force?: boolean
+  /** Ends the waiting, not what V8 does. */
+  signal?: AbortSignal
+}
+
+/**
+ * The same as `addons()`, read right after a full garbage collection of this thread and the finalizers that it brought: `growth` is then of what is
+ * held, and not of what nobody has collected yet. Rows of other threads are as `addons()` has them.
+ *
+ * Without `force` it waits for the next full collection that V8 does of its own accord, which costs nothing and can take minutes in a
+ * service that allocates little. It keeps no process alive.
+ * @returns rejects as below
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
+ * @throws {ERR_OFFHEAP_ABORTED} `signal` fired
+ * @throws {ERR_INVALID_ARG_TYPE} and `ERR_INVALID_ARG_VALUE`: an option is wrong
+ * @example
+ * const { addons, settledAddons, watchAddons } = require('offheap')
+ * const watch = watchAddons()
+ * settledAddons({ since: addons(), force: true }).then((rows) => {
+ *   for (const { name, growth } of rows) console.log(name, growth)
+ *   watch.stop()
+ * })
+ */
+export function settledAddons (options?: SettledAddonsOptions): Promise<AddonTally[]>
 
 /** What V8 says of this thread, beside what its addons hold. Bytes; `null` while addons are not watched. */
 export interface AddonChecks {

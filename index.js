@@ -15,6 +15,7 @@ const { start } = require('./lib/monitor/start.js')
 const { probe } = require('./lib/probe.js')
 const { residentBreakdown } = require('./lib/resident-breakdown.js')
 const { createRouteContext } = require('./lib/route-context.js')
+const { settledAddons } = require('./lib/settled-addons.js')
 const { analyzeHeapSnapshot, compareHeapSnapshots, redactHeapSnapshot } = require('./lib/snapshot-analysis.js')
 const { support } = require('./lib/support.js')
 const { track, untrack } = require('./lib/track.js')
@@ -38,6 +39,7 @@ module.exports = {
   probe,
   redactHeapSnapshot,
   residentBreakdown,
+  settledAddons,
   start,
   support,
   track,

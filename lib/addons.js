@@ -6,6 +6,7 @@ const binding = require('./load.js')
 const { OffheapError, fromNative } = require('./errors.js')
 const { addonName } = require('./addons/name.js')
 const { NUMBERS, figures, noFigures } = require('./addons/figures.js')
+const { collectedSince, mark } = require('./addons/collected.js')
 const { growth, isTally } = require('./addons/growth.js')
 const { everyNth, sites } = require('./addons/stacks.js')
 const { sameFile, toPath } = require('./addons/files.js')
@@ -52,13 +53,25 @@ function watchAddons (options) {
 /** @param {{ since?: import('../index.js').AddonTally[] }} [options] */
 function addons (options) {
   const { since } = checkOptions('options', options, ['since'])
+  checkSince(since)
+  checkSupport()
+  const { rows } = read()
+  if (since !== undefined) {
+    const collected = collectedSince(since)
+    for (const row of rows) {
+      row.growth = growth(row, since)
+      // Other threads' collections are not seen from here.
+      row.collectedSince = row.threadId === threadId ? collected : null
+    }
+  }
+  mark(rows)
+  return rows
+}
+
+function checkSince (since) {
   if (since !== undefined && !(Array.isArray(since) && since.every(isTally))) {
     throw invalidType('options.since', 'an array that addons() returned', since)
   }
-  checkSupport()
-  const { rows } = read()
-  if (since !== undefined) for (const row of rows) row.growth = growth(row, since)
-  return rows
 }
 
 function checkSupport () {
@@ -180,4 +193,4 @@ function isWatching () {
   return binding.watchIsOn?.() ?? false
 }
 
-module.exports = { addonChecks, addons, isWatching, watchAddons }
+module.exports = { addonChecks, addons, checkSince, checkSupport, isWatching, watchAddons }

@@ -10,13 +10,13 @@ const { emptyFolder } = require('../helpers/folder.js')
 
 const root = path.join(__dirname, '..', '..')
 
-// What each part says where there is no addon. Sixteen of them need it; what stands in the path of a request goes on without it.
+// What each part says where there is no addon. Seventeen of them need it; what stands in the path of a request goes on without it.
 const REPORT = `
   const offheap = require(process.argv[process.argv.length - 1])
   const { addonChecks, addons, allocExternal, analyzeHeapSnapshot, bufferPool, census, createRouteContext, externalAllocations, memory, probe, residentBreakdown } = offheap
-  const { start, support, track, trackBuffers, trim, unslab, untrack, watchAddons, writeHeapSnapshot, OffheapError } = offheap
+  const { settledAddons, start, support, track, trackBuffers, trim, unslab, untrack, watchAddons, writeHeapSnapshot, OffheapError } = offheap
   const needIt = { addonChecks, addons, allocExternal: () => allocExternal(10), analyzeHeapSnapshot: () => analyzeHeapSnapshot('none'), bufferPool, census, externalAllocations, memory,
-    probe: () => probe(() => 1), residentBreakdown, start, trackBuffers, trim, watchAddons, writeHeapSnapshot, 'writeHeapSnapshot in-process': () => writeHeapSnapshot({ mode: 'in-process' }) }
+    probe: () => probe(() => 1), residentBreakdown, settledAddons, start, trackBuffers, trim, watchAddons, writeHeapSnapshot, 'writeHeapSnapshot in-process': () => writeHeapSnapshot({ mode: 'in-process' }) }
   ;(async () => {
     const said = {}
     let message
@@ -38,7 +38,7 @@ const REPORT = `
     }))
   })()
 `
-const REFUSED = Object.fromEntries(['addonChecks', 'addons', 'allocExternal', 'analyzeHeapSnapshot', 'bufferPool', 'census', 'externalAllocations', 'memory', 'probe', 'residentBreakdown', 'start',
+const REFUSED = Object.fromEntries(['addonChecks', 'addons', 'allocExternal', 'analyzeHeapSnapshot', 'bufferPool', 'census', 'externalAllocations', 'memory', 'probe', 'residentBreakdown', 'settledAddons', 'start',
   'trackBuffers', 'trim', 'watchAddons', 'writeHeapSnapshot', 'writeHeapSnapshot in-process'].map((name) => [name, 'ERR_OFFHEAP_BINDING_LOAD_FAILED']))
 
 test('where there is no addon the package loads, each part says why it is missing, and requests go on', async (t) => {

@@ -93,6 +93,24 @@ test('growth between two readings is that of all an addon holds', { skip }, asyn
   })
 })
 
+test('growth says whether a full collection has been done since; a minor one is none', { skip }, async () => {
+  const { afterMinor, after, copied, filtered, first } = await story('garbage', file)
+
+  assert.strictEqual(afterMinor, false)
+  // The one of 11 bytes from before the first reading is gone as well.
+  assert.deepStrictEqual(after, [10_007 - 11, 0, true])
+  assert.deepStrictEqual({ copied, filtered, first }, { copied: null, filtered: true, first: 'none' })
+})
+
+test('a settled reading has no garbage in it: after collections that it forces, or after the next one that V8 does', { skip }, async () => {
+  const { forced, awaited, early, code, gone, refused, withoutSince } = await story('settled', file)
+
+  assert.deepStrictEqual(forced, [10_007, 1, true])
+  assert.deepStrictEqual(awaited, [10_007, 1, true])
+  assert.deepStrictEqual({ early, code, gone, withoutSince }, { early: false, code: 'ERR_OFFHEAP_ABORTED', gone: 'ERR_OFFHEAP_ABORTED', withoutSince: false })
+  assert.deepStrictEqual(refused, ['ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_VALUE'])
+})
+
 test('an addon whose library is unmapped with its last worker, and mapped again, is counted from its first call each time', { skip }, async () => {
   const { seen, after } = await story('unmapped', fixtureAddon('everything', 'no-plt').file)
 

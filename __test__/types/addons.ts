@@ -1,4 +1,4 @@
-import { addonChecks, addons, type AddonTally, type AddonWatch, watchAddons } from '../../index.js'
+import { addonChecks, addons, type AddonTally, type AddonWatch, settledAddons, watchAddons } from '../../index.js'
 
 const watch: AddonWatch = watchAddons()
 watchAddons({ buffers: true, stacks: { everyNth: 7 } }).stop()
@@ -21,8 +21,13 @@ const count: number = rows[0]!.wraps.liveCount
 // @ts-expect-error not a reading
 addons({ since: 5 })
 
+settledAddons({ since: rows, force: true, signal: AbortSignal.timeout(1) }).then((settled) => settled[0]!.collectedSince === true)
+// @ts-expect-error a flag
+settledAddons({ force: 1 })
+
 const checks = addonChecks()
+const declared: number | null = checks.unattributedDeclaredBytes
 const left: number | null = checks.unattributedGlobalHandlesBytes
 const message: string | undefined = checks.warnings[0]?.message
 
-export { active, references, live, bytes, allocated, symbol, unsettled, count, left, message }
+export { active, references, live, bytes, allocated, symbol, unsettled, count, left, message, declared }

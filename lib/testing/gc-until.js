@@ -2,7 +2,7 @@
 
 const { OffheapError } = require('../errors.js')
 const { func, integer, options: checkOptions, string } = require('../validate.js')
-const { collectGarbage } = require('./collect-garbage.js')
+const { collectGarbage } = require('../collect-garbage.js')
 const { now, rest, turn } = require('./turns.js')
 
 const MAX_ROUNDS = 50

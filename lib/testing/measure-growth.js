@@ -5,7 +5,7 @@
 const { OffheapError } = require('../errors.js')
 const { bytes } = require('../bytes.js')
 const { func, integer, invalidType, invalidValue, oneOf, options: checkOptions, string } = require('../validate.js')
-const { collectGarbage } = require('./collect-garbage.js')
+const { collectGarbage } = require('../collect-garbage.js')
 const { METRICS, agree, compare, read } = require('./growth.js')
 const { rest, turn } = require('./turns.js')
 
