@@ -257,11 +257,16 @@ export interface ResidentBreakdown {
   webAssemblyBytes: number
   /** Isolate: resident part of ArrayBuffers, Buffers and SharedArrayBuffers that Node allocated. */
   arrayBuffersBytes: number
-  /** Isolate: resident part of other external memory, at least: addons' external Buffers, strings, what addons declared. */
-  otherExternalBytes: number
-  /** Process: in use by malloc beyond the two rows above. Buffers of other isolates are here. `null` without glibc ≥ 2.33, and with `malloc: false`. */
+  /**
+   * Process: in use by malloc beyond the row above, at most. What addons and zlib declare, large strings and Buffers of other isolates are
+   * here, unless another allocator has them. `null` without glibc ≥ 2.33, with `malloc: false`, and where ArrayBuffers, many of them
+   * untouched, claim all that malloc has resident and more.
+   */
   mallocInUseBytes: number | null
-  /** Process: free, resident, and held by malloc; `trim()` gives it back. `null` as above. */
+  /**
+   * Process: free, resident, and held by malloc, at least; `mallocFreeAtMostBytes` is the most it can be. `trim()` gives it back. `null`
+   * without glibc ≥ 2.33, and with `malloc: false`.
+   */
   mallocFreeBytes: number | null
   /** Process: malloc's beyond the rows above, in use or free; `null` when it is divided into the two rows before. */
   mallocUndividedBytes: number | null
@@ -275,6 +280,13 @@ export interface ResidentBreakdown {
   otherAnonymousBytes: number
   /** Process: anonymous memory that nobody accounts for: allocators that addons bring along, mappings of their own. Never negative. */
   unexplainedBytes: number
+  /**
+   * Beside the rows, isolate: what it was told of other external memory: addons' external Buffers, strings, what was declared. Not measured: it lies in
+   * `mallocInUseBytes`, in `unexplainedBytes`, or is not resident. `null` where SharedArrayBuffers and what is held natively outweigh it.
+   */
+  otherExternalBytes: number | null
+  /** Beside the rows: the most that `mallocFreeBytes` can be. `null` with it. */
+  mallocFreeAtMostBytes: number | null
   /** Beside the rows: large blocks given out by malloc and not in memory: never touched, or swapped out. */
   notResidentBytes: number | null
   /** Beside the rows: in swap. */

@@ -41,7 +41,6 @@ async function breakdown (askMalloc) {
     v8HeapBytes: table.v8HeapBytes,
     webAssemblyBytes: table.webAssemblyBytes,
     arrayBuffersBytes: table.arrayBuffersBytes,
-    otherExternalBytes: table.otherExternalBytes,
     mallocInUseBytes: table.mallocInUseBytes ?? null,
     mallocFreeBytes: table.mallocFreeBytes ?? null,
     mallocUndividedBytes: table.mallocUndividedBytes ?? null,
@@ -50,6 +49,8 @@ async function breakdown (askMalloc) {
     sharedMemoryBytes: table.sharedMemoryBytes,
     otherAnonymousBytes: table.otherAnonymousBytes,
     unexplainedBytes: table.unexplainedBytes,
+    otherExternalBytes: table.otherExternalBytes ?? null,
+    mallocFreeAtMostBytes: table.mallocFreeAtMostBytes ?? null,
     notResidentBytes: table.notResidentBytes ?? null,
     swappedBytes: table.swappedBytes,
     largest: Array.from(table.largest, ({ bytes, name }) => ({ bytes, name }))

@@ -122,8 +122,6 @@ pub struct ResidentTable {
     /// Row.
     pub array_buffers_bytes: f64,
     /// Row.
-    pub other_external_bytes: f64,
-    /// Row.
     pub malloc_in_use_bytes: Option<f64>,
     /// Row.
     pub malloc_free_bytes: Option<f64>,
@@ -139,6 +137,10 @@ pub struct ResidentTable {
     pub other_anonymous_bytes: f64,
     /// Row.
     pub unexplained_bytes: f64,
+    /// Beside the rows.
+    pub other_external_bytes: Option<f64>,
+    /// Beside the rows.
+    pub malloc_free_at_most_bytes: Option<f64>,
     /// Beside the rows.
     pub not_resident_bytes: Option<f64>,
     /// Beside the rows.
@@ -182,7 +184,6 @@ impl Task for BreakdownTask {
             v8_heap_bytes: table.v8_heap_bytes as f64,
             web_assembly_bytes: table.web_assembly_bytes as f64,
             array_buffers_bytes: table.array_buffers_bytes as f64,
-            other_external_bytes: table.other_external_bytes as f64,
             malloc_in_use_bytes: number(table.malloc_in_use_bytes),
             malloc_free_bytes: number(table.malloc_free_bytes),
             malloc_undivided_bytes: number(table.malloc_undivided_bytes),
@@ -191,6 +192,8 @@ impl Task for BreakdownTask {
             shared_memory_bytes: table.shared_memory_bytes as f64,
             other_anonymous_bytes: table.other_anonymous_bytes as f64,
             unexplained_bytes: table.unexplained_bytes as f64,
+            other_external_bytes: number(table.other_external_bytes),
+            malloc_free_at_most_bytes: number(table.malloc_free_at_most_bytes),
             not_resident_bytes: number(table.not_resident_bytes),
             swapped_bytes: table.swapped_bytes as f64,
             largest: table
@@ -220,12 +223,11 @@ fn coded(env: Env, failure: Failure) -> napi::Error {
 /// Starts the breakdown. The engine's figures and this thread's stack are taken now.
 #[napi(catch_unwind)]
 pub fn resident_breakdown(env: &Env, figures: EngineFigures) -> Result<AsyncTask<BreakdownTask>> {
-    let beside_array_buffers = |bytes: f64| (bytes - figures.array_buffers_bytes).max(0.0) as u64;
     Ok(AsyncTask::new(BreakdownTask {
         engine: Engine {
             array_buffers_bytes: figures.array_buffers_bytes as u64,
-            other_external_bytes: beside_array_buffers(figures.external_bytes),
-            other_declared_bytes: beside_array_buffers(declared_external_bytes(env)? as f64),
+            external_bytes: figures.external_bytes as u64,
+            declared_bytes: u64::try_from(declared_external_bytes(env)?).unwrap_or(0),
             external_counts_web_assembly: figures.external_counts_web_assembly,
             v8_physical_bytes: figures.physical_bytes as u64,
         },

@@ -7,8 +7,10 @@
 //! pages, files, shared memory, stacks, malloc's heaps and mapped blocks, the rest. What malloc and V8 count are bytes
 //! given out, resident or not; they only divide malloc's share further, and are cut down to it. So no row is negative,
 //! the rows add up, and a count that claims more than is there shows in `not_resident_bytes`, never as memory.
+//! Only what is known to lie in malloc's memory is taken off it. ArrayBuffers are: Node's allocator is malloc. Other
+//! external memory may be malloc's, may be another allocator's, may never have been touched: it stands beside the rows.
 //! Cannot see: which block of malloc's is an ArrayBuffer. Blocks given out and never touched are taken to be
-//! ArrayBuffers first (a large `Buffer.alloc`), other external memory next.
+//! ArrayBuffers (a large `Buffer.alloc`).
 
 use super::glibc_heaps::{Found, Memory, Range};
 use super::mappings::{Kind, Mapping};
@@ -18,11 +20,11 @@ use super::mappings::{Kind, Mapping};
 pub struct Engine {
     /// `process.memoryUsage().arrayBuffers`
     pub array_buffers_bytes: u64,
-    /// What `process.memoryUsage().external` counts besides: addons' external buffers, strings outside the heap.
-    pub other_external_bytes: u64,
-    /// What the isolate's external counter holds besides ArrayBuffers: addons' external buffers, what addons declare.
-    pub other_declared_bytes: u64,
-    /// WebAssembly memory is part of `other_external_bytes` (before V8 14). It is always part of the counter.
+    /// `process.memoryUsage().external`: most ArrayBuffers, addons' external buffers, strings outside the heap.
+    pub external_bytes: u64,
+    /// The isolate's external counter: most ArrayBuffers, addons' external buffers, what is declared.
+    pub declared_bytes: u64,
+    /// WebAssembly memory is part of `external_bytes` (before V8 14). It is part of the counter on every line.
     pub external_counts_web_assembly: bool,
     /// `total_physical_size`: used only where the kernel does not show which pages are V8's.
     pub v8_physical_bytes: u64,
@@ -59,7 +61,7 @@ pub struct Input<'a, M> {
     pub engine: Engine,
 }
 
-/// The rows. All of them but the last three add up to `rss_bytes`.
+/// The rows. All of them but the last five add up to `rss_bytes`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
     /// The resident set, as the sum of all mappings.
@@ -70,11 +72,9 @@ pub struct Table {
     pub web_assembly_bytes: u64,
     /// ArrayBuffers of the asking isolate.
     pub array_buffers_bytes: u64,
-    /// Other external memory of the asking isolate.
-    pub other_external_bytes: u64,
-    /// In use by malloc beyond that.
+    /// In use by malloc beyond that, at most; `None` where ArrayBuffers claim all of it and more.
     pub malloc_in_use_bytes: Option<u64>,
-    /// Free, but held by malloc.
+    /// Free, but held by malloc, at least.
     pub malloc_free_bytes: Option<u64>,
     /// malloc's beyond that, when it was not asked what of it is in use.
     pub malloc_undivided_bytes: Option<u64>,
@@ -88,6 +88,11 @@ pub struct Table {
     pub other_anonymous_bytes: u64,
     /// Anonymous memory nobody accounts for.
     pub unexplained_bytes: u64,
+    /// What the asking isolate was told of external memory beside ArrayBuffers and WebAssembly's; `None` where ArrayBuffers
+    /// without an object outweigh it.
+    pub other_external_bytes: Option<u64>,
+    /// Free, but held by malloc, at most.
+    pub malloc_free_at_most_bytes: Option<u64>,
     /// Given out by malloc as blocks of their own, and not in memory: never touched, or swapped out.
     pub not_resident_bytes: Option<u64>,
     /// Of all mappings, in swap.
@@ -104,7 +109,6 @@ impl Table {
             self.v8_heap_bytes,
             self.web_assembly_bytes,
             self.array_buffers_bytes,
-            self.other_external_bytes,
             self.thread_stacks_bytes,
             self.file_mappings_bytes,
             self.shared_memory_bytes,
@@ -225,7 +229,7 @@ fn divide<M>(input: &Input<M>, table: &mut Table, arenas: u64, blocks: u64) {
         .map(|block| block.end - block.start)
         .sum();
     let mut in_use;
-    let mut never_touched;
+    let never_touched;
     match input.malloc {
         Some(malloc) => {
             let mut blocks = blocks;
@@ -244,6 +248,8 @@ fn divide<M>(input: &Input<M>, table: &mut Table, arenas: u64, blocks: u64) {
             never_touched = malloc.mapped_bytes.saturating_sub(blocks);
             in_use = arenas - free + blocks;
             table.malloc_free_bytes = Some(free);
+            // Small blocks in use that were never touched make the difference too small; nothing makes it too large.
+            table.malloc_free_at_most_bytes = Some(malloc.free_bytes.min(arenas));
             table.not_resident_bytes = Some(never_touched);
         }
         // Not asked, or nobody to ask: it is malloc's, in use or not.
@@ -253,32 +259,31 @@ fn divide<M>(input: &Input<M>, table: &mut Table, arenas: u64, blocks: u64) {
         }
     }
 
-    let mut claim = |wanted: u64| {
-        let untouched = wanted.min(never_touched);
-        never_touched -= untouched;
-        let wanted = wanted - untouched;
-        let from_malloc = wanted.min(in_use);
-        in_use -= from_malloc;
-        // Another allocator stands in for malloc (jemalloc, preloaded), or an addon maps its own.
-        let from_elsewhere = (wanted - from_malloc).min(table.unexplained_bytes);
-        table.unexplained_bytes -= from_elsewhere;
-        from_malloc + from_elsewhere
-    };
     let engine = &input.engine;
-    table.array_buffers_bytes = claim(engine.array_buffers_bytes);
-    // V8 maps WebAssembly's memory itself: it is not malloc's to divide.
+    let touched = engine.array_buffers_bytes.saturating_sub(never_touched);
+    let from_malloc = touched.min(in_use);
+    in_use -= from_malloc;
+    let missing = touched - from_malloc;
+    // Another allocator stands in for malloc (jemalloc, preloaded).
+    let from_elsewhere = missing.min(table.unexplained_bytes);
+    table.unexplained_bytes -= from_elsewhere;
+    table.array_buffers_bytes = from_malloc + from_elsewhere;
+
     let web_assembly = table.web_assembly_bytes;
     let in_external = if engine.external_counts_web_assembly {
         web_assembly
     } else {
         0
     };
-    let external = engine.other_external_bytes.saturating_sub(in_external);
-    let declared = engine.other_declared_bytes.saturating_sub(web_assembly);
+    let external = engine.external_bytes.saturating_sub(in_external);
+    let declared = engine.declared_bytes.saturating_sub(web_assembly);
     // Addons' external buffers are in both, and how many is not known: the larger one is sure, the sum is not.
-    table.other_external_bytes = claim(external.max(declared));
+    table.other_external_bytes = external
+        .max(declared)
+        .checked_sub(engine.array_buffers_bytes);
     match input.malloc {
-        Some(_) => table.malloc_in_use_bytes = Some(in_use),
+        // Small untouched ArrayBuffers have claimed what others use as well: a 0 would be no measurement.
+        Some(_) => table.malloc_in_use_bytes = (missing == 0).then_some(in_use),
         None => table.malloc_undivided_bytes = Some(in_use),
     }
 }
@@ -470,12 +475,17 @@ mod tests {
             ..Malloc::default()
         });
         case.engine.array_buffers_bytes = 55 * MIB;
-        case.engine.other_external_bytes = 7 * MIB;
+        case.engine.external_bytes = 62 * MIB;
         let table = case.table();
         assert_eq!(table.malloc_free_bytes, Some(40 * MIB));
+        assert_eq!(table.malloc_free_at_most_bytes, Some(40 * MIB));
         assert_eq!(table.array_buffers_bytes, 55 * MIB);
-        assert_eq!(table.other_external_bytes, 7 * MIB);
-        assert_eq!(table.malloc_in_use_bytes, Some(48 * MIB));
+        assert_eq!(table.other_external_bytes, Some(7 * MIB));
+        assert_eq!(
+            table.malloc_in_use_bytes,
+            Some(55 * MIB),
+            "where other external memory lies is not known"
+        );
         assert_eq!(table.not_resident_bytes, Some(0));
         assert_eq!(table.unexplained_bytes, 0);
     }
@@ -520,12 +530,53 @@ mod tests {
             ..Malloc::default()
         });
         case.engine.array_buffers_bytes = 6 * MIB;
-        case.engine.other_external_bytes = u64::MAX;
+        case.engine.external_bytes = u64::MAX;
         let table = case.table();
         assert_eq!(table.array_buffers_bytes, 6 * MIB);
-        assert_eq!(table.other_external_bytes, 4 * MIB);
-        assert_eq!(table.malloc_in_use_bytes, Some(0));
-        assert_eq!(table.malloc_free_bytes, Some(0));
+        assert_eq!(table.malloc_in_use_bytes, Some(4 * MIB));
+        assert_eq!(
+            (table.malloc_free_bytes, table.malloc_free_at_most_bytes),
+            (Some(0), Some(10 * MIB)),
+            "untouched blocks in use leave a range"
+        );
+        case.engine.array_buffers_bytes = 10 * MIB;
+        assert_eq!(case.table().malloc_in_use_bytes, Some(0));
+        case.engine.array_buffers_bytes = 11 * MIB;
+        let table = case.table();
+        assert_eq!(
+            (table.array_buffers_bytes, table.malloc_in_use_bytes),
+            (10 * MIB, None),
+            "what else is in use is not known"
+        );
+    }
+
+    #[test]
+    fn external_memory_of_an_allocator_of_its_own_takes_nothing_off_malloc() {
+        let mut case = Case::new(vec![
+            mapping(Kind::Brk, 0x100_0000, 79 * MIB),
+            mapping(Kind::Anonymous, 0x7f00_0000_0000, 203 * MIB),
+        ]);
+        case.malloc = Some(Malloc {
+            in_use_bytes: 79 * MIB,
+            ..Malloc::default()
+        });
+        case.engine.external_bytes = 202 * MIB;
+        case.engine.declared_bytes = 201 * MIB;
+        case.engine.array_buffers_bytes = MIB;
+        let table = case.table();
+        assert_eq!(
+            (table.malloc_in_use_bytes, table.unexplained_bytes),
+            (Some(78 * MIB), 203 * MIB)
+        );
+        assert_eq!(table.other_external_bytes, Some(201 * MIB));
+    }
+
+    #[test]
+    fn where_array_buffers_without_an_object_outweigh_it_other_external_memory_is_not_known() {
+        let mut case = Case::new(vec![mapping(Kind::Brk, 0x100_0000, 80 * MIB)]);
+        case.engine.array_buffers_bytes = 70 * MIB;
+        case.engine.external_bytes = 6 * MIB;
+        assert_eq!(case.table().other_external_bytes, None);
     }
 
     #[test]
@@ -639,8 +690,8 @@ mod tests {
             mapping(Kind::V8, start + (9 << 30), MIB),
             guard(start + (9 << 30) + MIB, start + (9 << 30) + 128 * MIB),
         ]);
-        case.engine.other_external_bytes = 25 * MIB;
-        case.engine.other_declared_bytes = 24 * MIB;
+        case.engine.external_bytes = 25 * MIB;
+        case.engine.declared_bytes = 24 * MIB;
         case.engine.external_counts_web_assembly = true;
         case.mappings
             .push(mapping(Kind::Brk, start + (20 << 30), 8 * MIB));
@@ -655,13 +706,13 @@ mod tests {
         );
         assert_eq!(
             (table.other_external_bytes, table.malloc_in_use_bytes),
-            (5 * MIB, Some(3 * MIB))
+            (Some(5 * MIB), Some(8 * MIB))
         );
         case.engine.external_counts_web_assembly = false;
-        case.engine.other_external_bytes = 2 * MIB;
+        case.engine.external_bytes = 2 * MIB;
         assert_eq!(
             case.table().other_external_bytes,
-            4 * MIB,
+            Some(4 * MIB),
             "what addons declared besides"
         );
     }
