@@ -90,8 +90,6 @@ function read () {
   for (const [index, told] of reading.files.entries()) {
     const at = index * (ENVIRONMENT_NUMBERS + NUMBERS)
     const [id, thread, osThreadId, seenAt, full] = reading.numbers.subarray(at, at + ENVIRONMENT_NUMBERS)
-    // What ended environments held is in no row.
-    if (id === 0) continue
     const file = toPath(told)
     const image = images.find((image) => sameFile(image.path, file))
     if (image !== undefined) image.met = true

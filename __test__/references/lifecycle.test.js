@@ -21,10 +21,12 @@ test('each thread has a row of its own, which is gone with its thread', { skip }
 })
 
 test('an addon that 16 workers loaded and used, and left, shows no growth of theirs', { skip }, async () => {
-  const { rows, growth } = await story('churn', file, '16')
+  const { rows, growth, read } = await story('churn', file, '16')
 
   assert.deepStrictEqual(rows, [[0, 5]])
   assert.strictEqual(growth.references, 2)
+  // Nothing is added up natively that nobody is shown.
+  assert.strictEqual(read, 1)
 })
 
 test('an addon that is loaded twice in one thread is counted in both', { skip }, async () => {

@@ -121,9 +121,9 @@ pub struct AddonsReading {
     /// under this watch, in milliseconds of the calendar, or NaN; 1 if it was there before; 1 if it had looked its functions
     /// up already and where it keeps them was not found.
     pub image_numbers: Float64Array,
-    /// The file of each environment, a URL, a path, or empty; then the files of which some have ended.
+    /// The file of each environment that has not ended: a URL, a path, or empty.
     pub files: Vec<String>,
-    /// Five numbers of each: its own, or 0 for ended ones; what `worker_threads` calls its thread, or NaN; what the system
+    /// Five numbers of each: its own; what `worker_threads` calls its thread, or NaN; what the system
     /// calls it; when it was first seen; 1 if every call since its beginning was seen. Then its figures, in the order of
     /// `Tallies::numbers`.
     pub numbers: Float64Array,
@@ -159,7 +159,7 @@ pub fn read_addons() -> AddonsReading {
         ]);
     }
     // SAFETY: JavaScript is calling.
-    let (living, ended) = unsafe { environments::read_all() };
+    let living = unsafe { environments::read_all() };
     let mut numbers = Vec::new();
     let threads = THREADS.lock();
     for environment in living {
@@ -177,11 +177,6 @@ pub fn read_addons() -> AddonsReading {
         reading.files.push(environment.file);
     }
     drop(threads);
-    for file in ended {
-        numbers.extend([0.0, f64::NAN, f64::NAN, f64::NAN, 0.0]);
-        numbers.extend(file.numbers);
-        reading.files.push(file.file);
-    }
     reading.image_numbers = Float64Array::new(image_numbers);
     reading.numbers = Float64Array::new(numbers);
     reading

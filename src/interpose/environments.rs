@@ -303,7 +303,6 @@ struct All {
     last_id: u32,
     /// Rows of [`TABLE`] that are not empty.
     used_rows: usize,
-    ended: Vec<Ended>,
     /// Chunks of the directory whose environments have all ended.
     spare_chunks: Vec<&'static Chunk>,
 }
@@ -312,7 +311,6 @@ static ALL: Mutex<All> = Mutex::new(All {
     environments: Vec::new(),
     last_id: 0,
     used_rows: 0,
-    ended: Vec::new(),
     spare_chunks: Vec::new(),
 });
 
@@ -320,20 +318,6 @@ static ALL: Mutex<All> = Mutex::new(All {
 pub fn hold_lock(limit: std::time::Duration) -> Option<Box<dyn crate::fork_lock::Held>> {
     crate::fork_lock::hold(&ALL, limit)
 }
-
-/// What the ended environments of one file ever had.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Ended {
-    /// As in [`Reading`].
-    pub file: String,
-    /// How many there were.
-    pub count: u32,
-    /// Their figures, added up; live ones are 0.
-    pub numbers: [f64; NUMBERS],
-}
-
-/// More files than this are not remembered after they ended.
-const ENDED_LIMIT: usize = 256;
 
 /// # Safety
 ///
@@ -413,8 +397,6 @@ fn end(environment: Calling) {
     if environment.ended.swap(true, Ordering::Relaxed) {
         return;
     }
-    let mut numbers = environment.tallies.numbers();
-    clear_live(&mut numbers);
     environment.books(|books, tallies| books.detach(tallies));
     super::loader::forget_opened(environment.thread, &environment.file);
     super::shared::forget(environment.id);
@@ -428,42 +410,9 @@ fn end(environment: Calling) {
                 all.used_rows -= table.remove(environment.raw).min(all.used_rows);
             }
         }
-        let room = all.ended.len() < ENDED_LIMIT;
-        match all
-            .ended
-            .iter_mut()
-            .find(|ended| ended.file == environment.file)
-        {
-            Some(ended) => {
-                ended.count += 1;
-                for (sum, number) in ended.numbers.iter_mut().zip(numbers) {
-                    *sum += number;
-                }
-            }
-            None if room => all.ended.push(Ended {
-                file: environment.file.clone(),
-                count: 1,
-                numbers,
-            }),
-            None => {}
-        }
     }
     retire_if_done(environment);
 }
-
-/// Leaves the totals.
-fn clear_live(numbers: &mut [f64; NUMBERS]) {
-    for (place, number) in numbers.iter_mut().enumerate() {
-        if !TOTALS.contains(&place) {
-            *number = 0.0;
-        }
-    }
-}
-
-/// Places of the totals in `Tallies::numbers`.
-const TOTALS: [usize; 20] = [
-    4, 5, 9, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31, 34, 36, 38, 40, 43, 44,
-];
 
 /// Gives the memory of an ended environment back, once Node cannot call any finalizer of it.
 fn retire_if_done(environment: Calling) {
@@ -610,22 +559,19 @@ pub struct Reading {
 /// How many entries are looked at for outlived references in one reading of one environment.
 const OUTLIVED_LIMIT: usize = 8_192;
 
-/// All environments that the watch has met, and those that have ended.
+/// All environments that the watch has met and that have not ended. What ended ones held is in no reading.
 ///
 /// # Safety
 ///
 /// Called by JavaScript, so that Node may be asked about references of environments of this thread.
-pub unsafe fn read_all() -> (Vec<Reading>, Vec<Ended>) {
+pub unsafe fn read_all() -> Vec<Reading> {
     let epoch = EPOCH.load(Ordering::Relaxed);
     if epoch == 0 {
-        return (Vec::new(), Vec::new());
+        return Vec::new();
     }
     let thread = current_thread();
-    let (environments, ended) = {
-        let all = ALL.lock();
-        (all.environments.clone(), all.ended.clone())
-    };
-    let readings = environments
+    let environments = ALL.lock().environments.clone();
+    environments
         .iter()
         .filter(|environment| {
             !environment.ended.load(Ordering::Relaxed)
@@ -646,8 +592,7 @@ pub unsafe fn read_all() -> (Vec<Reading>, Vec<Ended>) {
                 numbers: environment.tallies.numbers(),
             }
         })
-        .collect();
-    (readings, ended)
+        .collect()
 }
 
 /// The environment, if it is one of this thread.
@@ -701,7 +646,6 @@ pub fn begin() {
     if next == 0 {
         next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
     }
-    ALL.lock().ended.clear();
     BUFFERS.store(false, Ordering::Relaxed);
     EVERY.store(0, Ordering::Relaxed);
     EPOCH.store(next, Ordering::Relaxed);
@@ -821,18 +765,5 @@ mod tests {
         assert!(by_id(u32::MAX).is_none());
         assert!(make_chunk(MAX_ID, None).is_none());
         assert!(take_empty_chunk(MAX_ID).is_none());
-    }
-
-    #[test]
-    fn of_an_ended_environment_only_totals_are_left() {
-        let mut numbers = [7.0; NUMBERS];
-        clear_live(&mut numbers);
-        let kept: Vec<usize> = (0..NUMBERS)
-            .filter(|&place| numbers[place] == 7.0)
-            .collect();
-        assert_eq!(kept, TOTALS);
-        assert!(numbers
-            .iter()
-            .all(|number| *number == 7.0 || *number == 0.0));
     }
 }
