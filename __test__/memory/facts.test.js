@@ -205,6 +205,14 @@ test('a large string that a Buffer became is outside the heap: in external and d
   assert.strictEqual(kept.length, 3_210_987)
 })
 
+test('strings of 1,031,912 characters that a Buffer became are inside the heap, longer ones outside', async () => {
+  const inside = await counted(() => Buffer.alloc(1_031_912, 65).toString('latin1'))
+  const outside = await counted(() => ['latin1', 'base64'].map((encoding) => Buffer.alloc(1_031_928, 65).toString(encoding)))
+
+  close(inside, { external: 0 })
+  close(outside, { external: 1_031_928 + 1_375_904 })
+})
+
 test('of strings of two bytes a character external counts the half on Node 26', async () => {
   const { kept, ...grown } = await counted(() => Buffer.alloc(4_000_002, 65).toString('utf16le'))
 
@@ -236,8 +244,9 @@ test('zlib output is a slice of the pool where the pool is larger than two of it
   if (major === 20 || major === 22) assert.strictEqual(output.buffer.byteLength, 16_384)
 })
 
-test('a heap snapshot contains backing stores, with their size', async () => {
+test('a heap snapshot contains backing stores with their size, and strings outside the heap with theirs from Node 24', async () => {
   const bytes = Buffer.alloc(3_456_789)
+  const string = Buffer.alloc(2_345_678, 65).toString('latin1')
   const chunks = []
   for await (const chunk of v8.getHeapSnapshot()) chunks.push(chunk)
   const { snapshot, nodes, strings } = JSON.parse(Buffer.concat(chunks).toString('utf8'))
@@ -245,11 +254,15 @@ test('a heap snapshot contains backing stores, with their size', async () => {
   const fields = snapshot.meta.node_fields
   const [name, size] = [fields.indexOf('name'), fields.indexOf('self_size')]
   const sizes = []
+  let longest = 0
   for (let at = 0; at < nodes.length; at += fields.length) {
     if (strings[nodes[at + name]] === 'system / JSArrayBufferData') sizes.push(nodes[at + size])
+    if (strings[nodes[at + name]].startsWith('AAAAAAAA')) longest = Math.max(longest, nodes[at + size])
   }
   assert.ok(sizes.includes(3_456_789))
-  assert.strictEqual(bytes.length, 3_456_789)
+  // The string's own bytes are outside the heap, and Node 20 and 22 show its header alone.
+  assert.ok(major >= 24 ? longest >= 2_345_678 && longest < 2_346_000 : longest > 0 && longest < 1_000, `the string has ${longest} bytes`)
+  assert.deepStrictEqual([bytes.length, string.length], [3_456_789, 2_345_678])
 })
 
 test('the largest Buffer is 4 GiB on Node 20 and 2^53 - 1 bytes from Node 22', () => {
