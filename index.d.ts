@@ -1416,8 +1416,8 @@ export interface CensusHolder {
 
 /** What every row of a census says. */
 export interface CensusRow {
-  /** What the backing store is. `'external'`: memory of `allocExternal`. */
-  kind: 'slab' | 'plain' | 'resizable' | 'shared' | 'wasm' | 'external'
+  /** What the backing store is. `'external'`: memory of `allocExternal`. `'addon'`: memory of an addon, made while `watchAddons()` watched it. */
+  kind: 'slab' | 'plain' | 'resizable' | 'shared' | 'wasm' | 'external' | 'addon'
   /** The class of its longest view, of equals a Buffer first and a Uint8Array after other typed arrays; without a view, of the ArrayBuffer. */
   className: string
   /** The length of its longest view; `null` without a view. */
@@ -1484,7 +1484,7 @@ export interface Census {
    * bytes with one view, which V8 keeps inside its heap until it is looked for. `reservedBytes`: what resizable ones may grow to.
    * `nativelyHeldBytes`: memory of Node's ArrayBuffer allocator beyond all of these, at least: what a `Blob` holds, messages that nobody
    * has received yet, ArrayBuffers that were transferred to another thread. `null` where it is not known: in realms that were not seen,
-   * or where external Buffers of other addons and memory from other threads, which were found and are no part of the counter, outweigh it.
+   * or where external Buffers of addons that nobody watches and memory from other threads, which were found and are no part of the counter, outweigh it.
    */
   backingStores: {
     count: number

@@ -160,3 +160,34 @@ test('what is declared behind the back of the hooks is told apart from strings, 
   // Node's zlib declares what a stream takes: some 256 KiB.
   assert.ok(hidden > 2_000_000 && hidden < 4_000_000, `ten zlib streams declared ${hidden} bytes`)
 })
+
+test('a census knows the external Buffers of addons that are watched, and takes them off nothing that is held natively', { skip: needs(interposition, probe) }, async () => {
+  const { watched, unwatched, outweighed } = await runChildForJson(`
+    const offheap = require(${JSON.stringify(root)})
+    const addon = require(${JSON.stringify(file)})
+    ;(async () => {
+      const read = async () => {
+        const { backingStores: { nativelyHeldBytes }, large } = await offheap.census({ mode: 'probe' })
+        return [nativelyHeldBytes, large.top.filter(({ totalBytes }) => totalBytes === 3_000_017).map(({ kind, viewBytes }) => [kind, viewBytes])]
+      }
+      const held = [new Blob([Buffer.alloc(5_000_003)]), addon.externalBuffer(3_000_017)]
+      const unwatched = await read()
+      const watch = offheap.watchAddons()
+      held[1] = addon.externalBuffer(3_000_017).subarray(0, 10)
+      const watched = await read()
+      watch.stop()
+      held.push(addon.externalBuffer(9_000_001))
+      const outweighed = await read()
+      console.log(JSON.stringify({ watched, unwatched, outweighed, held: held.length }))
+    })()
+  `, { execArgv: ['--no-warnings'] })
+
+  const close = ([bytes, rows], expected, kinds) => {
+    assert.ok(Math.abs(bytes - expected) < 4_096, `${bytes} bytes are held natively, expected ${expected}`)
+    assert.deepStrictEqual(rows, kinds)
+  }
+  close(watched, 5_000_003, [['addon', 10]])
+  // At least: what an unwatched addon holds is found, and is no part of what Node's allocator made.
+  close(unwatched, 5_000_003 - 3_000_017, [['plain', 3_000_017]])
+  assert.deepStrictEqual(outweighed[0], null)
+})

@@ -5,7 +5,7 @@
 
 const binding = require('../load.js')
 const { classNames } = require('./class-name.js')
-const { EXTERNAL, RESIZABLE, SHARED, SLAB, WASM } = require('./kinds.js')
+const { ADDON, EXTERNAL, RESIZABLE, SHARED, SLAB, WASM } = require('./kinds.js')
 
 /** What is tracked outside of any route. */
 const NO_ROUTE = '(no route)'
@@ -69,6 +69,7 @@ function kindName (kind) {
   if (kind & WASM) return 'wasm'
   if (kind & SHARED) return 'shared'
   if (kind & EXTERNAL) return 'external'
+  if (kind & ADDON) return 'addon'
   return kind & RESIZABLE ? 'resizable' : 'plain'
 }
 

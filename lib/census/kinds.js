@@ -2,4 +2,4 @@
 
 // What a backing store is, in bits; as in src/buffers/census.rs.
 
-module.exports = { SHARED: 1, WASM: 2, RESIZABLE: 4, SLAB: 8, EXTERNAL: 16, CURRENT: 32, MARKED: 64 }
+module.exports = { SHARED: 1, WASM: 2, RESIZABLE: 4, SLAB: 8, EXTERNAL: 16, CURRENT: 32, MARKED: 64, ADDON: 128 }

@@ -8,7 +8,7 @@
 const { EventEmitter } = require('node:events')
 const { isAnyArrayBuffer, isDataView, isSharedArrayBuffer, isUint8Array } = require('node:util').types
 const { addressesOf } = require('./addresses.js')
-const { CURRENT, EXTERNAL, MARKED, RESIZABLE, SHARED, SLAB, WASM } = require('./kinds.js')
+const { ADDON, CURRENT, EXTERNAL, MARKED, RESIZABLE, SHARED, SLAB, WASM } = require('./kinds.js')
 const { currentSlab, isUntransferable } = require('./slabs.js')
 const { isStream } = require('./streams.js')
 const { visitObjects } = require('./realms.js')
@@ -186,11 +186,13 @@ function isOutOfBounds (view, buffer) {
   }
 }
 
-/** Which stores are slabs, and which are memory of allocExternal. */
+/** Which stores are slabs, which are memory of allocExternal, and which of watched addons. */
 function mark (stores, views, current) {
   const { list, lengths, kinds } = stores
   stores.addresses = addressesOf(list, lengths)
   const external = binding.areExternal(stores.addresses)
+  // Not there on other platforms.
+  const ofAddons = binding.areOfAddons?.(stores.addresses)
   const partly = new Uint8Array(list.length)
   for (let index = 0; index < views.list.length; index++) {
     if (views.lengths[index] < lengths[views.buffers[index]]) partly[views.buffers[index]] = 1
@@ -198,6 +200,7 @@ function mark (stores, views, current) {
   const slabBytes = current.byteLength
   for (let number = 0; number < list.length; number++) {
     if (external[number] === 1) kinds[number] |= EXTERNAL
+    else if (ofAddons?.[number] === 1) kinds[number] |= ADDON
     else if (partly[number] === 1 && (kinds[number] & ~CURRENT) === 0 && isUntransferable(list[number])) {
       kinds[number] |= lengths[number] === slabBytes ? SLAB : MARKED
     }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use napi::bindgen_prelude::Float64Array;
+use napi::bindgen_prelude::{Float64Array, Uint8Array};
 use napi::Env;
 use napi_derive::napi;
 use once_cell::sync::Lazy;
@@ -180,6 +180,18 @@ pub fn read_addons() -> AddonsReading {
     reading.image_numbers = Float64Array::new(image_numbers);
     reading.numbers = Float64Array::new(numbers);
     reading
+}
+
+/// Whether each address is where an external Buffer or ArrayBuffer of a watched addon begins.
+#[napi(catch_unwind)]
+pub fn are_of_addons(addresses: &[f64]) -> Uint8Array {
+    let places = environments::external_places();
+    Uint8Array::new(
+        addresses
+            .iter()
+            .map(|&address| u8::from(places.contains(&(address as usize))))
+            .collect(),
+    )
 }
 
 /// A place where sampled things were made.

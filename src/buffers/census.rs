@@ -32,6 +32,9 @@ pub const CURRENT: u8 = 32;
 /// `Buffer.poolSize` was changed, or memory of an addon. What its views look like decides.
 pub const MARKED: u8 = 64;
 
+/// Its memory is a watched addon's.
+pub const ADDON: u8 = 128;
+
 /// A typed array of up to this many bytes is made inside V8's heap, and moved out when somebody asks for its
 /// ArrayBuffer; looking for all objects does that to every one of them.
 pub const ON_HEAP_LIMIT: u64 = 64;
@@ -225,7 +228,7 @@ pub struct Totals {
     pub resizable: Sum,
     /// Memory of `allocExternal`.
     pub external: Sum,
-    /// Memory of Node's ArrayBuffer allocator, as far as that can be told: another addon's own memory is among it.
+    /// Memory of Node's ArrayBuffer allocator, as far as that can be told: that of addons nobody watches is among it.
     pub from_node: Sum,
     /// Neither shared nor WebAssembly's: V8 counts all of these as external.
     pub of_isolate: Sum,
@@ -271,7 +274,7 @@ pub fn totals(usages: &[Usage]) -> Totals {
                 sum.add(usage.bytes);
             }
         }
-        if usage.kind & (WASM | RESIZABLE | EXTERNAL) == 0 {
+        if usage.kind & (WASM | RESIZABLE | EXTERNAL | ADDON) == 0 {
             totals.from_node.add(usage.bytes);
         }
         match usage.kind & (SHARED | WASM) {
@@ -421,6 +424,7 @@ mod tests {
             (64, SHARED | RESIZABLE),
             (128, EXTERNAL),
             (256, WASM | RESIZABLE),
+            (512, ADDON),
         ]
         .map(|(bytes, kind)| buffer(bytes, kind));
         let totals = totals(&usages(&buffers, &[]));
@@ -428,8 +432,8 @@ mod tests {
         assert_eq!(
             totals.of_isolate,
             Sum {
-                count: 4,
-                bytes: 1 + 2 + 32 + 128
+                count: 5,
+                bytes: 1 + 2 + 32 + 128 + 512
             }
         );
         assert_eq!(

@@ -9,7 +9,7 @@
 //! Must never know: which function was called.
 //! Cannot see: the number that `worker_threads` gives a thread; `lib/addons.js` tells it for threads that offheap is loaded on.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_char, c_void, CStr};
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -20,6 +20,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use napi::sys;
 use parking_lot::Mutex;
+use rustc_hash::FxHashSet;
 
 use super::table::{Inserted, Table};
 use crate::references::books::{Books, Finalizer, RecordId};
@@ -709,16 +710,42 @@ pub fn sites_of(id: u32) -> Vec<Site> {
         .unwrap_or_default()
 }
 
+/// Where the bytes of all external Buffers and ArrayBuffers are that addons of this thread have not got back yet.
+pub fn external_places() -> FxHashSet<usize> {
+    let epoch = EPOCH.load(Ordering::Relaxed);
+    let thread = current_thread();
+    let environments = ALL.lock().environments.clone();
+    environments
+        .iter()
+        .filter(|environment| environment.counts_under(epoch) && epoch != 0)
+        // SAFETY: it has not ended, and if it is of this thread it does not end meanwhile.
+        .filter_map(|environment| unsafe { on_this_thread(environment, thread) })
+        .flat_map(|environment| {
+            environment.books(|books, _| books.external_places().collect::<Vec<_>>())
+        })
+        .collect()
+}
+
 /// Whether a watch is on.
 #[inline]
 pub fn is_on() -> bool {
     EPOCH.load(Ordering::Relaxed) != 0
 }
 
-/// The system's number of this thread.
+/// The system's number of this thread. In a forked child it is that of the thread which forked: the child has that thread's
+/// environments, and no other thread.
 pub fn current_thread() -> i32 {
+    thread_local! {
+        static NUMBER: Cell<i32> = const { Cell::new(0) };
+    }
+    let known = NUMBER.get();
+    if known != 0 {
+        return known;
+    }
     // SAFETY: no arguments — gettid(2).
-    unsafe { libc::syscall(libc::SYS_gettid) as i32 }
+    let number = unsafe { libc::syscall(libc::SYS_gettid) as i32 };
+    NUMBER.set(number);
+    number
 }
 
 /// Milliseconds of the calendar.

@@ -483,7 +483,8 @@ unsafe extern "C" fn create_external_array_buffer(
     result: *mut Value,
 ) -> Status {
     let bytes = byte_length as u64;
-    let Some(begun) = begin(env, Kind::ExternalArrayBuffer, callback, hint, 0, bytes) else {
+    let place = data as usize;
+    let Some(begun) = begin(env, Kind::ExternalArrayBuffer, callback, hint, place, bytes) else {
         return call!(CreateExternalArrayBuffer as fn(Env, Data, usize, Finalize, Data, *mut Value);
             env, data, byte_length, callback, hint, result);
     };
@@ -506,7 +507,8 @@ unsafe extern "C" fn create_external_buffer(
     result: *mut Value,
 ) -> Status {
     let bytes = byte_length as u64;
-    let Some(begun) = begin(env, Kind::ExternalBuffer, callback, hint, 0, bytes) else {
+    let place = data as usize;
+    let Some(begun) = begin(env, Kind::ExternalBuffer, callback, hint, place, bytes) else {
         return call!(CreateExternalBuffer as fn(Env, usize, Data, Finalize, Data, *mut Value);
             env, byte_length, data, callback, hint, result);
     };

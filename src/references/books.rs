@@ -60,7 +60,7 @@ struct Record {
     generation: u8,
     finalizer: Finalizer,
     bytes: u64,
-    /// The native object of a wrap.
+    /// The native object of a wrap; where the bytes of an external Buffer or ArrayBuffer are.
     native: usize,
     /// The reference that came with it; 0 for none.
     reference: usize,
@@ -293,6 +293,21 @@ impl Books {
             });
         self.cursor = next.unwrap_or(0);
         from_start && next.is_none()
+    }
+
+    /// Where the bytes of external Buffers and ArrayBuffers are that the addon has not got back yet.
+    pub fn external_places(&self) -> impl Iterator<Item = usize> + '_ {
+        self.records
+            .iter()
+            .filter(|record| {
+                record.state == State::Live
+                    && record.bytes > 0
+                    && matches!(
+                        record.kind,
+                        Kind::ExternalBuffer | Kind::ExternalArrayBuffer
+                    )
+            })
+            .map(|record| record.native)
     }
 
     // ── records ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -766,6 +781,28 @@ mod tests {
         books.reference_deleted(&tallies, 0x10);
         books.reference_deleted(&tallies, 0x20);
         assert_eq!(tallies.numbers()[..8], [0., 0., 0., 0., 2., 2., 0., 5.]);
+    }
+
+    #[test]
+    fn the_places_of_external_buffers_are_known_until_they_are_finalized() {
+        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let made = |books: &mut Books, kind, native, bytes| {
+            let id = books.reserve(kind, ADDON, native, bytes).expect("memory");
+            books.commit(&tallies, id, 0);
+            id
+        };
+        wrap(&mut books, &tallies, 0x10, 0);
+        let buffer = made(&mut books, Kind::ExternalBuffer, 0x20, 5);
+        made(&mut books, Kind::ExternalArrayBuffer, 0x30, 7);
+        made(&mut books, Kind::ExternalBuffer, 0x40, 0);
+        books
+            .reserve(Kind::ExternalBuffer, ADDON, 0x50, 9)
+            .expect("memory");
+        let mut places: Vec<usize> = books.external_places().collect();
+        places.sort_unstable();
+        assert_eq!(places, [0x20, 0x30]);
+        books.finalize(&tallies, buffer);
+        assert_eq!(books.external_places().collect::<Vec<_>>(), [0x30]);
     }
 
     #[test]
