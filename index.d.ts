@@ -598,7 +598,7 @@ export interface SettledAddonsOptions {
   since?: AddonTally[]
   /**
    * Forces full garbage collections, two to five, until two readings agree (default: `false`). The JS thread stands still for each: 6 to
-   * 11 ms with a heap of 5 MB, about 170 ms with 110 MB, and more than a second with some GB. Not for a service under load.
+   * 20 ms with a heap of 5 MB, 170 to 230 ms with 110 MB. Not for a service under load.
    */
   force?: boolean
   /** Ends the waiting, not what V8 does. */

@@ -24,7 +24,8 @@ pub struct Engine {
     pub external_bytes: u64,
     /// The isolate's external counter: most ArrayBuffers, addons' external buffers, what is declared.
     pub declared_bytes: u64,
-    /// WebAssembly memory is part of `external_bytes` (before V8 14). It is part of the counter on every line.
+    /// WebAssembly memory is part of `external_bytes` (before V8 14). The counter has it as it was
+    /// made, and what it grew by since twice (Node 20 and 22), once (24) or not at all (26).
     pub external_counts_web_assembly: bool,
     /// `total_physical_size`: used only where the kernel does not show which pages are V8's.
     pub v8_physical_bytes: u64,
