@@ -194,7 +194,7 @@ fn annotation(graph: &Graph, node: Ordinal) -> String {
 }
 
 /// Where a function was written: `server.js:12`. Those of Node and of V8 have no such place.
-fn position(graph: &Graph, closure: Ordinal) -> Option<String> {
+pub(crate) fn position(graph: &Graph, closure: Ordinal) -> Option<String> {
     let (line, _) = line_and_column(graph, closure)?;
     let script = script_name(graph, closure)?;
     if script.is_empty() || script.starts_with("node:") {
@@ -255,6 +255,10 @@ fn label(graph: &Graph, from: Ordinal, edge: u32, detail: Detail) -> String {
                 // These say nothing that the next step does not say better.
                 "elements" | "properties" | "context" | "previous" => String::new(),
                 "table" if is_collection(graph, from) => String::new(),
+                _ if grouped => {
+                    let words = without_number(text.as_bytes());
+                    format!(" → {}", String::from_utf8_lossy(words))
+                }
                 _ => format!(" → {text}"),
             }
         }
@@ -288,6 +292,15 @@ fn is_identifier(name: &str) -> bool {
         .next()
         .is_some_and(|first| first.is_alphabetic() || matches!(first, '_' | '$' | '#'))
         && characters.all(|character| character.is_alphanumeric() || matches!(character, '_' | '$'))
+}
+
+/// The words of `12 / DevTools console`: V8 numbers such handles, and each would be a path of its own.
+pub(crate) fn without_number(name: &[u8]) -> &[u8] {
+    let digits = name.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    match name[digits..].strip_prefix(b" / ") {
+        Some(words) if digits > 0 => words,
+        _ => name,
+    }
 }
 
 /// A number that is the same for the same text.

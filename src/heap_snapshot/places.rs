@@ -14,7 +14,7 @@ use super::classes::Classes;
 use super::distances::Distances;
 use super::graph::{Graph, Ordinal, NONE};
 use super::meta::{EdgeKind, NodeKind};
-use super::paths::{abstract_label, fingerprint, is_dictionary, is_global};
+use super::paths::{abstract_label, fingerprint, is_dictionary, is_global, without_number};
 
 /// The place of the root.
 pub(crate) const TOP: u32 = 0;
@@ -149,7 +149,7 @@ fn label_of(graph: &Graph, edge: u32) -> u64 {
     if name == NONE || !graph.edge_kind(edge).has_string_name() {
         return label;
     }
-    fingerprint(graph.strings.bytes(name)) ^ (label >> 32).rotate_right(8)
+    fingerprint(without_number(graph.strings.bytes(name))) ^ (label >> 32).rotate_right(8)
 }
 
 /// The places of one or two snapshots, made alike.
