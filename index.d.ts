@@ -1186,12 +1186,29 @@ export interface DominatorNode extends SnapshotObject {
   children: DominatorNode[]
 }
 
+/** A pattern that leaks have; docs/analysis.md has the numbers from which on each is one, and what cures it. */
 export interface SnapshotSuspect {
-  kind: 'accumulation' | 'large-collection' | 'many-listeners' | 'long-chain' | 'many-timers'
-  /** The evidence in words. */
+  /**
+   * - `accumulation`: one object in which a tenth of the heap comes together from many small ones
+   * - `large-collection`: a Map, Set, array or dictionary with very many entries
+   * - `many-listeners`: of one event of an EventEmitter, EventTarget or AbortSignal; or signals of `AbortSignal.any()` that follow one
+   * - `long-chain`: objects of one class linked by the same reference
+   * - `many-timers`: pending Timeouts or Immediates
+   * - `held-target`: a FinalizationRegistry whose held values keep their own targets, so that no callback ever comes
+   * - `dead-weak-refs`: a collection of WeakRefs whose targets are gone
+   * - `async-context`: stores of AsyncLocalStorage that only sockets, timers or promises keep
+   * - `pinned-string`: long strings that only slices of them keep
+   * - `console-messages`: what was logged while an inspector was attached, and nothing else keeps
+   */
+  kind: 'accumulation' | 'large-collection' | 'many-listeners' | 'long-chain' | 'many-timers' | 'held-target' | 'dead-weak-refs' |
+    'async-context' | 'pinned-string' | 'console-messages'
+  /** The evidence in words; ends in "and 11 more on the same path" where one line stands for twelve. */
   text: string
+  /** How many entries, listeners, objects, timers, values, WeakRefs, stores, strings or messages there are. */
   count: number
+  /** What these retain together, in bytes, nothing counted twice. */
   retainedBytes: number
+  /** V8's id of the object at the end of `path`: the collection, emitter, head, registry, or the largest of many. */
   id: number
   path: string
 }

@@ -23,8 +23,6 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
     // V8 writes equal strings once: one index, one text.
     let mut counts = vec![0u32; graph.strings.len()];
     let mut bytes = vec![0u64; graph.strings.len()];
-    let mut parents: FxHashMap<Ordinal, u64> = FxHashMap::default();
-    let parent_name = graph.strings.find("parent");
     for node in graph.nodes() {
         let kind = graph.kind(node);
         if !matches!(
@@ -34,21 +32,9 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
             continue;
         }
         total.add(view.analysis.sizes.get(node));
-        match kind {
-            NodeKind::String => {
-                counts[graph.name(node) as usize] += 1;
-                bytes[graph.name(node) as usize] += view.analysis.sizes.get(node);
-            }
-            NodeKind::SlicedString => {
-                let parent = graph.edges(node).find(|&edge| {
-                    graph.edge_kind(edge) == EdgeKind::Internal
-                        && Some(graph.edge_name(edge)) == parent_name
-                });
-                if let Some(edge) = parent {
-                    *parents.entry(graph.to(edge)).or_default() += 1;
-                }
-            }
-            _ => {}
+        if kind == NodeKind::String {
+            counts[graph.name(node) as usize] += 1;
+            bytes[graph.name(node) as usize] += view.analysis.sizes.get(node);
         }
     }
     let mut duplicates = Tally::default();
@@ -62,36 +48,14 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
             best.offer(wasted, index as u32);
         }
     }
-    // A long string that only slices of it hold on to.
-    let mut pinned = Bits::new(graph.node_count());
-    for &parent in parents.keys() {
-        pinned.set(parent);
-    }
-    let mut held = Bits::new(graph.node_count());
-    let mut ticker = Ticker::new(view.control);
-    if !parents.is_empty() {
-        for from in graph.nodes() {
-            ticker.tick()?;
-            if matches!(
-                graph.kind(from),
-                NodeKind::SlicedString | NodeKind::Synthetic
-            ) {
-                continue;
-            }
-            for edge in graph.edges(from) {
-                if pinned.get(graph.to(edge)) && graph.edge_kind(edge) != EdgeKind::Weak {
-                    held.set(graph.to(edge));
-                }
-            }
-        }
-    }
-    let mut slices = Tally::default();
+    let mut slices = Slices::find(view);
+    slices.keep_only_pinned(view)?;
+    let parents = slices.parents;
+    let mut pinned = Tally::default();
     let mut pinned_best = Top::new(view.options.top);
     for &parent in parents.keys() {
-        if !held.get(parent) {
-            slices.add(view.analysis.sizes.get(parent));
-            pinned_best.offer(view.analysis.sizes.get(parent), parent);
-        }
+        pinned.add(view.analysis.sizes.get(parent));
+        pinned_best.offer(view.analysis.sizes.get(parent), parent);
     }
     json.key("strings").object(|json| {
         json.key("count").number(total.count);
@@ -107,17 +71,95 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
                     json.key("bytes").number(bytes[index as usize]);
                 });
             });
-        json.key("pinnedBySlicesCount").number(slices.count);
-        json.key("pinnedBySlicesBytes").number(slices.bytes);
+        json.key("pinnedBySlicesCount").number(pinned.count);
+        json.key("pinnedBySlicesBytes").number(pinned.bytes);
         json.key("pinnedBySlices")
             .list(pinned_best.into_sorted(), |json, parent| {
                 json.object(|json| {
                     json.key("id").number(graph.id(parent));
                     json.key("text").text(&cut(&graph.name_text(parent)));
                     json.key("bytes").number(view.analysis.sizes.get(parent));
-                    json.key("sliceCount").number(parents[&parent]);
+                    json.key("sliceCount").number(parents[&parent].count);
                 });
             });
     });
     Ok(())
+}
+
+/// The slices of one string.
+pub(super) struct Parts {
+    pub(super) count: u64,
+    /// The slice that is nearest to the roots.
+    pub(super) nearest: Ordinal,
+}
+
+/// The strings that have slices, by ordinal.
+pub(super) struct Slices {
+    pub(super) parents: FxHashMap<Ordinal, Parts>,
+}
+
+impl Slices {
+    pub(super) fn find(view: &View) -> Slices {
+        let graph = view.graph();
+        let distances = &view.analysis.distances;
+        let parent_name = graph.strings.find("parent");
+        let mut parents: FxHashMap<Ordinal, Parts> = FxHashMap::default();
+        for node in graph.nodes() {
+            if graph.kind(node) != NodeKind::SlicedString {
+                continue;
+            }
+            let parent = graph.edges(node).find(|&edge| {
+                graph.edge_kind(edge) == EdgeKind::Internal
+                    && Some(graph.edge_name(edge)) == parent_name
+            });
+            if let Some(edge) = parent {
+                let parts = parents.entry(graph.to(edge)).or_insert(Parts {
+                    count: 0,
+                    nearest: node,
+                });
+                parts.count += 1;
+                if distances.raw(node) < distances.raw(parts.nearest) {
+                    parts.nearest = node;
+                }
+            }
+        }
+        Slices { parents }
+    }
+
+    /// Bytes of all these strings.
+    pub(super) fn bytes(&self, view: &View) -> u64 {
+        self.parents.keys().fold(0, |sum: u64, &parent| {
+            sum.saturating_add(view.analysis.sizes.get(parent))
+        })
+    }
+
+    /// Leaves out the strings that something beside their slices refers to.
+    pub(super) fn keep_only_pinned(&mut self, view: &View) -> Result<(), Failure> {
+        if self.parents.is_empty() {
+            return Ok(());
+        }
+        let graph = view.graph();
+        let mut sliced = Bits::new(graph.node_count());
+        for &parent in self.parents.keys() {
+            sliced.set(parent);
+        }
+        let mut held = Bits::new(graph.node_count());
+        let mut ticker = Ticker::new(view.control);
+        for from in graph.nodes() {
+            ticker.tick()?;
+            if matches!(
+                graph.kind(from),
+                NodeKind::SlicedString | NodeKind::Synthetic
+            ) {
+                continue;
+            }
+            for edge in graph.edges(from) {
+                if sliced.get(graph.to(edge)) && graph.edge_kind(edge) != EdgeKind::Weak {
+                    held.set(graph.to(edge));
+                }
+            }
+        }
+        self.parents.retain(|&parent, _| !held.get(parent));
+        Ok(())
+    }
 }
