@@ -99,3 +99,31 @@ test('the global object holds nothing of offheap\'s that leads to the modules of
   `, { execArgv: ['--expose-gc', '-r', path.join(root, 'lib', 'register.js')] })
   assert.deepStrictEqual(found, [true, true, true])
 })
+
+test('no suspect is of offheap itself: neither its profile of 1,200 call sites, nor its contexts of 2,000 requests', async (t) => {
+  const suspects = await runChildForJson(`
+    const { analyzeHeapSnapshot, createRouteContext, start, trackBuffers, writeHeapSnapshot } = require(${JSON.stringify(root)})
+    const monitor = start({ sampleIntervalMs: 1e6 })
+    trackBuffers({ sampleIntervalBytes: 1, maxOverhead: 1 })
+    const parts = []
+    for (let index = 0; index < 1200; index++) parts.push(new Function('return Buffer.alloc(70).length\\n//# sourceURL=site-' + index + '.js')())
+    const timers = []
+    for (let index = 0; index < 2000; index++) {
+      const context = createRouteContext('/route-' + index)
+      context.run(() => { timers.push(setInterval(() => {}, 1e8)) })
+    }
+    // What a program has its Monitor call is the program's.
+    monitor.setMaxListeners(0)
+    for (let index = 0; index < 20; index++) monitor.on('sample', () => index)
+    ;(async () => {
+      const { path } = await writeHeapSnapshot({ directory: process.argv[1], mode: 'in-process' })
+      const { suspects } = await analyzeHeapSnapshot(path, { top: 1000 })
+      console.log(JSON.stringify(suspects.map(({ kind, text }) => kind + ': ' + text)))
+      process.exit()
+    })()
+  `, { args: [emptyFolder(t)], execArgv: ['-r', path.join(root, 'lib', 'register.js')] })
+
+  assert.deepStrictEqual(suspects.filter((text) => !text.startsWith('many-timers')), [
+    'many-listeners: Monitor with 20 listeners for "sample"'
+  ])
+})
