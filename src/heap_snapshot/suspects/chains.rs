@@ -29,7 +29,8 @@ struct Kin {
     chains: u64,
     /// Links of the longest.
     longest: u32,
-    first: Ordinal,
+    /// Its last object.
+    end: Ordinal,
 }
 
 /// `claimed` are links that have a kind of their own, as timers have.
@@ -42,8 +43,6 @@ pub(super) fn find(
     let graph = view.graph();
     let distances = &view.analysis.distances;
     let mut length = vec![0u32; graph.node_count()];
-    let mut head = vec![NONE; graph.node_count()];
-    let mut labels = vec![u64::MAX; graph.node_count()];
     // What ends a piece of `few` objects.
     let mut ends = Vec::new();
     let mut ticker = Ticker::new(view.control);
@@ -58,6 +57,11 @@ pub(super) fn find(
             continue;
         }
         let class = view.classes.of(graph, from);
+        // How the chain goes on that ends here so far.
+        let label_so_far = match length[from as usize] {
+            0 => None,
+            _ => Some(abstract_label(graph, distances.via[from as usize], false)),
+        };
         for edge in graph.edges(from) {
             let to = graph.to(edge);
             if distances.via[to as usize] != edge
@@ -66,15 +70,12 @@ pub(super) fn find(
             {
                 continue;
             }
-            let label = abstract_label(graph, edge, false);
-            labels[to as usize] = label;
-            let (links, first) = if labels[from as usize] == label {
-                (length[from as usize] + 1, head[from as usize])
+            let links = if label_so_far == Some(abstract_label(graph, edge, false)) {
+                length[from as usize].saturating_add(1)
             } else {
-                (1, from)
+                1
             };
             length[to as usize] = links;
-            head[to as usize] = first;
             if u64::from(links) + 1 >= LIMITS.few {
                 ends.push(to);
             }
@@ -87,29 +88,32 @@ pub(super) fn find(
     let mut found: FxHashMap<(u32, u64), Kin> = FxHashMap::default();
     for to in ends {
         ticker.tick()?;
-        let key = (view.classes.of(graph, to), labels[to as usize]);
-        let links = length[to as usize];
-        let first = head[to as usize];
-        let kin = found.entry(key).or_insert_with(|| Kin {
+        let class = view.classes.of(graph, to);
+        let label = abstract_label(graph, distances.via[to as usize], false);
+        let kin = found.entry((class, label)).or_insert_with(|| Kin {
             group: groups.add_group(),
             objects: 0,
             chains: 0,
             longest: 0,
-            first,
+            end: to,
         });
+        let links = length[to as usize];
         if links > kin.longest {
             kin.longest = links;
-            kin.first = first;
+            kin.end = to;
         }
         // Back to where another chain of the kind has been, or to the head: each object once.
         let mut node = to;
-        while groups.add(node, kin.group) {
-            kin.objects += 1;
-            if node == first {
-                kin.chains += 1;
+        for left in (0..=links).rev() {
+            if !groups.add(node, kin.group) {
                 break;
             }
-            node = graph.from(distances.via[node as usize]);
+            kin.objects += 1;
+            if left == 0 {
+                kin.chains += 1;
+            } else {
+                node = before(view, node);
+            }
         }
     }
     let bytes = groups.bytes(view)?;
@@ -119,12 +123,16 @@ pub(super) fn find(
         if !LIMITS.judge(total, kin.objects, bytes) {
             continue;
         }
+        let mut first = kin.end;
+        for _ in 0..kin.longest {
+            first = before(view, first);
+        }
         let class = view.classes.name(class);
         let reference = reference(graph, label);
         let longest = u64::from(kin.longest) + 1;
         suspects.push(Suspect {
             kind: "long-chain",
-            node: kin.first,
+            node: first,
             count: kin.objects,
             bytes,
             text: match kin.chains {
@@ -136,6 +144,12 @@ pub(super) fn find(
         });
     }
     Ok(())
+}
+
+/// The object that leads to one which has a link before it.
+fn before(view: &View, node: Ordinal) -> Ordinal {
+    let graph = view.graph();
+    graph.from(view.analysis.distances.via[node as usize])
 }
 
 fn reference(graph: &Graph, label: u64) -> String {
