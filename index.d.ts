@@ -201,8 +201,8 @@ export interface Memory {
    */
   otherExternalBytes: number | null
   /**
-   * Isolate: V8's own external counter: what `external` has, and all that was declared (`napi_adjust_external_memory`, Node's zlib). On Node 20
-   * and 22 it counts growth of WebAssembly memory twice, and keeps it for good (docs/memory.md).
+   * Isolate: V8's own external counter: what `external` has, Node's own sources left out (1.5 to 2 MB), and all that was declared
+   * (`napi_adjust_external_memory`, Node's zlib). On Node 20 and 22 it counts growth of WebAssembly memory twice, and keeps it for good (docs/memory.md).
    */
   declaredExternalBytes: number
   /** Isolate: live bytes of tracked external allocations. */
@@ -640,14 +640,15 @@ export interface AddonChecks {
   /** `memory().arrayBuffers`: ArrayBuffers and Buffers that Node allocated. */
   arrayBuffersBytes: number | null
   /**
-   * `declaredExternalBytes` less the two above: strings outside the heap (1.5 to 2 MB are Node's own), resizable and WebAssembly memory,
+   * `declaredExternalBytes` less the two above: strings outside the heap, resizable and WebAssembly memory,
    * what Node itself declared, and for a moment ArrayBuffers that V8 is freeing; less SharedArrayBuffers and what a `Blob` or a message under
    * way holds. So it is no suspicion of an addon, and can be below 0. `census()` says what of it is strings and what is held natively.
    */
   unattributedExternalBytes: number | null
   /**
    * What was declared and no watched addon has declared: `declaredExternalBytes` less `external` less what addons declared. Neither
-   * strings nor ArrayBuffers nor a `Blob` move it. It is Node's zlib, addons that use V8's C++ API, and addons from before watching began;
+   * strings nor ArrayBuffers nor a `Blob` move it. It is Node's zlib, addons that use V8's C++ API, and addons from before watching began.
+   * It begins at -1.5 to -2 MB: Node's own sources are in `external` and were never declared, so look at what it grows by.
    * docs/memory.md says what WebAssembly memory and resizable ArrayBuffers add on each line of Node.
    */
   unattributedDeclaredBytes: number | null

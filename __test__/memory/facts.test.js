@@ -5,6 +5,7 @@
 const test = require('node:test')
 const assert = require('node:assert')
 const buffer = require('node:buffer')
+const path = require('node:path')
 const v8 = require('node:v8')
 const zlib = require('node:zlib')
 const { memory } = require('../../index.js')
@@ -196,6 +197,16 @@ test('an ArrayBuffer that was transferred and not received yet is in arrayBuffer
   port2.close()
 
   close(grown, { external: 0, arrayBuffers: 6_543_210, declared: 0 })
+})
+
+test("Node's own sources are strings outside the heap, in external from the start and not declared", async () => {
+  const { external, arrayBuffers, declared } = await runChildForJson(`
+    const { external, arrayBuffers, declaredExternalBytes: declared } = require(${JSON.stringify(path.join(__dirname, '..', '..'))}).memory()
+    console.log(JSON.stringify({ external, arrayBuffers, declared }))
+  `)
+
+  assert.ok(Math.abs(declared - arrayBuffers) < 4_096, `declared ${declared}, ArrayBuffers ${arrayBuffers}`)
+  assert.ok(external - arrayBuffers > 1_000_000 && external - arrayBuffers < 4_000_000, `${external - arrayBuffers} bytes of strings`)
 })
 
 test('a large string that a Buffer became is outside the heap: in external and declared, not in arrayBuffers', async () => {
