@@ -5,7 +5,7 @@
 // Node's `arrayBuffers` counts what its allocator made; V8's `external` counts what objects of the isolate have outside the heap. A
 // census reads both at the instant in which it has every object, after the garbage was collected, so the differences have names.
 
-// What V8 leaves out of `external` and what it gets wrong; `__test__/memory/facts.test.js` holds both on each line.
+// What V8 leaves out of `external` and what it gets wrong; `__test__/memory/facts.slow.test.js` holds both on each line.
 const v8Major = parseInt(process.versions.v8, 10)
 const COUNTS_WASM = v8Major < 14
 const FOLLOWS_RESIZE = v8Major >= 13
