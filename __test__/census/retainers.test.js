@@ -20,12 +20,12 @@ for (const mode of modes) {
     assert.deepStrictEqual([count, sliceCount, liveSliceBytes, grouped, others], [7, 7, 7 * 97, token, []])
     assert.deepStrictEqual(slices.map(({ backingBytes, path }) => [backingBytes, path]), [
       [5_000_011, 'global.header (Buffer) → backing store'],
-      [4_000_037, 'global.read (function) → variable thumbnail (Buffer) → backing store']
+      [4_000_037, 'global.read (function retainers.js:27) → variable thumbnail (Buffer) → backing store']
     ])
     assert.deepStrictEqual(large.map(({ totalBytes, path }) => [totalBytes, path]), [
       [6_000_023, 'global.image (ArrayBuffer) → backing store'],
       [5_000_011, 'global.header (Buffer) → backing store'],
-      [4_000_037, 'global.read (function) → variable thumbnail (Buffer) → backing store']
+      [4_000_037, 'global.read (function retainers.js:27) → variable thumbnail (Buffer) → backing store']
     ])
     const sums = { waitingObjects: 0 }
     assert.deepStrictEqual(streams[0], [50_007, 'global.last (Feed)'])
