@@ -1113,7 +1113,7 @@ export interface SnapshotRunOptions {
 export interface SnapshotReportOptions extends SnapshotRunOptions {
   /** Rows per table, 1 to 1,000 (default: `20`). */
   top?: number
-  /** Retaining paths per class, commonest first, 0 to 100 (default: `1`). */
+  /** Retaining paths per class, those that retain most first, 0 to 100 (default: `1`). */
   retainers?: number
   /** Only classes whose name contains this, in any case of letters; at most 1,000 characters (default: all). */
   filter?: string
@@ -1167,6 +1167,8 @@ export interface GroupedPath {
   text: string
   count: number
   shallowBytes: number
+  /** What they retain together, nothing counted twice. */
+  retainedBytes: number
   /** One of them. */
   exampleId: number
 }
@@ -1309,7 +1311,7 @@ export interface ComparedClass {
   retainedBytesBefore: number
   retainedBytesAfter: number
   retainedBytesDelta: number
-  /** What holds the new objects, commonest first; without common ids, the paths that hold more than before. */
+  /** What holds the new objects, the paths that retain most first; without common ids, the paths that hold more than before. */
   paths: GroupedPath[]
 }
 

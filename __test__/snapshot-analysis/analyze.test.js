@@ -35,7 +35,7 @@ test('every number of a hand-drawn heap is exact', async (t) => {
     shallowBytes: 144,
     retainedBytes: 144 + 44 + 4280,
     distance: 4,
-    paths: [{ text: 'global.sessions (Map) entry (Session)', count: 3, shallowBytes: 144, exampleId: 13 }]
+    paths: [{ text: 'global.sessions (Map) entry (Session)', count: 3, shallowBytes: 144, retainedBytes: 144 + 44 + 4280, exampleId: 13 }]
   })
   assert.strictEqual(rowOf(result.classes, '(array)'), undefined)
 })

@@ -6,7 +6,7 @@ const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const zlib = require('node:zlib')
-const { fit } = require('../../lib/cli/fit.js')
+const { fit, path: pathOf } = require('../../lib/cli/fit.js')
 const { progressBar } = require('../../lib/cli/progress.js')
 const { Sketch, file, leakySketch, temporaryFolder } = require('./helpers/sketch.js')
 
@@ -25,7 +25,7 @@ test('analyze says where the memory is, aligned, in plain text when piped', (t) 
   assert.strictEqual(stderr, '')
   assert.ok(!stdout.includes('\u001b'))
   assert.match(stdout, / {2}23 objects, 26 references, 13\.2 kB, of which 4\.1 kB in 1 backing stores\n/)
-  assert.match(stdout, /\n {2}class +count +shallow +retained +commonest path\n/)
+  assert.match(stdout, /\n {2}class +count +shallow +retained +heaviest path\n/)
   assert.match(stdout, /\n {2}Session +3 +144 B +4\.5 kB +34 % +global\.sessions \(Map\) entry \(Session\)\n/)
   assert.match(stdout, /\n +4\.1 kB +1 +global\.sessions \(Map\) entry \(Session\)\.buffer \(Buffer\)\n/)
   assert.match(stdout, /\n {2}handler +1 +8\.3 kB +server\.js:42:10\n/)
@@ -55,7 +55,7 @@ test('diff names the new objects and what holds them', (t) => {
 
   assert.strictEqual(status, 0)
   assert.match(stdout, /\n {2}Session +5 +0 +\+5 +\+240 B +\+240 B\n/)
-  assert.match(stdout, /\nWhat has grown, by what holds it\n {2}\+240 B {2}5 new Session via global\.sessions \(Map\) entry \(Session\)\n/)
+  assert.match(stdout, /\nWhat has grown, by what holds it\n {2}\+240 B {2}5 new Session\n {10}global\.sessions \(Map\) entry \(Session\)\n/)
 })
 
 test('retainers shows one object from the root down', (t) => {
@@ -141,6 +141,15 @@ test('an output that cannot be written is said', { skip: fs.existsSync('/dev/ful
 test('FORCE_COLOR colours what is no terminal', (t) => {
   const run = spawnSync(process.execPath, [command, 'analyze', file(t, leakySketch().json())], { encoding: 'utf8', timeout: 240_000, env: { ...process.env, FORCE_COLOR: '1', NO_COLOR: '' } })
   assert.ok(run.stdout.includes('\u001b[1m'))
+})
+
+test('a line with a path keeps the end of the path, which says what holds the object', () => {
+  const line = `  17 MB  ${pathOf('global.clearTimeout → variable timers → variable cache (Map)')} @7`
+  assert.strictEqual(fit(line, 100), '  17 MB  global.clearTimeout → variable timers → variable cache (Map) @7')
+  assert.strictEqual(fit(line, undefined), '  17 MB  global.clearTimeout → variable timers → variable cache (Map) @7')
+  assert.strictEqual(fit(line, 40), '  17 MB  …mers → variable cache (Map) @7')
+  // Where there is no room for a path, the line loses its end.
+  assert.strictEqual(fit(line, 20), '  17 MB  global.cle…')
 })
 
 test('lines are cut to the width of the terminal, colours aside', () => {

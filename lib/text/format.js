@@ -61,6 +61,6 @@ function shorten (text, length) {
 
 const asIs = (text) => text
 /** For files; terminals have theirs in lib/cli/styles.js. */
-const plain = { bold: asIs, dim: asIs, red: asIs }
+const plain = { bold: asIs, dim: asIs, red: asIs, path: asIs }
 
 module.exports = { bytes, clean, count, percent, plain, shorten, signed, table }

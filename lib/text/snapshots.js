@@ -10,6 +10,17 @@ function section (title, body, style) {
   return body === '' ? '' : `\n${style.bold(title)}\n${body}`
 }
 
+/** What V8 keeps for itself. The bytes of ArrayBuffers have a name of the same form, and are the program's. */
+const OF_ENGINE = /^(\((system|compiled code|object shape|array|code|native|synthetic)\)|system \/ (?!JSArrayBufferData$).*)$/
+
+/** A table of the program's classes, and what V8 keeps for itself in a line: it is never the first thing to look at. */
+function classTable (columns, classes, cells, figure, style) {
+  const own = classes.filter(({ name }) => OF_ENGINE.test(name))
+  const others = classes.filter((row) => !own.includes(row))
+  const line = own.map((row) => `${shorten(row.name, NAME_LENGTH)} ${figure(row)}`).join(', ')
+  return (others.length > 0 ? table(columns, others.map(cells), style) : '') + (own.length > 0 ? `  ${style.dim(`V8's own: ${line}`)}\n` : '')
+}
+
 function analysisText (result, style) {
   const { totals, backingStores, strings } = result
   let out = `${style.bold(clean(result.path))}\n`
@@ -19,18 +30,20 @@ function analysisText (result, style) {
   out += '\n'
 
   out += section('Suspects', result.suspects.map((suspect) =>
-    `  ${bytes(suspect.retainedBytes).padStart(8)}  ${style.red(clean(suspect.text))}\n            ${style.dim(`${clean(suspect.path)} @${suspect.id}`)}\n`).join(''), style)
+    `  ${bytes(suspect.retainedBytes).padStart(8)}  ${style.red(clean(suspect.text))}\n            ${style.dim(`${style.path(clean(suspect.path))} @${suspect.id}`)}\n`).join(''), style)
 
-  out += section(`Classes by retained size (${count(result.classes.length)} of ${count(result.classCount)})`, table(
-    [{ title: 'class', left: true }, { title: 'count' }, { title: 'shallow' }, { title: 'retained' }, { title: '' }, { title: 'commonest path', left: true }],
-    result.classes.map((row) => [
+  out += section(`Classes by retained size (${count(result.classes.length)} of ${count(result.classCount)})`, classTable(
+    [{ title: 'class', left: true }, { title: 'count' }, { title: 'shallow' }, { title: 'retained' }, { title: '' }, { title: 'heaviest path', left: true }],
+    result.classes,
+    (row) => [
       shorten(row.name, NAME_LENGTH),
       count(row.count),
       bytes(row.shallowBytes),
       bytes(row.retainedBytes),
       percent(row.retainedBytes, totals.shallowBytes),
-      row.paths.length > 0 ? `${row.paths[0].count < row.count ? `${count(row.paths[0].count)} via ` : ''}${clean(row.paths[0].text)}` : ''
-    ]), style), style)
+      row.paths.length > 0 ? `${row.paths[0].count < row.count ? `${count(row.paths[0].count)} via ` : ''}${style.path(clean(row.paths[0].text))}` : ''
+    ],
+    ({ retainedBytes }) => bytes(retainedBytes), style), style)
 
   out += section('Largest objects by retained size', table(
     [{ title: 'object', left: true }, { title: 'id', left: true }, { title: 'shallow' }, { title: 'retained' }, { title: 'path', left: true }],
@@ -39,13 +52,13 @@ function analysisText (result, style) {
       `@${row.id}`,
       bytes(row.shallowBytes),
       bytes(row.retainedBytes),
-      row.path === null ? '(not reachable)' : clean(row.path.text)
+      row.path === null ? '(not reachable)' : style.path(clean(row.path.text))
     ]), style), style)
 
   if (backingStores.holders.length > 0) {
     out += section('Backing stores by what holds them', table(
       [{ title: 'bytes' }, { title: 'count' }, { title: 'held by', left: true }],
-      backingStores.holders.map((row) => [bytes(row.bytes), count(row.count), clean(row.text)]), style), style)
+      backingStores.holders.map((row) => [bytes(row.bytes), count(row.count), style.path(clean(row.text))]), style), style)
   }
 
   if (strings.duplicates.length > 0) {
@@ -89,20 +102,22 @@ function comparisonText (result, style) {
   let out = `${style.bold(clean(before.path))}: ${count(before.nodeCount)} objects, ${bytes(before.shallowBytes)}\n`
   out += `${style.bold(clean(after.path))}: ${count(after.nodeCount)} objects, ${bytes(after.shallowBytes)} (${signed(bytes, after.shallowBytes - before.shallowBytes)})\n`
   if (!result.matchedById) {
-    out += `${style.red('Not matched one by one')}: ${clean(result.matchReason)}. New and deleted (≥) are the least there can be\n`
+    out += `${style.red('New and deleted (≥) are the least there can be')}: ${clean(result.matchReason)}\n`
   }
   out += growthSection(result, style)
   const atLeast = (number) => `${result.matchedById || number === 0 ? '' : '≥'}${count(number)}`
-  out += section(`Classes by growth of retained size (${count(result.classes.length)} of ${count(result.classCount)})`, table(
+  out += section(`Classes by growth of retained size (${count(result.classes.length)} of ${count(result.classCount)})`, classTable(
     [{ title: 'class', left: true }, { title: 'new' }, { title: 'deleted' }, { title: 'delta' }, { title: 'shallow' }, { title: 'retained' }],
-    result.classes.map((row) => [
+    result.classes,
+    (row) => [
       shorten(row.name, NAME_LENGTH),
       atLeast(row.newCount),
       atLeast(row.deletedCount),
       signed(count, row.countDelta),
       signed(bytes, row.shallowBytesDelta),
       signed(bytes, row.retainedBytesDelta)
-    ]), style), style)
+    ],
+    ({ retainedBytesDelta }) => signed(bytes, retainedBytesDelta), style), style)
   return out
 }
 
@@ -123,12 +138,12 @@ function growthSection ({ growth, growthCount, matchedById }, style) {
   return section('What has grown, by what holds it', body, style)
 }
 
-/** One line of what has grown: how much, of what, and where it is held. */
+/** What has grown and by how much, and below it where it is held. */
 function growthLine (line, word, width, style) {
   const { bytes: sum, kind, path, mostly } = line
   let text = `  ${`+${bytes(sum)}`.padStart(width)}  ${KINDS[kind](line, word, style)}`
-  if (path !== null) text += ` via ${clean(path)}`
   if (mostly !== null) text += `, mostly ${mostly.count > 0 ? `${count(mostly.count)} ` : ''}${shorten(mostly.className, NAME_LENGTH)} (${bytes(mostly.bytes)})`
+  if (path !== null) text += `\n  ${' '.repeat(width)}  ${style.dim(style.path(clean(path)))}`
   return `${text}\n`
 }
 
@@ -136,7 +151,7 @@ function retainersText (result, style) {
   const { object } = result
   let out = `${style.bold(`${clean(objectName(object))} @${object.id}`)}\n`
   out += `  class ${clean(object.className)}, shallow ${bytes(object.shallowBytes)}, retained ${bytes(object.retainedBytes)}, distance ${object.distance ?? '–'}\n`
-  out += `  ${object.path === null ? '(not reachable from any root)' : clean(object.path.text)}\n`
+  out += `  ${object.path === null ? '(not reachable from any root)' : style.path(clean(object.path.text))}\n`
   if (object.path !== null) {
     out += section('Path from the root', object.path.steps.map((step) =>
       `  ${step.edgeType.padEnd(8)} ${clean(step.edge)} ${style.dim('→')} ${clean(step.name || step.className)} ${style.dim(`@${step.id}`)}\n`).join(''), style)
@@ -148,7 +163,7 @@ function retainersText (result, style) {
       `${row.edgeType} ${shorten(row.edge, 40)}`,
       bytes(row.retainedBytes),
       row.distance === null ? '–' : String(row.distance),
-      row.path === null ? '' : clean(row.path)
+      row.path === null ? '' : style.path(clean(row.path))
     ]), style), style)
   out += section('Dominated by', object.dominators.map((row) =>
     `  ${bytes(row.retainedBytes).padStart(8)}  ${clean(objectName(row))} ${style.dim(`@${row.id}`)}\n`).join(''), style)

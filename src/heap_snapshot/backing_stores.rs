@@ -119,6 +119,7 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
             .entry(places[holder as usize])
             .or_insert(PathGroup {
                 tally: Tally::default(),
+                retained: 0,
                 example: holder,
             });
         group.example = group.example.min(holder);

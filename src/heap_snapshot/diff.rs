@@ -554,13 +554,15 @@ fn grown_paths(
             // Sizes follow in proportion: which of the objects are new is not known.
             group.tally.bytes = (u128::from(group.tally.bytes) * u128::from(more)
                 / u128::from(group.tally.count.max(1))) as u64;
+            group.retained = (u128::from(group.retained) * u128::from(more)
+                / u128::from(group.tally.count.max(1))) as u64;
             group.tally.count = more;
             more > 0
         });
     }
     Ok(all
         .into_iter()
-        .map(|(class, groups)| (class, view.commonest(groups)))
+        .map(|(class, groups)| (class, view.weightiest(groups)))
         .collect())
 }
 

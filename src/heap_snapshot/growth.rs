@@ -141,7 +141,9 @@ pub(crate) fn lines(
         {
             continue;
         }
-        if is_engine(row) && most.is_none_or(|(row, ..)| is_engine(row)) {
+        // Of source texts and numbers that code holds as well.
+        let is_of_engine = |row: u32| is_engine(row) || names[row as usize].starts_with('(');
+        if is_engine(row) && most.is_none_or(|(row, ..)| is_of_engine(row)) {
             let sum = engine.get_or_insert(Line {
                 kind: Kind::Engine,
                 place: place as u32,

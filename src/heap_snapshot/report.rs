@@ -89,6 +89,8 @@ pub(crate) struct ClassSums {
 /// A grouped retaining path: how many objects, how many bytes, and one of them.
 pub(crate) struct PathGroup {
     pub(crate) tally: Tally,
+    /// What the objects retain together.
+    pub(crate) retained: u64,
     pub(crate) example: Ordinal,
 }
 
@@ -363,7 +365,7 @@ impl<'a> View<'a> {
         })
     }
 
-    /// The retaining paths of the objects of some classes, commonest first. `place` is where an object is held.
+    /// The retaining paths of the objects of some classes, those of the most retained bytes first. `place` is where an object is held.
     pub(crate) fn grouped_paths(
         &self,
         rows: &[u32],
@@ -373,7 +375,7 @@ impl<'a> View<'a> {
         let all = self.every_path(rows, place, wanted)?;
         Ok(all
             .into_iter()
-            .map(|(class, groups)| (class, self.commonest(groups)))
+            .map(|(class, groups)| (class, self.weightiest(groups)))
             .collect())
     }
 
@@ -405,23 +407,38 @@ impl<'a> View<'a> {
                 .entry((class, place(node)))
                 .or_insert(PathGroup {
                     tally: Tally::default(),
+                    retained: 0,
                     example: node,
                 })
                 .tally
                 .add(self.analysis.sizes.get(node));
         }
-        for ((class, place), group) in groups {
+        let place_count = groups.keys().map(|&(_, place)| place as usize + 1).max();
+        let retained = self.dominated.group_bytes(
+            graph.root,
+            place_count.unwrap_or(0),
+            &self.analysis.retained.bytes,
+            |node| {
+                let is_wanted = listed[self.classes.of(graph, node) as usize] && wanted(node);
+                is_wanted
+                    .then(|| place(node))
+                    .filter(|&place| place != NONE)
+            },
+            self.control,
+        )?;
+        for ((class, place), mut group) in groups {
+            group.retained = retained[place as usize];
             by_class.entry(class).or_default().push((place, group));
         }
         Ok(by_class)
     }
 
-    /// As many of some groups as are wanted, those of most objects first.
-    pub(crate) fn commonest(&self, groups: Vec<(u32, PathGroup)>) -> Vec<PathGroup> {
+    /// As many of some groups as are wanted, those that retain most first.
+    pub(crate) fn weightiest(&self, groups: Vec<(u32, PathGroup)>) -> Vec<PathGroup> {
         let mut groups: Vec<PathGroup> = groups.into_iter().map(|(_, group)| group).collect();
         groups.sort_by_key(|group| {
             (
-                std::cmp::Reverse(group.tally.count),
+                std::cmp::Reverse((group.retained, group.tally.count)),
                 self.graph().id(group.example),
             )
         });
@@ -477,6 +494,7 @@ impl<'a> View<'a> {
                     .text(texts.get(&group.example).map_or("", String::as_str));
                 json.key("count").number(group.tally.count);
                 json.key("shallowBytes").number(group.tally.bytes);
+                json.key("retainedBytes").number(group.retained);
                 json.key("exampleId").number(self.graph().id(group.example));
             });
         });
