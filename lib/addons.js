@@ -79,7 +79,7 @@ function checkSupport () {
   if (reason !== null) throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM', `Addons cannot be watched: ${reason}`)
 }
 
-// Numbers of an image and of an environment before its figures; see src/bindings/interpose.rs.
+// Numbers of an image and of an environment before its figures; see src/bindings/addons.rs.
 const IMAGE_NUMBERS = 5
 const ENVIRONMENT_NUMBERS = 5
 

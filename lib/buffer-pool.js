@@ -1,7 +1,7 @@
 'use strict'
 
 // bufferPool(): Node's pool, and which of its slabs are alive. What all copies of this file on a thread share is made by
-// src/buffer_profile/shared.js, in the main realm, when it is asked for first.
+// src/buffers/profile/shared.js, in the main realm, when it is asked for first.
 
 const { Buffer } = require('node:buffer')
 const { performance } = require('node:perf_hooks')

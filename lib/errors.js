@@ -1,7 +1,7 @@
 'use strict'
 
 // Every error that offheap hands out is made here, in JavaScript, so that `instanceof` holds in every realm (jest
-// runs each test file in one of its own). Codes are permanent; src/error.rs lists them and docs/errors.md explains them.
+// runs each test file in one of its own). Codes are permanent; src/base/error.rs lists them and docs/errors.md explains them.
 
 /** An error with one of offheap's own codes, ERR_OFFHEAP_…. */
 class OffheapError extends Error {

@@ -11,43 +11,28 @@
 //!
 //! | room | what it knows |
 //! |---|---|
-//! | [`error`] | every code there is; no napi types |
-//! | `elf` | the images of this process and their import slots; Linux x86-64 glibc |
-//! | [`probe`] | the copy-on-write child: fork, set-up, watching and reaping it; Linux x86-64 glibc |
-//! | [`resident`] | where the resident set is, the cgroup that binds, what malloc holds |
-//! | [`trigger`] | thresholds, limits on actions, retention; pure |
-//! | [`unfinished`] | files being written, and whose; pure |
-//! | [`buffer_profile`] | samples of Buffers by call site: estimates, pprof; pure |
-//! | [`bindings`] | the only `#[napi]`: convert, call the room, map the result |
-//! | [`heap_snapshot`] | `.heapsnapshot` files: classes, retained sizes, retaining paths, differences, redaction |
-//! | [`buffers`] | slabs, slices and backing stores: which bytes are reached, which are pinned; pure |
-//! | [`fork_lock`] | locks that a forked child finds free |
-//! | [`ledger`] | live / total / peak tallies by key |
+//! | [`base`] | errors, ledger, locks across a fork, the images of this process |
 //! | [`external`] | tracked external allocations |
-//! | [`references`] | napi references and what else addons hold: the package's own, and every addon's |
-//! | `interpose` | hooks in every addon's Node-API calls; Linux x86-64 glibc |
+//! | [`addons`] | what every addon holds through Node-API, and the hooks that see it |
+//! | [`buffers`] | slabs, slices and backing stores: which bytes are reached, which are pinned; the sampled profile |
+//! | [`memory`] | where the resident set is, the cgroup that binds, what malloc holds |
+//! | [`monitor`] | thresholds, limits on actions, retention; pure |
+//! | [`probe`] | the copy-on-write child: fork, set-up, watching and reaping it; Linux x86-64 glibc |
+//! | [`heap`] | heap snapshots: classes, retained sizes, retaining paths, differences, redaction |
+//! | [`bindings`] | the only `#[napi]`: convert, call the room, map the result |
 //!
-//! Direction: `bindings` → rooms → `error`. Rooms do not import each other, except through `ledger`, `elf` and
-//! `fork_lock`.
+//! Direction: `bindings` → rooms → `base`. docs/architecture.md names the imports between rooms, and a test keeps them.
 
+pub mod addons;
+pub mod base;
 pub mod bindings;
-pub mod buffer_profile;
 pub mod buffers;
-#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-pub mod elf;
-pub mod error;
 pub mod external;
-pub mod fork_lock;
-pub mod heap_snapshot;
-#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-pub mod interpose;
-pub mod ledger;
+pub mod heap;
+pub mod memory;
+pub mod monitor;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 pub mod probe;
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
 #[path = "probe/unsupported.rs"]
 pub mod probe;
-pub mod references;
-pub mod resident;
-pub mod trigger;
-pub mod unfinished;

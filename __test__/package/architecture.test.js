@@ -9,13 +9,13 @@ const path = require('node:path')
 
 const root = path.join(__dirname, '..', '..')
 
-const FOR_ALL = ['error', 'ledger', 'elf', 'fork_lock']
-const BESIDE = { external: ['references'], interpose: ['references'] }
+const FOR_ALL = ['base']
+const BESIDE = { external: ['addons'] }
 
-const UNSAFE_FILES = ['bindings/external.rs', 'bindings/interpose.rs', 'elf/images.rs', 'external/finalizer.rs', 'fork_lock.rs', 'resident/malloc.rs']
-const UNSAFE_ROOMS = ['interpose', 'probe']
+const UNSAFE_FILES = ['base/elf/images.rs', 'base/fork_lock.rs', 'bindings/addons.rs', 'bindings/external.rs', 'external/finalizer.rs', 'memory/malloc.rs']
+const UNSAFE_ROOMS = ['addons/hooks', 'probe']
 
-const SYS_FILES = ['external/block_owner.rs', 'external/finalizer.rs', 'interpose/environments.rs', 'interpose/hooks.rs']
+const SYS_FILES = ['addons/hooks/calls.rs', 'addons/hooks/environments.rs', 'external/block_owner.rs', 'external/finalizer.rs']
 
 /** All files of Rust in src/, with their room and their code: no comments. */
 const files = fs.readdirSync(path.join(root, 'src'), { recursive: true }).filter((name) => name.endsWith('.rs')).map((name) => ({

@@ -6,7 +6,7 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use offheap::heap_snapshot::{report, Analysis, Control, Input, ReportOptions, Rules};
+use offheap::heap::{report, Analysis, Control, Input, ReportOptions, Rules};
 
 const TYPES: usize = 10;
 const EDGE_TYPES: usize = 7;

@@ -6,7 +6,7 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use offheap::heap_snapshot::{redact_stream, Analysis, Control, Input, Rules};
+use offheap::heap::{redact_stream, Analysis, Control, Input, Rules};
 
 fuzz_target!(|bytes: &[u8]| {
     let input = |bytes: &[u8]| Input::stream(Box::new(Cursor::new(bytes.to_vec())), "fuzz");

@@ -5,7 +5,7 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use offheap::heap_snapshot::{compare, report, Analysis, Control, Input, ReportOptions, Rules};
+use offheap::heap::{compare, report, Analysis, Control, Input, ReportOptions, Rules};
 
 fuzz_target!(|bytes: &[u8]| {
     let input = || Input::stream(Box::new(Cursor::new(bytes.to_vec())), "fuzz");

@@ -1,6 +1,6 @@
 'use strict'
 
-// The profile as a gzip'd pprof protobuf; src/buffer_profile/pprof.rs writes it.
+// The profile as a gzip'd pprof protobuf; src/buffers/profile/pprof.rs writes it.
 
 const binding = require('../load.js')
 const { fromNative } = require('../errors.js')

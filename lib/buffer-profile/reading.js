@@ -86,7 +86,7 @@ function byRoute (cells, unseen) {
   return Object.fromEntries([...groupBy(cells, ({ route }) => route)].map(([route, own]) => [route, figures(own, unseen)]))
 }
 
-// What an allocation is charged at least, see src/buffer_profile/shared.js: with nothing sampled, so small may all of them be.
+// What an allocation is charged at least, see src/buffers/profile/shared.js: with nothing sampled, so small may all of them be.
 const LEAST_BYTES = 8
 
 function figures (cells, unseen) {

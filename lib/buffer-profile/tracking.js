@@ -1,6 +1,6 @@
 'use strict'
 
-// Switches the sampling of Buffers on and off. The sampling itself is done by src/buffer_profile/shared.js.
+// Switches the sampling of Buffers on and off. The sampling itself is done by src/buffers/profile/shared.js.
 
 const binding = require('../load.js')
 const { bufferState } = require('../buffer-pool.js')

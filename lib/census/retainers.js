@@ -1,6 +1,6 @@
 'use strict'
 
-// Who holds the largest offenders, and whatever else is marked: a heap snapshot of the same instant, read by the heap_snapshot room. It stays in
+// Who holds the largest offenders, and whatever else is marked: a heap snapshot of the same instant, read by the heap room. It stays in
 // memory, compressed: no file with everybody's secrets, and no permission to write one.
 
 const v8 = require('node:v8')
@@ -13,7 +13,7 @@ const MEMBER_BYTES = 2 ** 20
 /** Different paths per offender. */
 const HOLDERS = 3
 
-/** Its name is what src/heap_snapshot/holders.rs looks for. */
+/** Its name is what src/heap/report/holders.rs looks for. */
 class OffheapMarks {}
 
 /**

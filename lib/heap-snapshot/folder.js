@@ -57,7 +57,7 @@ async function sweep (directory, target) {
 }
 
 function isLeft ({ pid, token }, silentMs) {
-  // Ours are looked after by src/unfinished.rs.
+  // Ours are looked after by src/heap/snapshot_file/partial_files.rs.
   if (pid === process.pid && token === binding.processToken()) return false
   if (silentMs < SILENT_MS) return false
   return silentMs >= ABANDONED_MS || pid === process.pid || !isAlive(pid)

@@ -20,10 +20,10 @@ const HOLD_ABORT_MS = 30_000
 
 /** Samples memory, and acts when a threshold is crossed; made by start(). See index.d.ts. */
 class Monitor extends EventEmitter {
-  // The analysis of snapshots knows a Monitor of ours by this (src/heap_snapshot/distances.rs).
+  // The analysis of snapshots knows a Monitor of ours by this (src/heap/distances.rs).
 
   #offheapMonitor = 'offheap'
-  // The thresholds' state is native, under this number (src/trigger/watch.rs); undefined once stopped.
+  // The thresholds' state is native, under this number (src/monitor/watch.rs); undefined once stopped.
   #watch
   #thresholds
   #snapshot
@@ -65,7 +65,7 @@ class Monitor extends EventEmitter {
 
   #begin (sampleIntervalMs, signal, buffers) {
     // Under this name, and not as `this`: the analysis of snapshots knows by it what hangs on us alone, and leads no path through a Monitor to
-    // what its listeners can see (src/heap_snapshot/distances.rs).
+    // what its listeners can see (src/heap/distances.rs).
     const offheapMonitor = this
     const tick = () => offheapMonitor.#tick()
     this.#timer = timers.setInterval(tick, sampleIntervalMs)

@@ -1,6 +1,6 @@
 'use strict'
 
-// What users write as thresholds, turned into rules for src/trigger, and readings turned into their columns.
+// What users write as thresholds, turned into rules for src/monitor, and readings turned into their columns.
 
 const fs = require('node:fs')
 const { addonExternal, liveReferences } = require('./addon-metrics.js')

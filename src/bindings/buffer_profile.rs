@@ -1,4 +1,4 @@
-//! Node's pool and the sampled profile of Buffers: see `crate::buffer_profile`.
+//! Node's pool and the sampled profile of Buffers: see `crate::buffers::profile`.
 //!
 //! The profile of a JS thread lives in that thread and ends with it.
 
@@ -9,19 +9,19 @@ use napi::Env;
 use napi_derive::napi;
 
 use super::Result;
-use crate::buffer_profile::estimate::Estimate;
-use crate::buffer_profile::pace::{Look, Pace};
-use crate::buffer_profile::pprof::{self, Document, Frame, Row};
-use crate::buffer_profile::profile::{Profile, SampleId, Sums};
-use crate::buffer_profile::slabs::Slabs;
-use crate::error::{Code, Failure};
+use crate::base::error::{Code, Failure};
+use crate::base::ledger::{Key, NONE};
+use crate::buffers::profile::estimate::Estimate;
+use crate::buffers::profile::pace::{Look, Pace};
+use crate::buffers::profile::pprof::{self, Document, Frame, Row};
+use crate::buffers::profile::samples::{Profile, SampleId, Sums};
+use crate::buffers::profile::slabs::Slabs;
 use crate::external::finalizer;
-use crate::ledger::{Key, NONE};
 
 /// What all copies of lib/buffer-pool.js on a thread share. Made in the main realm: one of jest's realms would be kept alive by it.
 /// The name is what stands in the stack traces of errors that a wrapped function throws.
 const SHARED_SOURCE: &str = concat!(
-    include_str!("../buffer_profile/shared.js"),
+    include_str!("../buffers/profile/shared.js"),
     "//# sourceURL=offheap:buffers\n"
 );
 

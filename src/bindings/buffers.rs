@@ -9,11 +9,11 @@ use napi_derive::napi;
 use rustc_hash::FxHashMap;
 
 use super::Result;
+use crate::base::error::{Code, Failure};
 use crate::buffers::census::{largest, totals, usages, Buffer, Sum, Usage, View};
-use crate::error::{Code, Failure};
 use crate::external::finalizer;
 use crate::external::registry::RecordId;
-use crate::heap_snapshot::{holders, Input};
+use crate::heap::{holders, snapshot_file, Control, Input};
 
 fn internal(error: napi::Error) -> Failure {
     Failure::new(Code::Internal, error.reason.clone())
@@ -252,7 +252,7 @@ fn rows(usages: Vec<Usage>) -> Float64Array {
     )
 }
 
-/// For each of `count` objects that were marked: who holds it, as JSON (see `heap_snapshot::holders`). The first
+/// For each of `count` objects that were marked: who holds it, as JSON (see `heap::holders`). The first
 /// `full_count` are told with up to `limit` holders, the others with the nearest one. `pieces` are the pieces of a gzip'd
 /// snapshot, in order. Works on this thread, and on no other.
 #[napi(catch_unwind)]
@@ -265,5 +265,6 @@ pub fn buffer_holders(pieces: Array, full_count: u32, count: u32, limit: u32) ->
     }
     let input = Input::stream(Box::new(Cursor::new(bytes)), "the census's snapshot")?;
     let (full_count, count) = (full_count as usize, count as usize);
-    Ok(holders(input, full_count, count, limit as usize)?)
+    let graph = snapshot_file::read(input, 1, &Control::new())?;
+    Ok(holders(&graph, full_count, count, limit as usize)?)
 }

@@ -5,10 +5,10 @@ use napi::{sys, Env, JsValue};
 use napi_derive::napi;
 
 use super::Result;
-use crate::error::{Code, Failure};
+use crate::base::error::{Code, Failure};
+use crate::base::ledger::{Key, Ledger, Tally};
 use crate::external::finalizer;
 use crate::external::registry::RecordId;
-use crate::ledger::{Key, Ledger, Tally};
 
 /// Runs once for each environment (the main thread, each worker, each time the addon is loaded again).
 #[napi(module_exports)]

@@ -4,26 +4,26 @@
 //! Node would abort the host.
 //! Numbers cross as `f64`, exact to 2^53 − 1; `lib/validate.js` has checked them before they get here.
 
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+pub mod addons;
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
+#[path = "addons_unsupported.rs"]
+pub mod addons;
 pub mod buffer_profile;
 pub mod buffers;
 pub mod external;
-pub mod heap_snapshot;
-#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-pub mod interpose;
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
-#[path = "interpose_unsupported.rs"]
-pub mod interpose;
+pub mod heap;
+pub mod memory;
+pub mod monitor;
+pub mod partial_files;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 pub mod probe;
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
 #[path = "probe_unsupported.rs"]
 pub mod probe;
 pub mod process;
-pub mod resident;
-pub mod trigger;
-pub mod unfinished;
 
-use crate::error::{Code, Failure};
+use crate::base::error::{Code, Failure};
 
 /// What an export returns: a value, or an error whose `code` is one of ours.
 pub(crate) type Result<T> = std::result::Result<T, napi::Error<Code>>;

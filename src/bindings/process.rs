@@ -2,7 +2,7 @@
 
 use napi_derive::napi;
 
-use crate::error::Code;
+use crate::base::error::Code;
 
 /// Every error code, for the test that compares the lists.
 #[napi(catch_unwind)]

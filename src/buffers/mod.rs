@@ -11,3 +11,4 @@
 #![forbid(unsafe_code)]
 
 pub mod census;
+pub mod profile;

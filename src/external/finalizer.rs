@@ -39,10 +39,10 @@ use parking_lot::Mutex;
 
 use super::block_owner::{owner_after, Owner};
 use super::registry::{Ends, Record, RecordId, Registry, ADDRESS_CHAIN_LIMIT, PLACES_PER_STEP};
-use crate::error::{Code, Failure};
-use crate::fork_lock::{self, Held};
-use crate::ledger::{Entry, Interner, Key, Ledger, Run, NONE};
-use crate::references::own::OwnReferences;
+use crate::addons::own::OwnReferences;
+use crate::base::error::{Code, Failure};
+use crate::base::fork_lock::{self, Held};
+use crate::base::ledger::{Entry, Interner, Key, Ledger, Run, NONE};
 
 /// Distinct labels that are kept apart; later ones are counted as `(other)`.
 pub const LABEL_LIMIT: usize = 4_096;

@@ -4,7 +4,7 @@
 //! Must never know: JavaScript beyond one weak handle per value; `finalizer` holds that part.
 //! Cannot see: values nobody tracked; whether the bytes are resident; memory behind a plain object, whose size is
 //! what the caller said.
-//! Next: `registry` is the pure bookkeeping, `finalizer` the unsafe edge to Node-API, [`crate::ledger`] the tallies.
+//! Next: `registry` is the pure bookkeeping, `finalizer` the unsafe edge to Node-API, [`crate::base::ledger`] the tallies.
 //!
 //! # Why an address
 //!

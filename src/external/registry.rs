@@ -25,7 +25,7 @@
 #![forbid(unsafe_code)]
 
 use super::address_index::AddressIndex;
-use crate::ledger::Entry;
+use crate::base::ledger::Entry;
 
 /// More values than this at one address are not kept in the index: finding one would take too long. They go to the
 /// WeakMap. (Seen with thousands of views made over the start of one large ArrayBuffer.)
@@ -467,7 +467,7 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{FOLDED, NONE};
+    use crate::base::ledger::{FOLDED, NONE};
 
     fn record(address: usize, handle: usize) -> Record {
         Record {

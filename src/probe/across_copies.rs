@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use once_cell::sync::Lazy;
 
-use crate::elf::images;
+use crate::base::elf::images;
 
 const NAME: &str = "offheap_probe_under_way_1";
 /// What the file of every copy is called (`scripts/build.js`).

@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::time::{Duration, Instant};
 
-use crate::fork_lock::Held;
+use crate::base::fork_lock::Held;
 
 use super::child::{self, Child, Setup};
 use super::maps::{self, Known, Range};

@@ -10,7 +10,7 @@
 //! Read [`session`] first (the order of things), then [`fork`] (what the service pays), then [`child`] and [`stand_ins`]
 //! (each step, and the failure that it prevents).
 //!
-//! Import slots are found by [`crate::elf`].
+//! Import slots are found by [`crate::base::elf`].
 //!
 //! | file | unsafe | what it does |
 //! |---|---|---|
@@ -53,8 +53,8 @@ pub mod threads;
 
 use once_cell::sync::Lazy;
 
-use crate::elf::images;
-use crate::error::{Code, Failure};
+use crate::base::elf::images;
+use crate::base::error::{Code, Failure};
 
 use child::SlotWrite;
 

@@ -5,7 +5,7 @@
 //! Cannot see: who sent a signal. SIGKILL that was not ours is most often the kernel's OOM killer.
 #![forbid(unsafe_code)]
 
-use crate::error::{Code, Failure};
+use crate::base::error::{Code, Failure};
 
 use super::frame::Report;
 use super::stand_ins::{Wait, EXIT_BUG};

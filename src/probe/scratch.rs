@@ -21,7 +21,7 @@ use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::os::fd::RawFd;
 
-use crate::elf::images;
+use crate::base::elf::images;
 
 use super::left_out;
 use super::size_classes::{self, COUNT, LARGEST};

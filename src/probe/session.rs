@@ -28,8 +28,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::error::{Code, Failure};
-use crate::fork_lock::Held;
+use crate::base::error::{Code, Failure};
+use crate::base::fork_lock::Held;
 
 use super::across_copies;
 use super::child::{self, Child, Setup, SlotWrite};

@@ -1,0 +1,212 @@
+//! Retaining paths in words: `global.sessions (Map) entry .user (User)`.
+//!
+//! Knows: one shortest path per node, and how V8 lays out Maps, arrays, contexts and buffers. Must never know:
+//! sizes.
+//! Limits: one path of possibly many; a suspect may have others. Paths are grouped by their words with indices
+//! and dictionary keys left out.
+
+#![forbid(unsafe_code)]
+
+pub(crate) mod keys;
+pub(crate) mod labels;
+pub(crate) mod places;
+pub(crate) mod steps;
+
+use crate::heap::graph::kinds::{EdgeKind, NodeKind};
+use crate::heap::graph::scripts::{line_and_column, script_name};
+use crate::heap::graph::{Graph, Ordinal, NONE};
+use crate::heap::paths::keys::Patterns;
+use crate::heap::paths::labels::{
+    is_collection, is_dictionary, is_global, property, shorten, without_number,
+};
+use crate::heap::paths::steps::Step;
+
+/// How much of a path is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Indices and keys as they are.
+    Exact,
+    /// Indices and dictionary keys left out, repetitions folded.
+    Grouped,
+}
+
+/// Puts a path into words. `limit` bounds the number of steps that are said; the middle is left out.
+pub(crate) fn describe(graph: &Graph, steps: &[Step], detail: Detail, limit: usize) -> String {
+    in_words(graph, steps, detail, limit, &Patterns::default())
+}
+
+/// Puts a path into words that many objects share: with what their keys have in common.
+pub(crate) fn describe_shared(
+    graph: &Graph,
+    steps: &[Step],
+    limit: usize,
+    patterns: &Patterns,
+) -> String {
+    in_words(graph, steps, Detail::Grouped, limit, patterns)
+}
+
+fn in_words(
+    graph: &Graph,
+    steps: &[Step],
+    detail: Detail,
+    limit: usize,
+    patterns: &Patterns,
+) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut repeats: Vec<usize> = Vec::new();
+    let mut from: Option<Ordinal> = None;
+    for step in steps {
+        let word = match from {
+            None if step.edge != NONE && graph.from(step.edge) != graph.root => {
+                format!("… {}", start(graph, step.node))
+            }
+            None => start(graph, step.node),
+            Some(from) => {
+                let label = match patterns.get(&step.edge) {
+                    Some(pattern) => pattern.clone(),
+                    None => label(graph, from, step.edge, detail),
+                };
+                let class = annotation(graph, step.node);
+                format!("{label}{class}")
+            }
+        };
+        from = Some(step.node);
+        if word.is_empty() {
+            continue;
+        }
+        // A global object that is reached through a native context is where a path begins.
+        if is_global(graph, step.node) {
+            words.clear();
+            repeats.clear();
+            words.push("global".to_owned());
+            repeats.push(1);
+            continue;
+        }
+        if words.last() == Some(&word) {
+            if let Some(last) = repeats.last_mut() {
+                *last += 1;
+            }
+            continue;
+        }
+        words.push(word);
+        repeats.push(1);
+    }
+    let mut text = String::new();
+    let shown = words.len();
+    for (index, (word, count)) in words.iter().zip(&repeats).enumerate() {
+        if shown > limit && index == limit / 2 {
+            text.push_str(&format!(" … {} steps …", shown - limit));
+        }
+        if shown > limit && index >= limit / 2 && index < limit / 2 + (shown - limit) {
+            continue;
+        }
+        text.push_str(word);
+        if *count > 1 {
+            match detail {
+                Detail::Exact => text.push_str(&format!(" ×{count}")),
+                Detail::Grouped => text.push_str(" ×n"),
+            }
+        }
+    }
+    text
+}
+
+fn start(graph: &Graph, node: Ordinal) -> String {
+    if is_global(graph, node) {
+        return "global".to_owned();
+    }
+    let name = graph.name_text(node);
+    if name.is_empty() {
+        format!(
+            "({})",
+            graph.node_type_names[graph.node_type[node as usize] as usize]
+        )
+    } else {
+        name.into_owned()
+    }
+}
+
+/// What is said of the node at the end of a step; nothing where the name of the edge says it all.
+fn annotation(graph: &Graph, node: Ordinal) -> String {
+    let name = graph.name_text(node);
+    match graph.kind(node) {
+        NodeKind::Object if matches!(&*name, "Object" | "Array" | "system / Context" | "") => {
+            String::new()
+        }
+        NodeKind::Object | NodeKind::Native => format!(" ({})", shorten(&name, 60)),
+        NodeKind::Closure => {
+            let words: Vec<String> = [Some(shorten(&name, 60)), position(graph, node)]
+                .into_iter()
+                .flatten()
+                .filter(|word| !word.is_empty())
+                .collect();
+            match words.is_empty() {
+                true => " (function)".to_owned(),
+                false => format!(" (function {})", words.join(" ")),
+            }
+        }
+        NodeKind::Synthetic => format!(" {}", shorten(&name, 60)),
+        _ => String::new(),
+    }
+}
+
+/// Where a function was written: `server.js:12`. Those of Node and of V8 have no such place.
+pub(crate) fn position(graph: &Graph, closure: Ordinal) -> Option<String> {
+    let (line, _) = line_and_column(graph, closure)?;
+    let script = script_name(graph, closure)?;
+    if script.is_empty() || script.starts_with("node:") {
+        return None;
+    }
+    let file = script.rsplit(['/', '\\']).next().unwrap_or(&script);
+    Some(format!("{}:{line}", shorten(file, 60)))
+}
+
+fn label(graph: &Graph, from: Ordinal, edge: u32, detail: Detail) -> String {
+    let kind = graph.edge_kind(edge);
+    let name = graph.edge_name(edge);
+    let grouped = detail == Detail::Grouped;
+    match kind {
+        EdgeKind::Element if grouped => "[…]".to_owned(),
+        EdgeKind::Element => format!("[{name}]"),
+        EdgeKind::Property | EdgeKind::Shortcut => {
+            if grouped && is_dictionary(graph, from) {
+                return "[…]".to_owned();
+            }
+            property(&graph.strings.text(name))
+        }
+        EdgeKind::Context => format!(" → variable {}", graph.strings.text(name)),
+        EdgeKind::Weak => format!(" ⇢ {}", graph.strings.text(name)),
+        EdgeKind::Hidden | EdgeKind::Other => hidden_label(graph, from, u64::from(name), grouped),
+        EdgeKind::Internal => {
+            let text = graph.strings.text(name);
+            if graph.ephemerons.contains_key(&name) {
+                return " value in WeakMap".to_owned();
+            }
+            if let Ok(index) = text.parse::<u64>() {
+                return hidden_label(graph, from, index, grouped);
+            }
+            match &*text {
+                // These say nothing that the next step does not say better.
+                "elements" | "properties" | "context" | "previous" => String::new(),
+                "table" if is_collection(graph, from) => String::new(),
+                _ if grouped => {
+                    let words = without_number(text.as_bytes());
+                    format!(" → {}", String::from_utf8_lossy(words))
+                }
+                _ => format!(" → {text}"),
+            }
+        }
+    }
+}
+
+/// A numbered field: the slot of a Map's table, of an array, or of something inside the engine.
+fn hidden_label(graph: &Graph, from: Ordinal, index: u64, grouped: bool) -> String {
+    match graph.kind(from) {
+        NodeKind::Array if graph.strings.bytes(graph.name(from)).is_empty() => " entry".to_owned(),
+        // A context's cell holds the variable that the step before has named.
+        NodeKind::Hidden if graph.is_named(from, "system / ContextCell") => String::new(),
+        NodeKind::Hidden if graph.is_named(from, "system / PropertyCell") => String::new(),
+        _ if grouped => "[…]".to_owned(),
+        _ => format!("[{index}]"),
+    }
+}

@@ -1,0 +1,182 @@
+//! Backing stores: the bytes behind ArrayBuffers, put down to the views and paths that hold them.
+//!
+//! Knows: how V8 draws a store, its ArrayBuffers and their views. Must never know: where the bytes are.
+//! Limits: a store with several views is put down to the nearest; bytes that an addon frees itself are a store too.
+
+#![forbid(unsafe_code)]
+
+use rustc_hash::FxHashMap;
+
+use crate::base::error::Failure;
+use crate::heap::control::Ticker;
+use crate::heap::graph::classes::class_name;
+use crate::heap::graph::kinds::{EdgeKind, NodeKind};
+use crate::heap::graph::{Ordinal, NONE};
+use crate::heap::json::JsonWriter;
+use crate::heap::paths::Detail;
+use crate::heap::view::{PathGroup, Tally, Top, View, BACKING_STORE};
+
+struct Store {
+    /// An ArrayBuffer (or whatever object refers to the bytes).
+    holder: Ordinal,
+    view: Ordinal,
+    views: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Store {
+            holder: NONE,
+            view: NONE,
+            views: 0,
+        }
+    }
+}
+
+impl Store {
+    fn speaker(&self) -> Option<Ordinal> {
+        [self.view, self.holder]
+            .into_iter()
+            .find(|&node| node != NONE)
+    }
+}
+
+/// Backing stores put down to the views that read them and to what holds those.
+pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
+    let graph = view.graph();
+    let mut stores: FxHashMap<Ordinal, Store> = FxHashMap::default();
+    let mut total = Tally::default();
+    if let Some(name) = graph.strings.find(BACKING_STORE) {
+        for node in graph.nodes() {
+            if graph.kind(node) == NodeKind::Native && graph.name(node) == name {
+                total.add(view.analysis.sizes.get(node));
+                stores.insert(node, Store::default());
+            }
+        }
+    }
+    // From the store to the ArrayBuffers, from there to the views: one pass over the edges each.
+    let mut buffers: FxHashMap<Ordinal, Ordinal> = FxHashMap::default();
+    let mut ticker = Ticker::new(view.control);
+    if !stores.is_empty() {
+        for from in graph.nodes() {
+            ticker.tick()?;
+            for edge in graph.edges(from) {
+                let to = graph.to(edge);
+                if graph.kind(to) == NodeKind::Native && graph.kind(from) == NodeKind::Object {
+                    if let Some(store) = stores.get_mut(&to) {
+                        store.holder = store.holder.min(from);
+                        buffers.insert(from, to);
+                    }
+                }
+            }
+        }
+        for from in graph.nodes() {
+            ticker.tick()?;
+            if graph.kind(from) != NodeKind::Object {
+                continue;
+            }
+            for edge in graph.edges(from) {
+                if graph.edge_kind(edge) != EdgeKind::Internal {
+                    continue;
+                }
+                let Some(store) = buffers.get(&graph.to(edge)) else {
+                    continue;
+                };
+                if graph.strings.bytes(graph.edge_name(edge)) != b"buffer" {
+                    continue;
+                }
+                if let Some(store) = stores.get_mut(store) {
+                    store.views += 1;
+                    // The nearest view speaks for the store; a Buffer among other views first.
+                    if store.view == NONE
+                        || view.analysis.distances.raw(from)
+                            < view.analysis.distances.raw(store.view)
+                    {
+                        store.view = from;
+                    }
+                }
+            }
+        }
+    }
+    let places = view.places();
+    let mut by_holder: FxHashMap<u32, PathGroup> = FxHashMap::default();
+    let mut by_class: FxHashMap<u32, Tally> = FxHashMap::default();
+    let mut unheld = Tally::default();
+    for (&node, store) in &stores {
+        let bytes = view.analysis.sizes.get(node);
+        let Some(holder) = store.speaker() else {
+            unheld.add(bytes);
+            continue;
+        };
+        if view.analysis.distances.ours.get(holder) {
+            continue;
+        }
+        by_class
+            .entry(view.classes.of(graph, holder))
+            .or_default()
+            .add(bytes);
+        let group = by_holder
+            .entry(places[holder as usize])
+            .or_insert(PathGroup {
+                tally: Tally::default(),
+                retained: 0,
+                example: holder,
+            });
+        group.example = group.example.min(holder);
+        group.tally.add(bytes);
+    }
+    let mut holders: Vec<PathGroup> = by_holder.into_values().collect();
+    holders.sort_by_key(|group| (std::cmp::Reverse(group.tally.bytes), group.example));
+    holders.truncate(view.options.top);
+    let mut class_rows: Vec<(u32, Tally)> = by_class.into_iter().collect();
+    class_rows.sort_by_key(|(class, tally)| (std::cmp::Reverse(tally.bytes), *class));
+    class_rows.truncate(view.options.top);
+    let mut best = Top::new(view.options.top);
+    for &node in stores.keys() {
+        best.offer(view.analysis.sizes.get(node), node);
+    }
+    json.key("backingStores").object(|json| {
+        json.key("count").number(total.count);
+        json.key("bytes").number(total.bytes);
+        json.key("unheldCount").number(unheld.count);
+        json.key("unheldBytes").number(unheld.bytes);
+        json.key("classes")
+            .list(class_rows, |json, (class, tally)| {
+                json.object(|json| {
+                    json.key("className").text(view.classes.name(class));
+                    json.key("count").number(tally.count);
+                    json.key("bytes").number(tally.bytes);
+                });
+            });
+        json.key("holders").list(holders, |json, group| {
+            json.object(|json| {
+                json.key("text")
+                    .text(&view.path(group.example, Detail::Grouped));
+                json.key("count").number(group.tally.count);
+                json.key("bytes").number(group.tally.bytes);
+                json.key("exampleId").number(graph.id(group.example));
+            });
+        });
+        json.key("largest").list(best.into_sorted(), |json, node| {
+            let store = &stores[&node];
+            json.object(|json| {
+                json.key("id").number(graph.id(node));
+                json.key("bytes").number(view.analysis.sizes.get(node));
+                json.key("viewCount").number(store.views);
+                match store.speaker() {
+                    Some(holder) => {
+                        json.key("holderId").number(graph.id(holder));
+                        json.key("className").text(&class_name(graph, holder));
+                        json.key("path").text(&view.path(holder, Detail::Exact));
+                    }
+                    None => {
+                        json.key("holderId").null();
+                        json.key("className").null();
+                        json.key("path").null();
+                    }
+                }
+            });
+        });
+    });
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! Plain objects by the names of their properties: the class `Object` alone is no answer.
+//!
+//! Knows: property names. Must never know: hidden classes, which tell objects apart that look alike.
+//! Limits: properties that hold small integers have no edge, hence no name here; dictionaries are left out.
+
+#![forbid(unsafe_code)]
+
+use rustc_hash::FxHashMap;
+
+use crate::base::error::Failure;
+use crate::heap::control::Ticker;
+use crate::heap::graph::kinds::{EdgeKind, NodeKind};
+use crate::heap::graph::Ordinal;
+use crate::heap::json::JsonWriter;
+use crate::heap::view::{cut, Tally, Top, View, MAX_GROUPS};
+
+/// Plain objects by their property names: `Object` alone is no answer.
+pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
+    let graph = view.graph();
+    let mut known: FxHashMap<Vec<u32>, u32> = FxHashMap::default();
+    let mut rows: Vec<(Tally, Ordinal)> = Vec::new();
+    let mut shape_of = vec![];
+    let mut names = Vec::new();
+    let mut ticker = Ticker::new(view.control);
+    let object = graph.strings.find("Object");
+    let proto = graph.strings.find("__proto__");
+    for node in graph.nodes() {
+        ticker.tick()?;
+        if graph.kind(node) != NodeKind::Object || Some(graph.name(node)) != object {
+            continue;
+        }
+        names.clear();
+        for edge in graph.edges(node) {
+            if graph.edge_kind(edge) == EdgeKind::Property && Some(graph.edge_name(edge)) != proto {
+                names.push(graph.edge_name(edge));
+            }
+        }
+        // Objects with many properties are dictionaries; each would be a shape of its own.
+        if names.is_empty() || names.len() > 32 || known.len() >= MAX_GROUPS {
+            continue;
+        }
+        let shape = match known.get(&names) {
+            Some(&shape) => shape,
+            None => {
+                rows.push((Tally::default(), node));
+                known.insert(names.clone(), rows.len() as u32 - 1);
+                rows.len() as u32 - 1
+            }
+        };
+        rows[shape as usize].0.add(view.analysis.sizes.get(node));
+        shape_of.push((node, shape));
+    }
+    let retained = view.dominated.group_bytes(
+        graph.root,
+        rows.len(),
+        &view.analysis.retained.bytes,
+        |node| {
+            if Some(graph.name(node)) != object {
+                return None;
+            }
+            shape_of
+                .binary_search_by_key(&node, |&(node, _)| node)
+                .ok()
+                .map(|index| shape_of[index].1)
+        },
+        view.control,
+    )?;
+    let mut best = Top::new(view.options.top);
+    for (row, &bytes) in retained.iter().enumerate() {
+        best.offer(bytes, row as u32);
+    }
+    json.key("plainObjects")
+        .list(best.into_sorted(), |json, row| {
+            let (tally, example) = rows[row as usize];
+            let mut text = String::from("{");
+            for edge in graph.edges(example) {
+                if graph.edge_kind(edge) == EdgeKind::Property
+                    && Some(graph.edge_name(edge)) != proto
+                {
+                    if text.len() > 1 {
+                        text.push_str(", ");
+                    }
+                    text.push_str(&graph.strings.text(graph.edge_name(edge)));
+                }
+            }
+            text.push('}');
+            json.object(|json| {
+                json.key("shape").text(&cut(&text));
+                json.key("count").number(tally.count);
+                json.key("shallowBytes").number(tally.bytes);
+                json.key("retainedBytes").number(retained[row as usize]);
+                json.key("exampleId").number(graph.id(example));
+            });
+        });
+    Ok(())
+}

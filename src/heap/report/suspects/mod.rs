@@ -1,0 +1,502 @@
+//! Suspects: patterns that leaks have, each with its evidence; one file per kind.
+//!
+//! Knows: how number and bytes together make a suspect, and that equal ones on one path are one line. Must never
+//! know: whether it is a leak; one snapshot cannot tell, two can.
+//! Limits: entries that are small integers have no edge and are not counted, so collections are at least as
+//! large as said; chains are counted along shortest paths; a slice's own length is in no snapshot.
+
+#![forbid(unsafe_code)]
+
+mod accumulations;
+mod chains;
+mod collections;
+mod console;
+mod contexts;
+mod finalization;
+mod listeners;
+mod origins;
+mod reach;
+mod slices;
+mod tables;
+mod timers;
+mod weak_refs;
+
+use rustc_hash::FxHashMap;
+
+use crate::base::error::Failure;
+use crate::heap::control::Ticker;
+use crate::heap::graph::kinds::{EdgeKind, NodeKind};
+use crate::heap::graph::{Bits, Graph, Ordinal, NONE};
+use crate::heap::json::JsonWriter;
+use crate::heap::paths::Detail;
+use crate::heap::view::{cut, View};
+
+/// From how many bytes on something is heavy, beside its share of the heap.
+const HEAVY_BYTES: u64 = 1_000_000;
+
+/// When a pattern is a suspect: `many` of it that hold a thousandth of the heap, or `few` of it that are heavy.
+/// docs/analysis.md states these numbers.
+struct Limits {
+    few: u64,
+    many: u64,
+    /// Per cent of the heap that is heavy.
+    heavy_percent: u64,
+}
+
+impl Limits {
+    /// `total` is what the whole heap holds.
+    fn judge(&self, total: u64, count: u64, bytes: u64) -> bool {
+        count >= self.few && self.is_heavy(total, bytes)
+            || count >= self.many && share(bytes, total) >= 1
+    }
+
+    fn is_heavy(&self, total: u64, bytes: u64) -> bool {
+        bytes >= HEAVY_BYTES && share(bytes, total) >= 10 * u128::from(self.heavy_percent)
+    }
+}
+
+/// Thousandths of the whole.
+fn share(bytes: u64, total: u64) -> u128 {
+    u128::from(bytes) * 1000 / u128::from(total.max(1))
+}
+
+struct Suspect {
+    kind: &'static str,
+    node: Ordinal,
+    count: u64,
+    bytes: u64,
+    text: String,
+}
+
+/// What the kinds look for by name, found in one walk over strings and one over edges.
+struct Names {
+    weak_cell: Option<u32>,
+    weak_ref: Option<u32>,
+    context_frame: Option<u32>,
+    property_array: Option<u32>,
+    timeout: Option<u32>,
+    immediate: Option<u32>,
+    next: Option<u32>,
+    target: Option<u32>,
+    constructor: Option<u32>,
+    aborted: Option<u32>,
+    /// Maps and Sets, of subclasses too: the object and its table. Each table once, as in whatever follows.
+    tables: Vec<(Ordinal, Ordinal)>,
+    /// EventEmitters and their `_events`.
+    events: Vec<(Ordinal, u32)>,
+    /// EventTargets and their `kEvents`.
+    target_events: Vec<(Ordinal, u32)>,
+    /// AbortSignals and their `kDependantSignals`.
+    followers: Vec<(Ordinal, u32)>,
+    /// Asynchronous resources and their edges `kResourceStore`.
+    stores: Vec<(Ordinal, u32)>,
+}
+
+impl Names {
+    fn find(view: &View) -> Result<Names, Failure> {
+        let graph = view.graph();
+        let [weak_cell, weak_ref, context_frame, property_array, timeout, immediate, next, target, constructor, aborted, table, events, target_events, followers, stores] =
+            find_all(
+                graph,
+                [
+                    "system / WeakCell",
+                    "WeakRef",
+                    "AsyncContextFrame",
+                    "system / PropertyArray",
+                    "Timeout",
+                    "Immediate",
+                    "next",
+                    "target",
+                    "constructor",
+                    "<symbol kAborted>",
+                    "table",
+                    "_events",
+                    "<symbol kEvents>",
+                    "<symbol kDependantSignals>",
+                    "<symbol kResourceStore>",
+                ],
+            );
+        let mut names = Names {
+            weak_cell,
+            weak_ref,
+            context_frame,
+            property_array,
+            timeout,
+            immediate,
+            next,
+            target,
+            constructor,
+            aborted,
+            tables: Vec::new(),
+            events: Vec::new(),
+            target_events: Vec::new(),
+            followers: Vec::new(),
+            stores: Vec::new(),
+        };
+        let wanted = [
+            (EdgeKind::Internal, table),
+            (EdgeKind::Property, events),
+            (EdgeKind::Property, target_events),
+            (EdgeKind::Property, followers),
+            (EdgeKind::Property, stores),
+        ];
+        // What is found is walked over: once, however many objects of a made-up file refer to it.
+        let mut seen = Bits::new(graph.node_count());
+        let mut ticker = Ticker::new(view.control);
+        for node in graph.nodes() {
+            ticker.tick()?;
+            if graph.kind(node) != NodeKind::Object {
+                continue;
+            }
+            for edge in graph.edges(node) {
+                let label = (graph.edge_kind(edge), Some(graph.edge_name(edge)));
+                let Some(which) = wanted.iter().position(|&wanted| wanted == label) else {
+                    continue;
+                };
+                let to = graph.to(edge);
+                if which == 4 {
+                    names.stores.push((node, edge));
+                    continue;
+                }
+                if seen.get(to) {
+                    continue;
+                }
+                seen.set(to);
+                match which {
+                    0 => names.tables.push((node, to)),
+                    1 => names.events.push((node, to)),
+                    2 => names.target_events.push((node, to)),
+                    _ => names.followers.push((node, to)),
+                }
+            }
+        }
+        Ok(names)
+    }
+}
+
+/// The indices of some texts, in one walk.
+fn find_all<const N: usize>(graph: &Graph, texts: [&str; N]) -> [Option<u32>; N] {
+    let mut found = [None; N];
+    let lengths = texts
+        .iter()
+        .fold(0u64, |lengths, text| lengths | 1 << (text.len() % 64));
+    let mut start = 0u32;
+    for (index, &end) in graph.strings.ends.iter().enumerate() {
+        let length = (end - start) as usize;
+        if length < 64 && lengths >> length & 1 != 0 {
+            let bytes = &graph.strings.bytes[start as usize..end as usize];
+            if let Some(which) = texts.iter().position(|text| text.as_bytes() == bytes) {
+                found[which].get_or_insert(index as u32);
+            }
+        }
+        start = end;
+    }
+    found
+}
+
+/// Nodes in groups, for the bytes that each group retains.
+struct Groups {
+    by_node: Vec<u32>,
+    count: u32,
+}
+
+impl Groups {
+    fn new(graph: &Graph) -> Groups {
+        Groups {
+            by_node: vec![NONE; graph.node_count()],
+            count: 0,
+        }
+    }
+
+    fn add_group(&mut self) -> u32 {
+        self.count += 1;
+        self.count - 1
+    }
+
+    /// Whether the node was in no group before; it stays in the one it is in.
+    fn add(&mut self, node: Ordinal, group: u32) -> bool {
+        let slot = &mut self.by_node[node as usize];
+        let is_free = *slot == NONE;
+        if is_free {
+            *slot = group;
+        }
+        is_free
+    }
+
+    /// What each group retains; a node that another one of its group dominates is not counted twice.
+    fn bytes(&self, view: &View) -> Result<Vec<u64>, Failure> {
+        view.dominated.group_bytes(
+            view.graph().root,
+            self.count as usize,
+            &view.analysis.retained.bytes,
+            |node| {
+                let group = self.by_node[node as usize];
+                (group != NONE).then_some(group)
+            },
+            view.control,
+        )
+    }
+}
+
+pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
+    let suspects = one_line_per_path(view, find(view)?)?;
+    json.key("suspectCount").number(suspects.len() as u64);
+    let shown = suspects.into_iter().take(view.options.top);
+    json.key("suspects").list(shown, |json, (suspect, more)| {
+        let (detail, text) = match more {
+            0 => (Detail::Exact, suspect.text),
+            more => (
+                Detail::Grouped,
+                format!("{}, and {more} more on the same path", suspect.text),
+            ),
+        };
+        json.object(|json| {
+            json.key("kind").text(suspect.kind);
+            json.key("text").text(&text);
+            json.key("count").number(suspect.count);
+            json.key("retainedBytes").number(suspect.bytes);
+            json.key("id").number(view.graph().id(suspect.node));
+            json.key("path").text(&view.path(suspect.node, detail));
+        });
+    });
+    Ok(())
+}
+
+fn find(view: &View) -> Result<Vec<Suspect>, Failure> {
+    let names = Names::find(view)?;
+    let mut suspects = Vec::new();
+    // Links of listener lists, and sets of signals that were named: each is said once.
+    let mut claimed = Bits::new(view.graph().node_count());
+    accumulations::find(view, &mut suspects);
+    collections::find(view, &names, &mut suspects)?;
+    listeners::find(view, &names, &mut claimed, &mut suspects)?;
+    chains::find(view, &names, &claimed, &mut suspects)?;
+    timers::find(view, &names, &mut suspects)?;
+    console::find(view, &mut suspects)?;
+    finalization::find(view, &names, &mut suspects)?;
+    weak_refs::find(view, &names, &claimed, &mut suspects)?;
+    contexts::find(view, &names, &mut suspects)?;
+    slices::find(view, &mut suspects)?;
+    // What is offheap's own is none. The listeners are those of the program, on a Monitor as on any other emitter.
+    suspects.retain(|suspect| {
+        suspect.kind == listeners::KIND || !view.analysis.distances.ours.get(suspect.node)
+    });
+    Ok(suspects)
+}
+
+/// The largest of each kind and path, with the number of the others; the largest first.
+fn one_line_per_path(
+    view: &View,
+    mut suspects: Vec<Suspect>,
+) -> Result<Vec<(Suspect, u64)>, Failure> {
+    suspects.sort_by(|a, b| {
+        b.bytes
+            .cmp(&a.bytes)
+            .then(a.kind.cmp(b.kind))
+            .then(a.node.cmp(&b.node))
+    });
+    if suspects.len() < 2 {
+        return Ok(suspects.into_iter().map(|suspect| (suspect, 0)).collect());
+    }
+    let places = view.places();
+    let mut lines: Vec<(Suspect, u64)> = Vec::new();
+    let mut known: FxHashMap<(&'static str, u32), usize> = FxHashMap::default();
+    // Collections within collections: what the outer one retains is not counted again.
+    let mut groups: Option<Groups> = None;
+    let mut nested: FxHashMap<usize, u32> = FxHashMap::default();
+    for suspect in suspects {
+        let path = (suspect.kind, places[suspect.node as usize]);
+        let line = match known.get(&path) {
+            // Two of one object are two lines: two events of one emitter. A tenth of the heap is a line.
+            Some(&line)
+                if lines[line].0.node != suspect.node
+                    && suspect.kind != accumulations::KIND
+                    && path.1 != NONE =>
+            {
+                line
+            }
+            other => {
+                if other.is_none() {
+                    known.insert(path, lines.len());
+                }
+                lines.push((suspect, 0));
+                continue;
+            }
+        };
+        let (first, more) = &mut lines[line];
+        *more += 1;
+        first.count = first.count.saturating_add(suspect.count);
+        if suspect.kind != collections::KIND {
+            first.bytes = first.bytes.saturating_add(suspect.bytes);
+            continue;
+        }
+        let groups = groups.get_or_insert_with(|| Groups::new(view.graph()));
+        let group = *nested.entry(line).or_insert_with(|| groups.add_group());
+        groups.add(first.node, group);
+        groups.add(suspect.node, group);
+    }
+    if let Some(groups) = groups {
+        let bytes = groups.bytes(view)?;
+        for (line, group) in nested {
+            lines[line].0.bytes = bytes[group as usize];
+        }
+    }
+    lines.sort_by_key(|line| std::cmp::Reverse(line.0.bytes));
+    Ok(lines)
+}
+
+/// What an object is called in a sentence.
+fn title(graph: &Graph, node: Ordinal) -> String {
+    let name = graph.name_text(node);
+    match graph.kind(node) {
+        NodeKind::Closure => format!("function {}", cut(&name)),
+        _ => cut(&name).into_owned(),
+    }
+}
+
+/// The class that holds most of the bytes of some nodes.
+fn commonest_class<'a>(view: &'a View, nodes: impl Iterator<Item = Ordinal>) -> &'a str {
+    let mut classes: FxHashMap<u32, u64> = FxHashMap::default();
+    for node in nodes {
+        *classes
+            .entry(view.classes.of(view.graph(), node))
+            .or_default() += view.retained(node);
+    }
+    classes
+        .into_iter()
+        .max_by_key(|&(class, bytes)| (bytes, std::cmp::Reverse(class)))
+        .map_or("", |(class, _)| view.classes.name(class))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heap::control::Control;
+    use crate::heap::sketch::Sketch;
+    use crate::heap::solve::essential::Rules;
+    use crate::heap::solve::Analysis;
+    use crate::heap::view::ReportOptions;
+
+    /// Kind, count, bytes and text of each line about a sketch.
+    pub(crate) fn lines_about(sketch: &Sketch) -> Vec<(&'static str, u64, u64, String)> {
+        let control = Control::new();
+        let lines =
+            Analysis::of(sketch.graph(), Rules::default(), 1, &control).and_then(|analysis| {
+                let options = ReportOptions::default();
+                let view = View::new(&analysis, &options, &control);
+                one_line_per_path(&view, find(&view)?)
+            });
+        match lines {
+            Ok(lines) => lines
+                .into_iter()
+                .map(|(suspect, more)| {
+                    let more = match more {
+                        0 => String::new(),
+                        more => format!(" +{more}"),
+                    };
+                    (
+                        suspect.kind,
+                        suspect.count,
+                        suspect.bytes,
+                        suspect.text + &more,
+                    )
+                })
+                .collect(),
+            Err(failure) => vec![("failure", 0, 0, failure.to_string())],
+        }
+    }
+
+    /// A root with a global object that holds nothing yet.
+    pub(crate) fn sketch_with_global() -> (Sketch, usize) {
+        let mut sketch = Sketch::new();
+        let global = sketch.node("object", "global", 8);
+        sketch.edge(0, "shortcut", "1", global);
+        (sketch, global)
+    }
+
+    #[test]
+    fn number_and_bytes_make_a_suspect_together() {
+        let limits = Limits {
+            few: 10,
+            many: 100,
+            heavy_percent: 5,
+        };
+        let (small, large) = (4_000_000, 1_000_000_000);
+        for (total, count, bytes, is_suspect) in [
+            // Few are a suspect from a megabyte and five per cent on.
+            (small, 10, 999_999, false),
+            (small, 10, 1_000_000, true),
+            (small, 9, 4_000_000, false),
+            (large, 10, 49_999_999, false),
+            (large, 10, 50_000_000, true),
+            // Many are one from a thousandth on.
+            (small, 100, 4_000, true),
+            (small, 100, 3_999, false),
+            (small, 99, 4_000, false),
+            (large, 100, 1_000_000, true),
+            (large, 100, 999_999, false),
+            // Sums of a broken file do not overflow.
+            (0, 100, 0, false),
+            (u64::MAX, 100, u64::MAX, true),
+        ] {
+            assert_eq!(
+                limits.judge(total, count, bytes),
+                is_suspect,
+                "{count} of {bytes} bytes in {total}"
+            );
+        }
+    }
+
+    #[test]
+    fn texts_are_found_by_themselves_and_not_as_parts() {
+        let (mut sketch, _) = sketch_with_global();
+        sketch.node("object", "WeakReference", 8);
+        let weak_ref = sketch.node("object", "WeakRef", 8);
+        let graph = sketch.graph();
+        assert_eq!(
+            find_all(&graph, ["WeakRef", "WeakRe", "gone"]),
+            [Some(graph.name(weak_ref as u32)), None, None]
+        );
+    }
+
+    /// An array of `length` objects of 1,000 bytes.
+    fn array(sketch: &mut Sketch, length: usize) -> usize {
+        let array = sketch.node("object", "Array", 0);
+        for index in 0..length {
+            let entry = sketch.node("object", "Entry", 1_000);
+            sketch.edge(array, "element", &index.to_string(), entry);
+        }
+        array
+    }
+
+    #[test]
+    fn suspects_on_one_path_are_one_line_and_what_lies_in_another_counts_once() {
+        // GIVEN a list of two large lists, one of which has another large one in it; and a large list elsewhere
+        let (mut sketch, global) = sketch_with_global();
+        let outer = array(&mut sketch, 0);
+        sketch.edge(global, "property", "outer", outer);
+        let inner = array(&mut sketch, 1_199);
+        sketch.edge(outer, "element", "0", inner);
+        let innermost = array(&mut sketch, 1_100);
+        sketch.edge(inner, "element", "1199", innermost);
+        let second = array(&mut sketch, 1_200);
+        sketch.edge(outer, "element", "1", second);
+        let other = array(&mut sketch, 1_500);
+        sketch.edge(global, "property", "other", other);
+        // WHEN suspects are looked for
+        let found = lines_about(&sketch);
+        // THEN the three on one path are one line, and the bytes of the innermost are in it once
+        let collections: Vec<_> = found
+            .iter()
+            .filter(|line| line.0 == "large-collection")
+            .map(|(_, count, bytes, text)| (*count, *bytes, text.as_str()))
+            .collect();
+        assert_eq!(
+            collections,
+            [
+                (3_500, 3_499_000, "Array with at least 1200 entries +2"),
+                (1_500, 1_500_000, "Array with at least 1500 entries")
+            ]
+        );
+    }
+}
