@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::Result;
 use crate::addons::hooks::environments;
+use crate::addons::hooks::moment;
 use crate::addons::hooks::stack;
 use crate::addons::hooks::watch::{self, Api};
 use crate::base::error::{Code, Failure};
@@ -46,9 +47,7 @@ pub fn watch_refused_reason() -> Option<String> {
 /// Tells which thread this is, in the words of `worker_threads`.
 #[napi(catch_unwind)]
 pub fn note_thread(env: &Env, thread_id: f64) -> Result<()> {
-    THREADS
-        .lock()
-        .insert(environments::current_thread(), thread_id);
+    THREADS.lock().insert(moment::current_thread(), thread_id);
     end_with_thread(env)
 }
 
@@ -56,7 +55,7 @@ pub fn note_thread(env: &Env, thread_id: f64) -> Result<()> {
 fn end_with_thread(env: &Env) -> Result<()> {
     if !ENDS_WITH_THREAD.get() {
         env.add_env_cleanup_hook((), |()| {
-            let thread = environments::current_thread();
+            let thread = moment::current_thread();
             THREADS.lock().remove(&thread);
             // At the end of the process there is nothing to go back to.
             if thread != std::process::id() as i32 {
@@ -101,7 +100,7 @@ pub fn watch_stop() {
 /// Whether a watch is on.
 #[napi(catch_unwind)]
 pub fn watch_is_on() -> bool {
-    environments::is_on()
+    moment::is_on()
 }
 
 /// A reading, in few and flat values: an object for each row would cost more than all the rest.
@@ -138,7 +137,7 @@ pub fn read_addons() -> AddonsReading {
         on: watch::is_on(),
         buffers: environments::watches_buffers(),
         every_nth: environments::stacks_every(),
-        os_thread_id: environments::current_thread(),
+        os_thread_id: moment::current_thread(),
         images: Vec::new(),
         refusals: Vec::new(),
         image_numbers: Float64Array::new(Vec::new()),

@@ -12,9 +12,9 @@ use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::allocator::Originals;
 use super::frame::Kind;
 use super::maps::Range;
-use super::scratch::Originals;
 use super::stand_ins;
 
 /// The exit code of a child that touched memory which was left out.

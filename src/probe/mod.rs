@@ -29,10 +29,12 @@
 //! | [`chunks`] | no | which large blocks the child most likely does not need |
 //! | [`left_out`] | yes | what the child does about memory that was left out |
 //! | [`scratch`] | yes | the child's `malloc` on disk |
+//! | [`allocator`] | yes | the `malloc` of the process |
 //! | [`hold`] | yes | an abort of the service waits for its snapshot |
 //! | [`sys`] | yes | system calls |
 
 pub mod across_copies;
+pub mod allocator;
 pub mod child;
 pub mod chunks;
 pub mod confine;
@@ -66,7 +68,7 @@ pub struct ScratchSlots {
     /// Those of `free` alone, for a child that leaves memory out of the fork.
     pub free_slots: Vec<SlotWrite>,
     /// The process's allocator.
-    pub originals: scratch::Originals,
+    pub originals: allocator::Originals,
 }
 
 static SCRATCH: Lazy<Result<ScratchSlots, String>> = Lazy::new(find_scratch_slots);
@@ -81,7 +83,7 @@ pub fn scratch_slots() -> Result<&'static ScratchSlots, String> {
 fn find_scratch_slots() -> Result<ScratchSlots, String> {
     let bound = images::bound_in_executable(&["malloc", "calloc", "realloc", "free"])
         .map_err(|refusal| format!("the executable's import tables were refused ({refusal:?})"))?;
-    let originals = scratch::originals(&bound)?;
+    let originals = allocator::originals(&bound)?;
     let executable = images::executable().ok_or("the executable's image was not found")?;
     let this = images::containing(find_scratch_slots as *const () as usize)
         .ok_or("the addon's own image was not found")?;

@@ -9,26 +9,39 @@
 //! Must never know: which function was called.
 //! Cannot see: the number that `worker_threads` gives a thread; `lib/addons.js` tells it for threads that offheap is loaded on.
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_void, CStr};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use napi::sys;
+use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
 
+use super::moment::{current_thread, is_on, now, EPOCH};
 use super::table::{Inserted, Table};
 use crate::addons::books::{Books, Finalizer, RecordId};
 use crate::addons::stacks::Site;
 use crate::addons::tallies::{Tallies, NUMBERS};
 
-/// Which watch is on; 0 while none is. Each has a number of its own: what was counted under another is void.
-static EPOCH: AtomicU32 = AtomicU32::new(0);
+/// Called with the number of an environment whose counts are void: it has ended, or is counted anew.
+static WHEN_VOID: OnceCell<fn(u32)> = OnceCell::new();
+
+/// Who else counts by environment hears of those whose counts are void. The first to ask is the only one.
+pub fn when_void(forget: fn(u32)) {
+    // Asked by each watch, always for the same function.
+    let _ = WHEN_VOID.set(forget);
+}
+
+fn void(id: u32) {
+    if let Some(forget) = WHEN_VOID.get() {
+        forget(id);
+    }
+}
 
 /// Whether the end of Buffers that Node allocates is looked for under this watch.
 static BUFFERS: AtomicBool = AtomicBool::new(false);
@@ -185,7 +198,7 @@ fn known_slow(environment: Calling) -> Option<Calling> {
     }
     // Another watch than the one it was last counted under: what happened between them was not seen.
     environment.books(|books, tallies| books.detach(tallies));
-    super::shared::forget(environment.id);
+    void(environment.id);
     environment.full.store(false, Ordering::Relaxed);
     environment.seen_at.store(now(), Ordering::Relaxed);
     environment.given_back.store(false, Ordering::Relaxed);
@@ -197,7 +210,7 @@ fn known_slow(environment: Calling) -> Option<Calling> {
 fn give_back(environment: Calling) {
     if !environment.given_back.swap(true, Ordering::Relaxed) {
         environment.books(|books, tallies| books.detach(tallies));
-        super::shared::forget(environment.id);
+        void(environment.id);
     }
 }
 
@@ -400,7 +413,7 @@ fn end(environment: Calling) {
     }
     environment.books(|books, tallies| books.detach(tallies));
     super::loader::forget_opened(environment.thread, &environment.file);
-    super::shared::forget(environment.id);
+    void(environment.id);
     {
         let mut all = ALL.lock();
         if let Some(table) = table() {
@@ -724,35 +737,6 @@ pub fn external_places() -> FxHashSet<usize> {
             environment.books(|books, _| books.external_places().collect::<Vec<_>>())
         })
         .collect()
-}
-
-/// Whether a watch is on.
-#[inline]
-pub fn is_on() -> bool {
-    EPOCH.load(Ordering::Relaxed) != 0
-}
-
-/// The system's number of this thread. In a forked child it is that of the thread which forked: the child has that thread's
-/// environments, and no other thread.
-pub fn current_thread() -> i32 {
-    thread_local! {
-        static NUMBER: Cell<i32> = const { Cell::new(0) };
-    }
-    let known = NUMBER.get();
-    if known != 0 {
-        return known;
-    }
-    // SAFETY: no arguments — gettid(2).
-    let number = unsafe { libc::syscall(libc::SYS_gettid) as i32 };
-    NUMBER.set(number);
-    number
-}
-
-/// Milliseconds of the calendar.
-pub fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as u64)
 }
 
 /// For tests: environments that still take memory.

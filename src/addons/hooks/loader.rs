@@ -17,10 +17,12 @@
 use std::ffi::{c_char, c_int, c_void, CStr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 
 use super::functions::Function;
-use super::{environments, originals, watch};
+use super::{moment, originals};
+use crate::base::elf::images;
 
 type Dlopen = unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void;
 type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
@@ -109,9 +111,25 @@ unsafe extern "C" fn hook_dlsym(handle: *mut c_void, name: *const c_char) -> *mu
     )
 }
 
+/// Called with the path of each file that was opened, on the thread that has opened it, before anybody can call it.
+static WHEN_OPENED: OnceCell<fn(&[u8])> = OnceCell::new();
+
+/// Who patches what was opened. The first to ask is the only one.
+pub fn when_opened(patch: fn(&[u8])) {
+    // Asked by each watch, always for the same function.
+    let _ = WHEN_OPENED.set(patch);
+}
+
+/// Whether a file of this name is loaded.
+fn is_image(path: &[u8]) -> bool {
+    let mut found = false;
+    images::each_mapped(|mapped| found |= mapped.name == path);
+    found
+}
+
 /// Whether a `dlopen` is handled here.
 unsafe extern "C" fn is_ours(path: *const c_char) -> c_int {
-    if path.is_null() || !environments::is_on() {
+    if path.is_null() || !moment::is_on() {
         return 0;
     }
     // SAFETY: a NUL-terminated string, as dlopen(3) demands of its caller.
@@ -136,7 +154,9 @@ unsafe extern "C" fn open(path: *const c_char, flags: c_int) -> *mut c_void {
         // SAFETY: as in `is_ours`.
         let path = unsafe { CStr::from_ptr(path) }.to_bytes().to_vec();
         // A panic must not cross into Node; what was not patched then is looked at with the next dlopen.
-        let _ = std::panic::catch_unwind(|| watch::opened(&path));
+        if let Some(opened) = WHEN_OPENED.get() {
+            let _ = std::panic::catch_unwind(|| opened(&path));
+        }
         // SAFETY: as above.
         unsafe { *errno = before };
     }
@@ -145,7 +165,7 @@ unsafe extern "C" fn open(path: *const c_char, flags: c_int) -> *mut c_void {
 
 /// Our hook, if that is what a `dlsym` is for; else 0.
 unsafe extern "C" fn find(handle: *mut c_void, name: *const c_char) -> usize {
-    if name.is_null() || handle == libc::RTLD_NEXT || !environments::is_on() {
+    if name.is_null() || handle == libc::RTLD_NEXT || !moment::is_on() {
         return 0;
     }
     // SAFETY: a NUL-terminated string, as dlsym(3) demands of its caller.
@@ -227,7 +247,7 @@ const OPENED_LIMIT: usize = 4_096;
 
 /// Notes that this thread opened a file whose slots are all patched.
 pub fn note_opened(path: &[u8]) {
-    let thread = environments::current_thread();
+    let thread = moment::current_thread();
     let mut opened = OPENED.lock();
     make_room(&mut opened, OPENED_LIMIT, thread_exists);
     let room = opened.len() < OPENED_LIMIT;
@@ -244,7 +264,7 @@ pub fn note_opened(path: &[u8]) {
             thread,
             path: path.to_vec(),
             waiting: 1,
-            at: environments::now(),
+            at: moment::now(),
             turn,
         }),
         None => {}
@@ -286,7 +306,7 @@ fn thread_exists(thread: i32) -> bool {
 /// or the script that called: then the file is the one that was opened last.
 pub fn just_opened(thread: i32, told: &str) -> Option<Vec<u8>> {
     let path = path_of_url(told);
-    let is_image = path.as_ref().is_some_and(|path| watch::is_image(path));
+    let is_image = path.as_ref().is_some_and(|path| is_image(path));
     let mut opened = OPENED.lock();
     let entry = opened
         .iter_mut()
@@ -385,10 +405,10 @@ mod tests {
 
     #[test]
     fn this_thread_exists_and_an_ended_one_does_not() {
-        let ended = std::thread::spawn(environments::current_thread)
+        let ended = std::thread::spawn(moment::current_thread)
             .join()
             .expect("a thread");
-        assert!(thread_exists(environments::current_thread()));
+        assert!(thread_exists(moment::current_thread()));
         // The join is over when the thread's memory is free, which the kernel does at its very end.
         while thread_exists(ended) {
             std::thread::yield_now();

@@ -18,6 +18,7 @@
 //! | [`loader`] | yes | stands in for `dlopen` and `dlsym` |
 //! | [`environments`] | yes | which addon is calling |
 //! | [`any_thread`] | yes | external strings and SharedArrayBuffers, whose end comes on any thread |
+//! | [`moment`] | yes | which watch is on, which thread, when |
 //! | [`table`] | no | the table that hooks read without a lock |
 //! | [`stack`] | yes | who is calling, function by function |
 //! | [`calls`] | yes | stands in for Node's functions |
@@ -27,6 +28,7 @@ pub mod calls;
 pub mod environments;
 pub mod functions;
 pub mod loader;
+pub mod moment;
 pub mod originals;
 pub mod plan;
 pub mod shared;

@@ -10,14 +10,16 @@
 
 #![forbid(unsafe_code)]
 
+use std::ffi::CString;
+use std::time::Duration;
+
 use once_cell::sync::Lazy;
 use parking_lot::Mutex;
-use std::time::Duration;
 
 use super::functions::Function;
 use super::plan::{self, Import, Place, Uses, Write};
 use super::slots::{store_all, Protections, Store};
-use super::{environments, loader, originals};
+use super::{calls, environments, loader, moment, originals, shared};
 use crate::base::elf::images::{self, Mapped};
 use crate::base::elf::reader::{Image, Refusal};
 use crate::base::error::{Code, Failure};
@@ -144,7 +146,7 @@ pub fn refused_reason() -> Option<String> {
     let Ok((_, slot)) = EXECUTABLE.as_ref() else {
         return None;
     };
-    if environments::is_on() {
+    if moment::is_on() {
         return None;
     }
     let mut current = None;
@@ -195,7 +197,9 @@ pub fn start() -> Result<(), Failure> {
     if let Some(reason) = refused_reason() {
         return Err(refused(reason));
     }
-    originals::find(executable).map_err(refused)?;
+    find_originals(executable).map_err(refused)?;
+    loader::when_opened(opened);
+    environments::when_void(shared::forget);
     {
         let mut watch = WATCH.lock();
         if watch.users > 0 {
@@ -210,6 +214,40 @@ pub fn start() -> Result<(), Failure> {
     }
     scan(None);
     Ok(())
+}
+
+/// Finds where the functions really are; or why that is not possible. Nothing is patched yet, or no longer.
+fn find_originals(executable: &Image) -> Result<(), String> {
+    let (dlopen, dlsym) = loader::find_originals(|address| !executable.contains(address, 1))
+        .ok_or("the C library's dlopen and dlsym were not found")?;
+    for function in Function::ALL {
+        let found = match function {
+            Function::Dlopen => dlopen,
+            Function::Dlsym => dlsym,
+            _ => {
+                let name = CString::new(function.name()).unwrap_or_default();
+                let found = loader::global_symbol(&name);
+                // Defined by something else than Node: another tool, by LD_PRELOAD.
+                if found != 0 && !executable.contains(found, 1) {
+                    return Err(format!(
+                        "{} is not the node executable's own: another tool has redirected it",
+                        function.name()
+                    ));
+                }
+                found
+            }
+        };
+        originals::set(*function, found, hook_of(*function));
+    }
+    Ok(())
+}
+
+fn hook_of(function: Function) -> usize {
+    match function {
+        Function::Dlopen => loader::dlopen_hook(),
+        Function::Dlsym => loader::dlsym_hook(),
+        _ => calls::address(function),
+    }
 }
 
 /// Leaves the watch; the last one to leave ends it, and every slot that still holds our hook gets back what it held.
@@ -270,15 +308,8 @@ pub fn is_on() -> bool {
 }
 
 /// A file was opened through our hook: patches what came with it, before anybody can call it.
-pub fn opened(path: &[u8]) {
+fn opened(path: &[u8]) {
     scan(Some(path));
-}
-
-/// Whether a file of this name is loaded.
-pub fn is_image(path: &[u8]) -> bool {
-    let mut found = false;
-    images::each_mapped(|mapped| found |= mapped.name == path);
-    found
 }
 
 /// All addons among the images of this process.
@@ -667,7 +698,16 @@ fn is_ours(mapped: &Mapped) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+
+    #[test]
+    fn every_function_has_a_hook_of_its_own() {
+        let hooks: HashSet<usize> = Function::ALL.iter().map(|one| hook_of(*one)).collect();
+        assert_eq!(hooks.len(), Function::ALL.len());
+        assert!(!hooks.contains(&0));
+    }
 
     #[test]
     fn the_c_library_is_known_by_its_file_wherever_it_lies() {

@@ -1,0 +1,66 @@
+//! The allocator of the process, which only can free what it has allocated.
+//!
+//! Knows: where its functions are. Out of scope: what the child allocates instead.
+
+use std::ffi::c_void;
+
+use crate::base::elf::images;
+
+pub(super) type Free = unsafe extern "C" fn(*mut c_void);
+pub(super) type UsableSize = unsafe extern "C" fn(*mut c_void) -> usize;
+
+/// The functions of the process's allocator: the C library's, or those of a library that was preloaded (jemalloc, tcmalloc,
+/// mimalloc). Every block from before the fork is its, so only it can free them.
+#[derive(Debug, Clone, Copy)]
+pub struct Originals {
+    pub(super) free: Free,
+    pub(super) usable_size: UsableSize,
+}
+
+/// Finds the process's allocator. In the parent, before the fork: the loader takes locks. Or why it cannot be found.
+///
+/// `bound`: where the node image's own slots of the family lead to, by name. Not what the C library defines: under a preloaded
+/// allocator every child that freed a block through it died of `free(): invalid size`. Not what `dlsym(RTLD_DEFAULT)` finds:
+/// that is node's own PLT entry on Node 20 to 24, which leads to the slot that leads here. And not our own import slots: on Node 26
+/// `free` there leads to node's.
+pub fn originals(bound: &[(&str, usize)]) -> Result<Originals, String> {
+    let at = |name: &str| {
+        bound
+            .iter()
+            .find(|(bound, _)| *bound == name)
+            .map(|(_, addr)| *addr)
+    };
+    let missing = |name: &str| format!("the node image does not import {name} through a slot");
+    let malloc = at("malloc").ok_or_else(|| missing("malloc"))?;
+    let free = at("free").ok_or_else(|| missing("free"))?;
+    let (image, path) =
+        images::named_containing(malloc).ok_or("malloc lies in no image of the loader's")?;
+    let allocator = String::from_utf8_lossy(&path).into_owned();
+    // Parts of two allocators: nobody knows whose a block is.
+    if let Some((name, _)) = bound.iter().find(|(_, addr)| !image.contains(*addr, 1)) {
+        return Err(format!(
+            "malloc comes from {allocator}, and {name} does not: two allocators are mixed in this process"
+        ));
+    }
+    let usable_size = images::symbol_in(&path, "malloc_usable_size")
+        .filter(|addr| image.contains(*addr, 1))
+        .ok_or_else(|| format!("{allocator} has no malloc_usable_size"))?;
+    Ok(Originals {
+        // SAFETY: node calls this address as `free`, whose type this is — free(3).
+        free: unsafe { std::mem::transmute::<usize, Free>(free) },
+        // SAFETY: the function of this name of an image that defines the whole family — malloc_usable_size(3).
+        usable_size: unsafe { std::mem::transmute::<usize, UsableSize>(usable_size) },
+    })
+}
+
+impl Originals {
+    /// The process's `free`.
+    ///
+    /// # Safety
+    ///
+    /// As free(3): a block of the process's allocator that is allocated, or null.
+    pub unsafe fn free(&self, block: *mut c_void) {
+        // SAFETY: our caller's promise.
+        unsafe { (self.free)(block) }
+    }
+}
