@@ -124,6 +124,62 @@ test('what moves from one place to another is no growth', async (t) => {
   }
 })
 
+/** Before and after, as children of the probe write them: objects cannot be matched. */
+function apart (t, script) {
+  const before = inChild(temporaryFolder(t), `${script}; gc(); snapshot(0)`)(0)
+  const after = inChild(temporaryFolder(t), `globalThis.shift = Array.from({ length: 5000 }, (_, index) => 'text ' + index * 3); ${script}; grow(); gc(); snapshot(0)`)(0)
+  return offheap.compareHeapSnapshots(before, after, { top: 1000 })
+}
+
+test('of objects that are held in another way no more have come than their class has grown by, however many they were', async (t) => {
+  const { growth, classes } = await apart(t, `
+    class Conn { constructor (id) { this.id = id; this.data = Buffer.alloc(2_000) } }
+    const service = { deep: { pool: Array.from({ length: 200 }, (_, id) => new Conn(id)) } }
+    globalThis.handler = () => service
+    globalThis.debug = service.deep.pool
+    const grow = () => { delete globalThis.debug; for (let id = 0; id < 1000; id++) service.deep.pool.push(new Conn(id)) }
+  `)
+  assert.deepStrictEqual(growth.filter(({ className }) => className === 'Conn').map(({ kind, count }) => [kind, count]), [['new', 1000]])
+  assert.strictEqual(classes.find(({ name }) => name === 'Conn').countDelta, 1000)
+})
+
+test('a list that is held at both ends, a chain of promises and pending timers are a line each', async (t) => {
+  const { growth } = await apart(t, `
+    class Node_ { constructor (value) { this.value = value } }
+    class LRU {
+      add (value) {
+        const node = new Node_(value)
+        if (this.tail === undefined) this.head = node
+        else { this.tail.next = node; node.prev = this.tail }
+        this.tail = node
+      }
+    }
+    globalThis.lru = new LRU()
+    let tail = globalThis.first = new Promise(() => {})
+    const enqueue = (value) => { tail = tail.then(() => value) }
+    const remind = (value) => setTimeout(() => value.now, 1e8).unref()
+    const fill = (count) => { for (let n = 0; n < count; n++) { lru.add(n); enqueue(n); remind({ n, what: 'x' + n }) } }
+    fill(100)
+    const grow = () => fill(3_000)
+  `)
+  const [list, ...others] = growth.filter(({ className }) => className === 'Node_')
+  assert.deepStrictEqual([list.kind, list.count, others], ['new', 3_000, []])
+  assert.match(list.path, /^global\.lru \(LRU\)\.(head|tail) \(Node_\)( ×n)?$/)
+  const [promises, ...more] = growth.filter(({ path }) => path?.startsWith('global.first'))
+  assert.deepStrictEqual([promises.className, promises.count, more], ['Promise', 3_000, []])
+  const [timers, ...rest] = growth.filter(({ className }) => className === 'Timeout')
+  assert.deepStrictEqual([timers.count, rest], [3_000, []])
+  assert.match(timers.path, /\(TimersList\)\._idle(Next|Prev) \(Timeout\)( ×n)?\._onTimeout \(function \[eval\]:\d+\)$/)
+})
+
+test('the strings of a Map and its table are one line', async (t) => {
+  const { growth } = await apart(t, `
+    globalThis.names = new Map([[0, 'first']])
+    const grow = () => { for (let n = 1; n < 20_000; n++) names.set(n, 'name ' + n) }
+  `)
+  assert.deepStrictEqual(growth.filter(({ path }) => path?.startsWith('global.names')).map(({ kind, count, className }) => [kind, count, className]), [['new', 19_999, '(string)']])
+})
+
 test('a function on a path says in which file and line it was written', async (t) => {
   const out = inChild(temporaryFolder(t), `
     const { runInThisContext } = require('node:vm')

@@ -124,7 +124,8 @@ function comparisonText (result, style) {
 const KINDS = {
   new: ({ count: number, className }, word, style) => `${count(number)} ${word} ${style.bold(shorten(className, NAME_LENGTH))}`,
   grown: ({ count: number, className }, word, style) => `${count(number)} larger ${style.bold(shorten(className, NAME_LENGTH))}`,
-  engine: () => 'compiled code, hidden classes and other data of V8'
+  engine: () => 'compiled code, hidden classes and other data of V8',
+  offheap: () => 'held by nothing but offheap'
 }
 
 /** Lines of less than this part of the first one are left out. */

@@ -12,12 +12,13 @@ use rustc_hash::FxHashMap;
 use crate::base::error::Failure;
 use crate::heap::control::{Control, Ticker};
 use crate::heap::graph::classes::{class_name, Classes};
+use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Graph, Ordinal, NONE};
 use crate::heap::json::JsonWriter;
 use crate::heap::paths::keys;
 use crate::heap::paths::places::{unite, Places};
 use crate::heap::paths::steps::{steps, Step};
-use crate::heap::paths::{describe, describe_shared, Detail};
+use crate::heap::paths::{describe, describe_shared, describe_step, position, Detail};
 use crate::heap::solve::retained::Dominated;
 use crate::heap::solve::Analysis;
 
@@ -248,12 +249,13 @@ impl<'a> View<'a> {
         for &class in rows {
             listed[class as usize] = true;
         }
+        let ours = &self.analysis.distances.ours;
         let mut groups: FxHashMap<(u32, u32), PathGroup> = FxHashMap::default();
         let mut ticker = Ticker::new(self.control);
         for node in graph.nodes() {
             ticker.tick()?;
             let class = self.classes.of(graph, node);
-            if !listed[class as usize] || !wanted(node) || place(node) == NONE {
+            if !listed[class as usize] || !wanted(node) || place(node) == NONE || ours.get(node) {
                 continue;
             }
             groups
@@ -272,7 +274,9 @@ impl<'a> View<'a> {
             place_count.unwrap_or(0),
             &self.analysis.retained.bytes,
             |node| {
-                let is_wanted = listed[self.classes.of(graph, node) as usize] && wanted(node);
+                let is_wanted = listed[self.classes.of(graph, node) as usize]
+                    && wanted(node)
+                    && !ours.get(node);
                 is_wanted
                     .then(|| place(node))
                     .filter(|&place| place != NONE)
@@ -329,10 +333,32 @@ impl<'a> View<'a> {
                 let steps = steps(graph, distances, example);
                 let patterns =
                     keys::patterns(graph, distances, &steps, &members[&place(example)], &place);
-                let text = describe_shared(graph, &steps, PATH_LIMIT, &patterns);
+                let text = describe_shared(graph, &steps, PATH_LIMIT, &patterns, &place);
                 (example, text)
             })
             .collect())
+    }
+
+    /// A function of the program that an object holds, as it would stand on a path: what a timer calls. Nothing if a path already names one.
+    pub(crate) fn calls(&self, path: &str, node: Ordinal) -> String {
+        let graph = self.graph();
+        if path.contains("(function") && path.contains(".js:") {
+            return String::new();
+        }
+        graph
+            .edges(node)
+            .filter(|&edge| graph.edge_kind(edge) == EdgeKind::Property)
+            .find_map(|edge| {
+                let function = graph.to(edge);
+                let is_function = graph.kind(function) == NodeKind::Closure;
+                position(graph, function).filter(|_| is_function)?;
+                let step = Step {
+                    edge,
+                    node: function,
+                };
+                Some(describe_step(graph, node, step))
+            })
+            .unwrap_or_default()
     }
 
     pub(crate) fn write_groups(

@@ -11,7 +11,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
@@ -23,6 +23,21 @@ use crate::heap::view::View;
 
 /// Objects below others that are this many times more than those begin a line of their own.
 const FAN_OUT: i64 = 8;
+
+/// Classes that every program has in many places.
+const COMMON: [&str; 8] = [
+    "Object",
+    "Array",
+    "Function",
+    "Map",
+    "Set",
+    "Promise",
+    "system / Context",
+    "Generator",
+];
+
+/// A gain that is this many times a loss has not come from there.
+const MUCH_MORE: i64 = 10;
 
 /// A table that has grown by this many times what its new entries have is more than theirs: they are few among numbers, which
 /// are no objects.
@@ -70,6 +85,8 @@ pub(crate) enum Kind {
     Grown,
     /// Code, hidden classes and the like, of all places together.
     Engine,
+    /// What is offheap's own, and nobody else holds.
+    Offheap,
 }
 
 impl Kind {
@@ -78,6 +95,7 @@ impl Kind {
             Kind::New => "new",
             Kind::Grown => "grown",
             Kind::Engine => "engine",
+            Kind::Offheap => "offheap",
         }
     }
 }
@@ -102,7 +120,7 @@ pub(crate) fn lines(
     names: &[String],
 ) -> Result<Vec<Line>, Failure> {
     let mut ticker = Ticker::new(view.control);
-    let net = net(changes, names.len());
+    let net = net(changes, names);
     let owners = owners(united, changes, &net);
     let mut bytes = vec![0i64; united.len()];
     let mut sums: FxHashMap<(u32, u32), (i64, i64)> = FxHashMap::default();
@@ -123,18 +141,15 @@ pub(crate) fn lines(
     }
     let is_engine = |row: u32| ENGINE.contains(&names[row as usize].as_str());
     let mut lines: Vec<Line> = Vec::new();
-    let mut engine: Option<Line> = None;
+    type Together = Option<(Line, FxHashMap<u32, (i64, i64)>)>;
+    let mut sums: [Together; 2] = [None, None];
     for (place, &bytes) in bytes.iter().enumerate() {
         if owners[place] != place as u32 || bytes <= 0 {
             continue;
         }
         let row = changes[place].row;
         let classes = classes.remove(&(place as u32)).unwrap_or_default();
-        let most = classes
-            .iter()
-            .copied()
-            .max_by_key(|&(row, _, bytes)| (bytes, std::cmp::Reverse(row)))
-            .filter(|&(_, _, bytes)| bytes > 0);
+        let most = largest(classes.iter().copied());
         if !classes
             .iter()
             .any(|&(row, _, bytes)| bytes > 0 && view.options.wants(&names[row as usize]))
@@ -143,17 +158,32 @@ pub(crate) fn lines(
         }
         // Of source texts and numbers that code holds as well.
         let is_of_engine = |row: u32| is_engine(row) || names[row as usize].starts_with('(');
-        if is_engine(row) && most.is_none_or(|(row, ..)| is_of_engine(row)) {
-            let sum = engine.get_or_insert(Line {
-                kind: Kind::Engine,
-                place: place as u32,
-                row,
-                count: 0,
-                bytes: 0,
-                mostly: None,
+        let together = match united.ours[place] {
+            true => Some(Kind::Offheap),
+            false if is_engine(row) && most.is_none_or(|(row, ..)| is_of_engine(row)) => {
+                Some(Kind::Engine)
+            }
+            false => None,
+        };
+        if let Some(kind) = together {
+            let (line, all) = sums[usize::from(kind == Kind::Offheap)].get_or_insert_with(|| {
+                let line = Line {
+                    kind,
+                    place: place as u32,
+                    row,
+                    count: 0,
+                    bytes: 0,
+                    mostly: None,
+                };
+                (line, FxHashMap::default())
             });
-            sum.count += changes[place].after.min(net[place].count.unsigned_abs());
-            sum.bytes += bytes.unsigned_abs();
+            line.count += net[place].count.max(0).unsigned_abs();
+            line.bytes += bytes.unsigned_abs();
+            for (row, count, bytes) in classes {
+                let sum = all.entry(row).or_default();
+                sum.0 += count;
+                sum.1 += bytes;
+            }
             continue;
         }
         let is_new = net[place].count > 0 && net[place].new_bytes * 2 >= net[place].bytes;
@@ -174,9 +204,22 @@ pub(crate) fn lines(
                 }),
         });
     }
-    lines.extend(engine);
+    for (mut line, all) in sums.into_iter().flatten() {
+        let all = all.into_iter();
+        line.mostly = largest(all.map(|(row, (count, bytes))| (row, count, bytes)))
+            .filter(|_| line.kind == Kind::Offheap)
+            .map(|(row, count, bytes)| (row, count.max(0).unsigned_abs(), bytes.unsigned_abs()));
+        lines.push(line);
+    }
     lines.sort_by(|a, b| b.bytes.cmp(&a.bytes).then(a.place.cmp(&b.place)));
     Ok(lines)
+}
+
+/// The class of the most bytes.
+fn largest(classes: impl Iterator<Item = (u32, i64, i64)>) -> Option<(u32, i64, i64)> {
+    classes
+        .max_by_key(|&(row, _, bytes)| (bytes, std::cmp::Reverse(row)))
+        .filter(|&(_, _, bytes)| bytes > 0)
 }
 
 /// How a place has grown.
@@ -189,8 +232,8 @@ struct Net {
 }
 
 /// What of the change of each place is growth. Objects that are not told apart may have moved from one place to another.
-fn net(changes: &[Change], class_count: usize) -> Vec<Net> {
-    let rest = arrived(changes, class_count);
+fn net(changes: &[Change], names: &[String]) -> Vec<Net> {
+    let rest = arrived(changes, names);
     changes
         .iter()
         .zip(rest)
@@ -217,47 +260,53 @@ fn net(changes: &[Change], class_count: usize) -> Vec<Net> {
 
 /// By place, how many objects that are not told apart are more than before and have not come from another place.
 ///
-/// A place that has lost about as many of a class as another has gained has moved them there. Where a class loses nearly as
-/// many as it gains and no such pairs are seen, all its gains are cut in proportion.
-fn arrived(changes: &[Change], class_count: usize) -> Vec<i64> {
+/// What a place has lost of a class is taken off the place whose gain is nearest to it, and the rest off the next one: the objects have
+/// moved there. Of a class that everybody uses not off a gain that is more than [`MUCH_MORE`] times as large: a leak of Objects is not cut for the
+/// few that come and go elsewhere.
+/// Where much little is lost, all gains are cut in proportion.
+fn arrived(changes: &[Change], names: &[String]) -> Vec<i64> {
     let mut counts: Vec<i64> = changes.iter().map(|change| change.rest_count).collect();
-    let mut gains: Vec<Vec<usize>> = vec![Vec::new(); class_count];
-    let mut losses: Vec<Vec<usize>> = vec![Vec::new(); class_count];
+    let mut gains: Vec<Vec<usize>> = vec![Vec::new(); names.len()];
+    let mut losses: Vec<Vec<usize>> = vec![Vec::new(); names.len()];
     for (place, change) in changes.iter().enumerate() {
         if change.row != NONE && change.rest_count != 0 {
-            let list = if change.rest_count > 0 {
-                &mut gains
-            } else {
-                &mut losses
+            let list = match change.rest_count > 0 {
+                true => &mut gains,
+                false => &mut losses,
             };
             list[change.row as usize].push(place);
         }
     }
-    for (gains, mut losses) in gains.iter().zip(losses) {
-        let mut by_count: BTreeMap<(i64, usize), ()> = gains
-            .iter()
-            .map(|&place| ((counts[place], place), ()))
-            .collect();
+    for ((gains, mut losses), name) in gains.iter().zip(losses).zip(names) {
+        let is_common = name.starts_with('(') || COMMON.contains(&name.as_str());
+        let mut by_count: BTreeSet<(i64, usize)> =
+            gains.iter().map(|&place| (counts[place], place)).collect();
+        // The largest first: they say most about where they have gone.
         losses.sort_by_key(|&place| (counts[place], place));
         let mut unpaired = 0;
         for loss in losses {
-            let lost = -counts[loss];
-            let above = by_count
-                .range((lost, 0)..=(lost.saturating_mul(2), usize::MAX))
-                .next();
-            let below = by_count.range(((lost + 1) / 2, 0)..(lost, 0)).next_back();
-            let near = [above, below]
-                .into_iter()
-                .flatten()
-                .map(|(&key, ())| key)
-                .min_by_key(|(gained, _)| gained.abs_diff(lost));
-            let Some((gained, place)) = near else {
-                unpaired += lost;
-                continue;
-            };
-            by_count.remove(&(gained, place));
-            counts[place] = (gained - lost).max(0);
-            unpaired += (lost - gained).max(0);
+            let mut lost = -counts[loss];
+            while lost > 0 {
+                let above = by_count.range((lost, 0)..).next();
+                let below = by_count.range(..(lost, 0)).next_back();
+                let nearest = [above, below]
+                    .into_iter()
+                    .flatten()
+                    .copied()
+                    .filter(|&(gained, _)| !is_common || gained <= lost.saturating_mul(MUCH_MORE))
+                    .min_by_key(|&(gained, _)| ratio(gained, lost));
+                let Some((gained, place)) = nearest else {
+                    break;
+                };
+                by_count.remove(&(gained, place));
+                let taken = gained.min(lost);
+                counts[place] = gained - taken;
+                lost -= taken;
+                if counts[place] > 0 {
+                    by_count.insert((counts[place], place));
+                }
+            }
+            unpaired += lost;
         }
         let gained: i64 = gains.iter().map(|&place| counts[place]).sum();
         if unpaired.saturating_mul(2) > gained {
@@ -268,6 +317,11 @@ fn arrived(changes: &[Change], class_count: usize) -> Vec<i64> {
         }
     }
     counts
+}
+
+/// How far two counts are from each other, in thousandths of the smaller one.
+fn ratio(a: i64, b: i64) -> i64 {
+    a.max(b).saturating_mul(1_000) / a.min(b).max(1)
 }
 
 /// The place at which the line begins that each place belongs to; [`NONE`] for what has not grown.
@@ -281,10 +335,16 @@ fn owners(united: &United, changes: &[Change], net: &[Net]) -> Vec<u32> {
             owners[parent as usize]
         };
         // What became more above carries what is below. What only became larger does not.
-        let carried = above != NONE && net[above as usize].count > 0;
+        // Nor does offheap carry what is the program's.
+        let carried = above != NONE
+            && net[above as usize].count > 0
+            && united.ours[above as usize] == united.ours[place];
         let has_objects = changes[place].row != NONE;
         owners[place] = if !has_objects {
-            above
+            match above != NONE && united.ours[above as usize] && !united.ours[place] {
+                true => NONE,
+                false => above,
+            }
         } else if net[place].count > 0 {
             match carried && net[place].count < FAN_OUT * net[above as usize].count {
                 true => above,
@@ -320,11 +380,12 @@ fn give_to_entries(
         }
         holder
     };
-    // The largest line of more objects right below each place.
+    // The largest line of more objects right below each place; strings only where there is nothing else.
     let mut best: FxHashMap<u32, usize> = FxHashMap::default();
-    for place in (1..united.len()).filter(|&place| is_new(place) && !is_text(place)) {
+    for place in (1..united.len()).filter(|&place| is_new(place)) {
         let known = best.entry(holder(place)).or_insert(place);
-        if bytes[place] > bytes[*known] {
+        let rank = |place: usize| (!is_text(place), bytes[place]);
+        if rank(place) > rank(*known) {
             *known = place;
         }
     }
@@ -333,7 +394,7 @@ fn give_to_entries(
         let Some(&entry) = best.get(&holder(place)) else {
             continue;
         };
-        if net[place].count <= 2 * net[entry].count {
+        if !is_text(entry) && net[place].count <= 2 * net[entry].count {
             given.insert(place as u32, entry as u32);
         }
     }
@@ -364,8 +425,12 @@ fn give_to_entries(
 mod tests {
     use super::*;
 
-    /// How many have arrived at places of one class that have become more by these numbers.
+    /// How many Objects have arrived at places that have become more by these numbers.
     fn arrivals(counts: &[i64]) -> Vec<i64> {
+        arrivals_of("Object", counts)
+    }
+
+    fn arrivals_of(class: &str, counts: &[i64]) -> Vec<i64> {
         let changes: Vec<Change> = counts
             .iter()
             .map(|&rest_count| Change {
@@ -374,7 +439,7 @@ mod tests {
                 ..Change::NONE
             })
             .collect();
-        arrived(&changes, 1)
+        arrived(&changes, &[class.to_owned()])
             .into_iter()
             .map(|count| count.max(0))
             .collect()
@@ -384,11 +449,16 @@ mod tests {
     fn what_one_place_has_lost_and_another_gained_has_moved() {
         assert_eq!(arrivals(&[500, -500]), [0, 0]);
         assert_eq!(arrivals(&[-500, 510]), [0, 10]);
-        assert_eq!(arrivals(&[490, -500, 1_000]), [0, 0, 1_000]);
+        assert_eq!(arrivals(&[490, -500, 10_000]), [0, 0, 10_000]);
+        // A pool of 200 that has grown to 500 and is held in another way now.
+        assert_eq!(arrivals(&[500, -200]), [300, 0]);
+        assert_eq!(arrivals(&[1_200, -200, 10]), [1_000, 0, 10]);
+        assert_eq!(arrivals(&[300, 250, -500]), [0, 50, 0]);
     }
 
     #[test]
-    fn small_losses_elsewhere_take_nothing_from_a_leak() {
+    fn small_losses_elsewhere_take_nothing_from_a_leak_of_a_common_class() {
+        assert_eq!(arrivals_of("Session", &[1_000, -40]), [960, 0]);
         assert_eq!(arrivals(&[1_000, -3, -40, -1]), [1_000, 0, 0, 0]);
         assert_eq!(arrivals(&[1_000, -40, 30]), [1_000, 0, 0]);
     }
@@ -400,7 +470,7 @@ mod tests {
             arrivals(&[300, 300, -10, -90, -90, -90, -90, -30])
                 .iter()
                 .sum::<i64>(),
-            200
+            210
         );
     }
 }

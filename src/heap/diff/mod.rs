@@ -45,12 +45,25 @@ struct Before {
 #[derive(Clone, Copy)]
 struct Object {
     id: u32,
-    class: u32,
+    /// The class, and [`OURS`] for what is offheap's own.
+    tag: u32,
     bytes: u64,
     /// Of a string: what it says. V8 never changes that, so it shows whether an id means the same object. 0 for all else.
     text: u32,
     /// Where it is held; [`NONE`] where that is not asked for.
     place: u32,
+}
+
+const OURS: u32 = 1 << 31;
+
+impl Object {
+    fn class(&self) -> u32 {
+        self.tag & !OURS
+    }
+
+    fn is_ours(&self) -> bool {
+        self.tag & OURS != 0
+    }
 }
 
 fn text_of(graph: &Graph, node: Ordinal) -> u32 {
@@ -84,10 +97,11 @@ impl Before {
             ticker.tick()?;
             let size = analysis.sizes.get(node);
             bytes = bytes.saturating_add(size);
-            if size > 0 && !analysis.distances.ours.get(node) {
+            if size > 0 {
+                let ours = analysis.distances.ours.get(node);
                 objects.push(Object {
                     id: graph.id(node),
-                    class: view.classes.of(graph, node),
+                    tag: view.classes.of(graph, node) | if ours { OURS } else { 0 },
                     bytes: size,
                     text: text_of(graph, node),
                     place: places.of[node as usize],
@@ -187,7 +201,7 @@ pub(crate) fn compare(
     // Both sides sorted by id: one pass.
     let mut ordinals: Vec<Ordinal> = graph
         .nodes()
-        .filter(|&node| analysis.sizes.get(node) > 0 && !analysis.distances.ours.get(node))
+        .filter(|&node| analysis.sizes.get(node) > 0)
         .collect();
     ordinals.sort_unstable_by_key(|&node| (graph.id(node), node));
     let sides = Sides {
@@ -310,8 +324,11 @@ pub(crate) fn compare(
                     }),
                     None => json.key("mostly").null(),
                 }
-                match example.and_then(|example| texts.get(example)) {
-                    Some(text) => json.key("path").text(text),
+                match example.and_then(|example| Some((example, texts.get(example)?))) {
+                    Some((&example, text)) => {
+                        let calls = view.calls(text, example);
+                        json.key("path").text(&format!("{text}{calls}"));
+                    }
                     None => json.key("path").null(),
                 }
                 json.key("exampleId")
@@ -358,7 +375,7 @@ impl Sides<'_, '_> {
     }
 
     fn row_before(&self, object: Object) -> usize {
-        self.row_of_before[object.class as usize]
+        self.row_of_before[object.class() as usize]
     }
 
     fn class_after(&self, node: Ordinal) -> usize {
@@ -458,6 +475,7 @@ impl Sides<'_, '_> {
         control: &Control,
     ) -> Result<crate::heap::graph::Bits, Failure> {
         let sizes = &self.view.analysis.sizes;
+        let ours = &self.view.analysis.distances.ours;
         let mut new = crate::heap::graph::Bits::new(self.view.graph().node_count());
         let mut above = vec![(Tally::default(), Tally::default()); rows.len()];
         self.each(control, |id, before, after| {
@@ -470,7 +488,8 @@ impl Sides<'_, '_> {
             if id <= limit && is_same {
                 return;
             }
-            if let Some(object) = before {
+            // What is offheap's own is in no row.
+            if let Some(object) = before.filter(|object| !object.is_ours()) {
                 let row = self.row_before(object);
                 if id <= limit {
                     rows[row].went.add(object.bytes);
@@ -478,7 +497,7 @@ impl Sides<'_, '_> {
                     above[row].0.add(object.bytes);
                 }
             }
-            if let Some((_, node)) = after {
+            if let Some((_, node)) = after.filter(|&(_, node)| !ours.get(node)) {
                 let row = self.class_after(node);
                 if id <= limit {
                     rows[row].came.add(sizes.get(node));
@@ -572,7 +591,7 @@ fn examples(
     let graph = view.graph();
     let wanted: FxHashMap<u32, Kind> = lines
         .iter()
-        .filter(|line| line.kind != Kind::Engine)
+        .filter(|line| matches!(line.kind, Kind::New | Kind::Grown))
         .map(|line| (line.place, line.kind))
         .collect();
     let mut best: FxHashMap<u32, (bool, u64, Ordinal)> = FxHashMap::default();

@@ -31,12 +31,19 @@ const EMBEDDED: &[u8] = b"// offheap: ";
 /// Where a package lies whose addon is not known: in a redacted snapshot.
 const INSTALLED: &str = "/node_modules/offheap/";
 
+/// Files that lie in `lib/` of every copy of offheap and are loaded with it. An addon of its name alone makes no package.
+const FILES: [&str; 3] = ["lib/load.js", "lib/validate.js", "lib/nursery.js"];
+
+/// Functions that are looked through for the one that is bound.
+const MAX_BOUND: usize = 4;
+
 /// What is offheap's own in one graph.
 pub(crate) struct Ours {
     /// Names of edges.
     edges: Vec<u32>,
     /// Functions of offheap's scripts, and objects that they have made: instances, and runs of async functions.
     nodes: Bits,
+    prototype: Option<u32>,
 }
 
 impl Ours {
@@ -51,10 +58,14 @@ impl Ours {
             nodes = Bits::new(graph.node_count());
             mark(graph, &scripts, &mut nodes, control)?;
         }
-        Ok(Ours { edges, nodes })
+        Ok(Ours {
+            edges,
+            nodes,
+            prototype: graph.strings.find("prototype"),
+        })
     }
 
-    /// Whether an edge leads from an object of others to one of offheap's.
+    /// Whether an edge was added by offheap to an object of others: a path goes over it only if there is no other way.
     #[inline]
     pub(crate) fn is_edge(&self, kind: EdgeKind, name: u32) -> bool {
         !self.edges.is_empty() && kind.has_string_name() && self.edges.contains(&name)
@@ -65,23 +76,68 @@ impl Ours {
         self.nodes.get(node)
     }
 
-    /// Whether a node is a function that the service has written: what offheap holds for it, such as a listener, is the
-    /// service's.
-    pub(crate) fn is_function_of_others(&self, graph: &Graph, node: Ordinal) -> bool {
-        graph.kind(node) == NodeKind::Closure
-            && !self.is_node(node)
-            && script_of_closure(graph, node)
-                .and_then(|script| file_of(graph, script))
-                .is_some_and(|file| {
-                    let file = graph.strings.bytes(file);
-                    !file.is_empty() && !file.starts_with(b"node:")
+    /// Whether what an edge from an object of offheap's leads to is offheap's as well, if nothing else holds it: all that plain objects
+    /// hold, but of an instance only the private fields, and of a function not what others have put on it.
+    pub(crate) fn passes_on(&self, graph: &Graph, from: Ordinal, edge: u32) -> bool {
+        let kind = graph.edge_kind(edge);
+        if kind != EdgeKind::Property || !self.is_node(from) {
+            return true;
+        }
+        let name = graph.edge_name(edge);
+        match graph.kind(from) {
+            NodeKind::Closure => Some(name) == self.prototype,
+            _ => graph.strings.bytes(name).starts_with(b"#"),
+        }
+    }
+
+    /// Whether a node is the program's, whoever holds it: a function that it has written, what such a function runs, or an instance of its
+    /// classes.
+    pub(crate) fn is_of_others(&self, graph: &Graph, node: Ordinal) -> bool {
+        match graph.kind(node) {
+            NodeKind::Closure => self.is_function_of_others(graph, node, MAX_BOUND),
+            NodeKind::Object if !self.is_node(node) => {
+                let function = |kind, name| {
+                    let edge = graph.find_edge(node, kind, name)?;
+                    Some(graph.to(edge))
+                };
+                // The run of an async function, or of a generator.
+                let running = function(EdgeKind::Internal, "function");
+                let made_by = || {
+                    let prototype = function(EdgeKind::Property, "__proto__")?;
+                    let edge = graph.find_edge(prototype, EdgeKind::Property, "constructor")?;
+                    Some(graph.to(edge))
+                };
+                running.or_else(made_by).is_some_and(|function| {
+                    graph.kind(function) == NodeKind::Closure
+                        && self.is_function_of_others(graph, function, MAX_BOUND)
                 })
+            }
+            _ => false,
+        }
+    }
+
+    fn is_function_of_others(&self, graph: &Graph, function: Ordinal, depth: usize) -> bool {
+        if self.is_node(function) {
+            return false;
+        }
+        if let Some(script) = script_of_closure(graph, function) {
+            // Built into V8: no file. Made of a text: a file without a name.
+            return file_of(graph, script)
+                .is_some_and(|file| !graph.strings.bytes(file).starts_with(b"node:"));
+        }
+        let bound = graph.find_edge(function, EdgeKind::Internal, "bound_function");
+        match (bound, depth.checked_sub(1)) {
+            (Some(edge), Some(depth)) => self.is_function_of_others(graph, graph.to(edge), depth),
+            _ => false,
+        }
     }
 }
 
 struct Scripts {
-    /// The strings that are the names of offheap's files, or the text of an embedded script.
+    /// The strings that are the names of offheap's files.
     files: FxHashSet<u32>,
+    /// The strings that are texts of scripts without a file.
+    embedded: FxHashSet<u32>,
 }
 
 impl Scripts {
@@ -94,10 +150,14 @@ impl Scripts {
                 let end = folder.iter().rposition(|&byte| byte == b'/')?;
                 folder[..end].strip_suffix(b"prebuilds")
             });
-            if let Some(root) = addon {
-                roots.push(root.to_vec());
-            }
+            roots.extend(addon.map(<[u8]>::to_vec));
         }
+        roots.retain(|root| {
+            FILES.iter().all(|file| {
+                let file = [root, file.as_bytes()].concat();
+                texts().any(|(_, text)| text == file)
+            })
+        });
         let installed = |text: &[u8]| {
             let at = String::from_utf8_lossy(text).rfind(INSTALLED)?;
             Some(text[at + INSTALLED.len()..].to_vec())
@@ -105,18 +165,23 @@ impl Scripts {
         let is_file = |inside: &[u8]| {
             inside == b"index.js" || inside.starts_with(b"lib/") && inside.ends_with(b".js")
         };
-        let files = texts()
-            .filter(|(_, text)| {
-                text.starts_with(EMBEDDED)
-                    || text.ends_with(b".js")
-                        && (roots
-                            .iter()
-                            .any(|root| text.strip_prefix(&root[..]).is_some_and(is_file))
-                            || installed(text).is_some_and(|inside| is_file(&inside)))
-            })
-            .map(|(index, _)| index)
-            .collect();
-        Scripts { files }
+        let mut scripts = Scripts {
+            files: FxHashSet::default(),
+            embedded: FxHashSet::default(),
+        };
+        for (index, text) in texts() {
+            let is_ours = text.ends_with(b".js")
+                && (roots
+                    .iter()
+                    .any(|root| text.strip_prefix(&root[..]).is_some_and(is_file))
+                    || installed(text).is_some_and(|inside| is_file(&inside)));
+            if is_ours {
+                scripts.files.insert(index);
+            } else if text.starts_with(EMBEDDED) {
+                scripts.embedded.insert(index);
+            }
+        }
+        scripts
     }
 }
 
@@ -130,14 +195,11 @@ fn mark(
     let mut ticker = Ticker::new(control);
     let mut known: FxHashMap<Ordinal, bool> = FxHashMap::default();
     let mut prototypes: FxHashSet<Ordinal> = FxHashSet::default();
-    let is_ours = |script: Ordinal| {
-        let source = graph
+    let is_ours = |script: Ordinal| match file_of(graph, script) {
+        Some(file) if !graph.strings.bytes(file).is_empty() => scripts.files.contains(&file),
+        _ => graph
             .find_edge(script, EdgeKind::Internal, "source")
-            .map(|edge| graph.name(graph.to(edge)));
-        [file_of(graph, script), source]
-            .into_iter()
-            .flatten()
-            .any(|text| scripts.files.contains(&text))
+            .is_some_and(|edge| scripts.embedded.contains(&graph.name(graph.to(edge)))),
     };
     for node in graph.nodes() {
         ticker.tick()?;
@@ -151,6 +213,10 @@ fn mark(
             continue;
         }
         nodes.set(node);
+        // Who catches an error has it, with all that it carries.
+        if graph.strings.bytes(graph.name(node)).ends_with(b"Error") {
+            continue;
+        }
         if let Some(edge) = graph.find_edge(node, EdgeKind::Property, "prototype") {
             prototypes.insert(graph.to(edge));
         }

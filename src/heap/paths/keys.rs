@@ -11,7 +11,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Graph, Ordinal, NONE};
-use crate::heap::paths::labels::{property, shorten};
+use crate::heap::paths::labels::{is_dictionary, property, shorten};
 use crate::heap::paths::steps::Step;
 use crate::heap::solve::distances::Distances;
 
@@ -21,6 +21,8 @@ const MAX_STEPS: usize = 64;
 const MAX_PARTS: usize = 8;
 /// Characters that keys must have in common to say something.
 const ENOUGH: usize = 3;
+/// So many properties are no names.
+const MANY: usize = 4;
 /// Characters of a pattern that are shown on each side.
 const SHOWN: usize = 60;
 
@@ -64,6 +66,11 @@ pub(crate) fn patterns(
         .filter_map(|step| {
             let found = keys.get(&place(step.node))?;
             let is_entry = graph.kind(graph.from(step.edge)) == NodeKind::Array;
+            // Two names of one list, which is held at both ends.
+            let from = graph.from(step.edge);
+            if !is_entry && found.len() < MANY && found.len() > 1 && !is_dictionary(graph, from) {
+                return None;
+            }
             let text = in_words(found, is_entry)?;
             key(graph, step.edge).map(|_| (step.edge, text))
         })

@@ -32,17 +32,25 @@ pub(crate) enum Detail {
 
 /// Puts a path into words. `limit` bounds the number of steps that are said; the middle is left out.
 pub(crate) fn describe(graph: &Graph, steps: &[Step], detail: Detail, limit: usize) -> String {
-    in_words(graph, steps, detail, limit, &Patterns::default())
+    in_words(graph, steps, detail, limit, &Patterns::default(), |_| NONE)
 }
 
-/// Puts a path into words that many objects share: with what their keys have in common.
+/// Puts a path into words that many objects share: with what their keys have in common. A path that comes back to a `place` where it was
+/// before is a list, a tree or a chain: that is said once.
 pub(crate) fn describe_shared(
     graph: &Graph,
     steps: &[Step],
     limit: usize,
     patterns: &Patterns,
+    place: impl Fn(Ordinal) -> u32,
 ) -> String {
-    in_words(graph, steps, Detail::Grouped, limit, patterns)
+    in_words(graph, steps, Detail::Grouped, limit, patterns, place)
+}
+
+/// One step in words, as it stands on a path.
+pub(crate) fn describe_step(graph: &Graph, from: Ordinal, step: Step) -> String {
+    let label = label(graph, from, step.edge, Detail::Exact);
+    format!("{label}{}", annotation(graph, step.node))
 }
 
 fn in_words(
@@ -51,9 +59,12 @@ fn in_words(
     detail: Detail,
     limit: usize,
     patterns: &Patterns,
+    place: impl Fn(Ordinal) -> u32,
 ) -> String {
     let mut words: Vec<String> = Vec::new();
     let mut repeats: Vec<usize> = Vec::new();
+    // The place of each word, and of what comes after it without a word of its own.
+    let mut places: Vec<(u32, usize)> = Vec::new();
     let mut from: Option<Ordinal> = None;
     for step in steps {
         let word = match from {
@@ -71,13 +82,29 @@ fn in_words(
             }
         };
         from = Some(step.node);
+        let place = place(step.node);
+        if place != NONE {
+            if let Some(at) = places.iter().position(|&(known, _)| known == place) {
+                let count = places[at].1;
+                places.truncate(at + 1);
+                words.truncate(count);
+                repeats.truncate(count);
+                if let Some(last) = repeats.last_mut() {
+                    *last += 1;
+                }
+                continue;
+            }
+        }
         if word.is_empty() {
+            places.push((place, words.len()));
             continue;
         }
         // A global object that is reached through a native context is where a path begins.
         if is_global(graph, step.node) {
             words.clear();
             repeats.clear();
+            places.clear();
+            places.push((place, 1));
             words.push("global".to_owned());
             repeats.push(1);
             continue;
@@ -86,18 +113,26 @@ fn in_words(
             if let Some(last) = repeats.last_mut() {
                 *last += 1;
             }
+            places.push((place, words.len()));
             continue;
         }
         words.push(word);
         repeats.push(1);
+        places.push((place, words.len()));
     }
     let mut text = String::new();
-    let shown = words.len();
+    // The end of a path says what holds an object: more is kept of it than of the beginning.
+    let head = limit / 3;
+    let hidden = match words.len().saturating_sub(limit) {
+        // As long as what would be hidden.
+        0..=3 => 0,
+        hidden => hidden,
+    };
     for (index, (word, count)) in words.iter().zip(&repeats).enumerate() {
-        if shown > limit && index == limit / 2 {
-            text.push_str(&format!(" … {} steps …", shown - limit));
+        if hidden > 0 && index == head {
+            text.push_str(&format!(" … {hidden} steps …"));
         }
-        if shown > limit && index >= limit / 2 && index < limit / 2 + (shown - limit) {
+        if index >= head && index < head + hidden {
             continue;
         }
         text.push_str(word);
@@ -203,6 +238,9 @@ fn label(graph: &Graph, from: Ordinal, edge: u32, detail: Detail) -> String {
 fn hidden_label(graph: &Graph, from: Ordinal, index: u64, grouped: bool) -> String {
     match graph.kind(from) {
         NodeKind::Array if graph.strings.bytes(graph.name(from)).is_empty() => " entry".to_owned(),
+        NodeKind::Object if graph.is_named(from, "system / Context") => {
+            " → variable of a block".to_owned()
+        }
         // A context's cell holds the variable that the step before has named.
         NodeKind::Hidden if graph.is_named(from, "system / ContextCell") => String::new(),
         NodeKind::Hidden if graph.is_named(from, "system / PropertyCell") => String::new(),

@@ -4,11 +4,11 @@
 //! objects. Out of scope: sizes, and how a path is put into words.
 //! Two snapshots are told apart place by place only if both draw the line between a name and a key in the same way:
 //! [`unite`] draws it for both.
-//! Limits: what is offheap's own has no place; nor has what comes after [`MAX_PLACES`].
+//! Limits: what comes after [`MAX_PLACES`] has no place.
 
 #![forbid(unsafe_code)]
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::heap::graph::classes::Classes;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
@@ -24,6 +24,10 @@ pub(crate) const TOP: u32 = 0;
 const MAX_PLACES: usize = 1 << 21;
 /// The label of a step that a key leads over.
 const KEY: u64 = u64::MAX;
+/// The label of all steps from one object into a list that begins at several ends.
+const CHAIN: u64 = u64::MAX - 1;
+/// Steps after which a chain comes back to where it was, at most.
+const MAX_CYCLE: usize = 8;
 /// So many keys that only one of two snapshots has, and objects of one class under them: those are no names.
 const CHANGED_KEYS: u32 = 8;
 
@@ -41,7 +45,16 @@ pub(crate) struct Place {
     is_dictionary: bool,
     /// The objects here are global objects: their properties are names, however many there are.
     is_global: bool,
+    /// The objects here are offheap's own.
+    is_ours: bool,
+    /// Objects here hold each other: a list, a tree, a chain of promises.
+    is_chain: bool,
+    /// The class is one that somebody has named, not `Object` or `Array`.
+    is_named: bool,
 }
+
+/// Makes the print of a class another one where its objects are offheap's own.
+const OURS: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Place {
     const TOP: Place = Place {
@@ -51,6 +64,9 @@ impl Place {
         is_property: false,
         is_dictionary: false,
         is_global: true,
+        is_ours: false,
+        is_chain: false,
+        is_named: false,
     };
 
     fn key(&self, parent: u32, label: u64) -> (u32, u32, u64) {
@@ -96,8 +112,7 @@ impl Places {
             places.list[parent as usize].is_global |= global;
             for edge in graph.edges(from) {
                 let to = graph.to(edge);
-                if distances.via[to as usize] != edge || distances.ours.get(to) || to == graph.root
-                {
+                if distances.via[to as usize] != edge || to == graph.root {
                     continue;
                 }
                 let is_property = matches!(
@@ -113,6 +128,10 @@ impl Places {
                 if graph.kind(to) == NodeKind::Closure {
                     class ^= fingerprint(graph.strings.bytes(graph.name(to))).rotate_left(17);
                 }
+                let is_ours = distances.ours.get(to);
+                if is_ours {
+                    class ^= OURS;
+                }
                 let place = Place {
                     parent,
                     class: (class ^ class >> 32) as u32,
@@ -120,28 +139,82 @@ impl Places {
                     is_property,
                     is_dictionary: false,
                     is_global: false,
+                    is_ours,
+                    is_chain: false,
+                    is_named: is_named(graph, to),
                 };
-                let above = places.list[parent as usize];
-                // A list of any length is one step repeated.
-                places.of[to as usize] = if label != KEY
-                    && parent != TOP
-                    && (above.label, above.class) == (label, place.class)
-                {
-                    parent
-                } else if let Some(&number) = known.get(&place.key(parent, label)) {
-                    number
-                } else if places.list.len() < MAX_PLACES {
-                    let number = places.list.len() as u32;
-                    known.insert(place.key(parent, label), number);
-                    places.list.push(place);
-                    number
-                } else {
-                    NONE
+                places.of[to as usize] = match known.get(&place.key(parent, label)) {
+                    Some(&number) => number,
+                    None => {
+                        let number = places.add(place);
+                        if number != NONE {
+                            known.insert(place.key(parent, label), number);
+                        }
+                        number
+                    }
                 };
             }
         }
         places
     }
+}
+
+impl Places {
+    /// The number of a place that was not met before.
+    fn add(&mut self, place: Place) -> u32 {
+        if let Some(before) = self.recurs(&place) {
+            self.list[before as usize].is_chain = true;
+            return before;
+        }
+        if self.list.len() == MAX_PLACES {
+            return NONE;
+        }
+        self.list.push(place);
+        self.list.len() as u32 - 1
+    }
+
+    /// The place above to which a new one would only come back: a list, a tree or a chain of any length is one place. That is the place right
+    /// above, if its named class is the same, whatever the reference is called; or the one from where the same steps have been made twice.
+    fn recurs(&self, place: &Place) -> Option<u32> {
+        if place.is_named
+            && place.parent != TOP
+            && self.list[place.parent as usize].class == place.class
+        {
+            return Some(place.parent);
+        }
+        let mut above = [(TOP, 0, 0); 2 * MAX_CYCLE];
+        above[0] = (NONE, place.label, place.class);
+        let mut number = place.parent;
+        let mut count = 1;
+        while count < above.len() && number != TOP {
+            let place = &self.list[number as usize];
+            above[count] = (number, place.label, place.class);
+            number = place.parent;
+            count += 1;
+        }
+        let step = |at: usize| (above[at].1, above[at].2);
+        (1..=count / 2)
+            .find(|&period| {
+                (0..period).all(|at| step(at) == step(at + period) && step(at).0 != KEY)
+            })
+            .map(|period| above[period].0)
+    }
+}
+
+/// Whether a class is one that a program, or Node, has given a name to.
+fn is_named(graph: &Graph, node: Ordinal) -> bool {
+    graph.kind(node) == NodeKind::Object
+        && !matches!(
+            graph.strings.bytes(graph.name(node)),
+            b"" | b"Object"
+                | b"Array"
+                | b"Map"
+                | b"Set"
+                | b"WeakMap"
+                | b"WeakSet"
+                | b"Promise"
+                | b"system / Context"
+        )
 }
 
 /// Kind and name of an edge as one number, the same in every snapshot.
@@ -158,6 +231,8 @@ fn label_of(graph: &Graph, edge: u32) -> u64 {
 pub(crate) struct United {
     /// The parent of each place; parents come first.
     pub(crate) parents: Vec<u32>,
+    /// Whether the objects of each place are offheap's own.
+    pub(crate) ours: Vec<bool>,
     /// The place here of each place of the first snapshot, and of the second.
     pub(crate) maps: [Vec<u32>; 2],
 }
@@ -191,6 +266,7 @@ pub(crate) fn unite(sides: [&[Place]; 2]) -> United {
         if is_pair {
             mark_changed_keys(&level, sides, &maps, &mut list);
         }
+        let chains = chains(&level, sides, &maps);
         for (side, places) in level.iter().enumerate() {
             for &number in places {
                 let place = sides[side][number as usize];
@@ -198,6 +274,8 @@ pub(crate) fn unite(sides: [&[Place]; 2]) -> United {
                 let is_key = place.is_property && list[parent as usize].is_dictionary;
                 let label = if is_key && !list[parent as usize].is_global {
                     KEY
+                } else if place.is_named && chains.contains(&(parent, place.class)) {
+                    CHAIN
                 } else {
                     place.label
                 };
@@ -219,6 +297,7 @@ pub(crate) fn unite(sides: [&[Place]; 2]) -> United {
     }
     United {
         parents: list.iter().map(|place| place.parent).collect(),
+        ours: list.iter().map(|place| place.is_ours).collect(),
         maps,
     }
 }
@@ -238,6 +317,24 @@ fn levels(sides: [&[Place]; 2]) -> Vec<[Vec<u32>; 2]> {
         }
     }
     levels
+}
+
+/// Where lists begin, by the place that holds them and their class: one that is held at both ends begins twice, and is one all the same.
+fn chains(
+    level: &[Vec<u32>; 2],
+    sides: [&[Place]; 2],
+    maps: &[Vec<u32>; 2],
+) -> FxHashSet<(u32, u32)> {
+    let mut chains = FxHashSet::default();
+    for (side, places) in level.iter().enumerate() {
+        for &number in places {
+            let place = &sides[side][number as usize];
+            if place.is_chain && place.is_named {
+                chains.insert((maps[side][place.parent as usize], place.class));
+            }
+        }
+    }
+    chains
 }
 
 /// Marks places as dictionaries whose properties come and go.

@@ -28,7 +28,7 @@ pub(crate) struct Distances {
     pub(crate) via: Vec<u32>,
     /// The nodes in the order in which they were reached.
     pub(crate) order: Vec<Ordinal>,
-    /// What is offheap's own, or held by nothing but offheap: no answer to what the service holds.
+    /// What is offheap's own, or held by nothing but that, and is not the program's: no answer to what the service holds.
     pub(crate) ours: Bits,
 }
 
@@ -50,6 +50,7 @@ impl Distances {
             half_pairs: FxHashSet::default(),
             ours,
             deferred: Vec::new(),
+            own: Vec::new(),
             ticker: Ticker::new(control),
         };
         for edge in graph.edges(graph.root) {
@@ -97,32 +98,47 @@ struct Search<'a> {
     /// WeakMap entries of which one of the two edges has been met.
     half_pairs: FxHashSet<u32>,
     ours: Ours,
-    /// Edges of ours that were met, with the distance of what they lead to.
+    /// Edges from offheap to what is the program's, with the distance of what they lead to.
     deferred: Vec<(u32, u32)>,
+    /// Edges from offheap to what it has for itself, if nothing else leads there.
+    own: Vec<(u32, u32)>,
     ticker: Ticker<'a>,
 }
 
 impl Search<'_> {
-    /// Goes on from the nodes in `order[next..]`, and over edges of ours when nothing else is left.
+    /// Goes on from the nodes in `order[next..]`; when nothing else is left, from offheap to what is the program's; and when nothing
+    /// is left of that either, to what offheap has for itself.
     fn run(&mut self, mut next: usize) -> Result<(), Failure> {
         loop {
             self.walk(next)?;
             next = self.found.order.len();
             for (edge, distance) in std::mem::take(&mut self.deferred) {
-                let to = self.graph.to(edge);
-                if self.found.distance[to as usize] == NONE {
-                    self.found.distance[to as usize] = distance;
-                    self.found.via[to as usize] = edge;
-                    self.found.order.push(to);
-                    if !self.ours.is_function_of_others(self.graph, to) {
-                        self.found.ours.set(to);
-                    }
+                self.reach(edge, distance);
+            }
+            if next < self.found.order.len() {
+                continue;
+            }
+            for (edge, distance) in std::mem::take(&mut self.own) {
+                if self.reach(edge, distance) {
+                    self.found.ours.set(self.graph.to(edge));
                 }
             }
             if next == self.found.order.len() {
                 return Ok(());
             }
         }
+    }
+
+    /// Reaches a node over an edge, unless it was reached before. Returns whether it was not.
+    fn reach(&mut self, edge: u32, distance: u32) -> bool {
+        let to = self.graph.to(edge);
+        let is_first = self.found.distance[to as usize] == NONE;
+        if is_first {
+            self.found.distance[to as usize] = distance;
+            self.found.via[to as usize] = edge;
+            self.found.order.push(to);
+        }
+        is_first
     }
 
     fn walk(&mut self, mut next: usize) -> Result<(), Failure> {
@@ -136,8 +152,7 @@ impl Search<'_> {
                 kind == NodeKind::Hidden && Some(self.graph.name(node)) == self.native_context;
             let descriptors =
                 kind == NodeKind::Array && Some(self.graph.name(node)) == self.descriptors;
-            let defer = self.ours.is_node(node);
-            if defer {
+            if self.ours.is_node(node) {
                 self.found.ours.set(node);
             }
             let ours = self.found.ours.get(node);
@@ -154,15 +169,18 @@ impl Search<'_> {
                 {
                     continue;
                 }
-                if defer || self.ours.is_edge(edge_kind, self.graph.edge_name(edge)) {
+                if ours {
+                    let is_own = self.ours.passes_on(self.graph, node, edge)
+                        && !self.ours.is_of_others(self.graph, to);
+                    let later = match is_own {
+                        true => &mut self.own,
+                        false => &mut self.deferred,
+                    };
+                    later.push((edge, distance));
+                } else if self.ours.is_edge(edge_kind, self.graph.edge_name(edge)) {
                     self.deferred.push((edge, distance));
-                    continue;
-                }
-                self.found.distance[to as usize] = distance;
-                self.found.via[to as usize] = edge;
-                self.found.order.push(to);
-                if ours && !self.ours.is_function_of_others(self.graph, to) {
-                    self.found.ours.set(to);
+                } else {
+                    self.reach(edge, distance);
                 }
             }
         }
