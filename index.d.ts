@@ -1320,9 +1320,9 @@ export interface SnapshotGrowth {
   /**
    * `'new'`: there are more objects than before, and what holds them has not become more. `'grown'`: objects have become larger, as a
    * resized Buffer, the memory of a WebAssembly module or the table of a Map does. `'engine'`: compiled code, hidden classes and other data
-   * that V8 keeps for itself, of all places together.
+   * that V8 keeps for itself, of all places together. `'offheap'`: what nothing but offheap holds, of all places together.
    */
-  kind: 'new' | 'grown' | 'engine'
+  kind: 'new' | 'grown' | 'engine' | 'offheap'
   /** The class of the objects at the place. */
   className: string
   /** How many more there are; of `'grown'`, how many have become larger. */
@@ -1331,9 +1331,9 @@ export interface SnapshotGrowth {
   bytes: number
   /** The class that most of `bytes` are of, where that is not the class itself: the bytes of the Buffers that sessions hold. */
   mostly: { className: string, count: number, bytes: number } | null
-  /** The retaining path, with what the keys have in common: `global.cache (Map) entry["session:…"] (Session)`. `null` for `'engine'`. */
+  /** The retaining path, with what the keys have in common: `global.cache (Map) entry["session:…"] (Session)`. `null` for `'engine'` and `'offheap'`. */
   path: string | null
-  /** One of the objects in the second file: the youngest new one, or the largest that has grown. `null` for `'engine'`. */
+  /** One of the objects in the second file: the youngest new one, or the largest that has grown. `null` for `'engine'` and `'offheap'`. */
   exampleId: number | null
 }
 

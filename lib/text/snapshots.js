@@ -29,8 +29,9 @@ function analysisText (result, style) {
   if (totals.extraNativeBytes > 0) out += `; ${bytes(totals.extraNativeBytes)} native memory without objects`
   out += '\n'
 
-  out += section('Suspects', result.suspects.map((suspect) =>
-    `  ${bytes(suspect.retainedBytes).padStart(8)}  ${style.red(clean(suspect.text))}\n            ${style.dim(`${style.path(clean(suspect.path))} @${suspect.id}`)}\n`).join(''), style)
+  const suspects = result.suspects.map((suspect) =>
+    `  ${bytes(suspect.retainedBytes).padStart(8)}  ${style.red(clean(suspect.text))}\n            ${style.dim(`${style.path(clean(suspect.path))} @${suspect.id}`)}\n`)
+  out += section('Suspects', suspects.length > 0 ? suspects.join('') : `  ${style.dim('none: no pattern that leaks have (docs/analysis.md)')}\n`, style)
 
   out += section(`Classes by retained size (${count(result.classes.length)} of ${count(result.classCount)})`, classTable(
     [{ title: 'class', left: true }, { title: 'count' }, { title: 'shallow' }, { title: 'retained' }, { title: '' }, { title: 'heaviest path', left: true }],
@@ -101,9 +102,6 @@ function comparisonText (result, style) {
   const { before, after } = result
   let out = `${style.bold(clean(before.path))}: ${count(before.nodeCount)} objects, ${bytes(before.shallowBytes)}\n`
   out += `${style.bold(clean(after.path))}: ${count(after.nodeCount)} objects, ${bytes(after.shallowBytes)} (${signed(bytes, after.shallowBytes - before.shallowBytes)})\n`
-  if (!result.matchedById) {
-    out += `${style.red('New and deleted (≥) are the least there can be')}: ${clean(result.matchReason)}\n`
-  }
   out += growthSection(result, style)
   const atLeast = (number) => `${result.matchedById || number === 0 ? '' : '≥'}${count(number)}`
   out += section(`Classes by growth of retained size (${count(result.classes.length)} of ${count(result.classCount)})`, classTable(
@@ -118,6 +116,7 @@ function comparisonText (result, style) {
       signed(bytes, row.retainedBytesDelta)
     ],
     ({ retainedBytesDelta }) => signed(bytes, retainedBytesDelta), style), style)
+  if (!result.matchedById) out += `  ${style.dim(`New and deleted (≥) are the least there can be: ${clean(result.matchReason)}`)}\n`
   return out
 }
 
@@ -132,9 +131,11 @@ const KINDS = {
 const SMALLEST = 0.001
 
 function growthSection ({ growth, growthCount, matchedById }, style) {
+  if (growth.length === 0 && growthCount > 0) return ''
   const shown = growth.filter(({ bytes: sum }) => sum >= SMALLEST * growth[0].bytes)
   const width = Math.max(0, ...shown.map(({ bytes: sum }) => bytes(sum).length + 1))
   let body = shown.map((line) => growthLine(line, matchedById ? 'new' : 'more', width, style)).join('')
+  if (growthCount === 0) body = `  ${style.dim('nothing')}\n`
   if (shown.length < growthCount) body += style.dim(`  … and ${count(growthCount - shown.length)} smaller ones\n`)
   return section('What has grown, by what holds it', body, style)
 }

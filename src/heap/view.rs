@@ -99,7 +99,13 @@ pub(crate) struct View<'a> {
     pub(crate) control: &'a Control,
     pub(crate) classes: Classes,
     pub(crate) dominated: Dominated,
-    places: OnceCell<Vec<u32>>,
+    places: OnceCell<PlacesOfNodes>,
+}
+
+/// The place of each node, and which places are chains.
+struct PlacesOfNodes {
+    of: Vec<u32>,
+    chains: Vec<bool>,
 }
 impl<'a> View<'a> {
     pub(crate) fn new(
@@ -132,11 +138,25 @@ impl<'a> View<'a> {
 
     /// The place of each node; made once, if it is needed.
     pub(crate) fn places(&self) -> &[u32] {
+        &self.find_places().of
+    }
+
+    /// Whether a node is in a place whose objects hold each other.
+    pub(crate) fn is_in_chain(&self, node: Ordinal) -> bool {
+        let PlacesOfNodes { of, chains } = self.find_places();
+        let place = of[node as usize];
+        place != NONE && chains[place as usize]
+    }
+
+    fn find_places(&self) -> &PlacesOfNodes {
         self.places.get_or_init(|| {
             let Places { list, of } =
                 Places::find(self.graph(), &self.analysis.distances, &self.classes);
             let united = unite([&list, &[]]);
-            of.into_iter().map(|place| united.map(0, place)).collect()
+            PlacesOfNodes {
+                of: of.into_iter().map(|place| united.map(0, place)).collect(),
+                chains: united.chains,
+            }
         })
     }
 

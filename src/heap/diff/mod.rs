@@ -546,7 +546,7 @@ fn disagreement(parts: &[Agreement], common: u64, possible: u64) -> Option<Disag
     let all = part.same + part.different;
     Some(Disagreement {
         reason: format!(
-            "{} of {all} objects with equal ids are not the same: each snapshot has numbered {} by itself, as children of the probe do",
+            "{} of {all} equal ids are different objects: each file has numbered {} by itself, as children of the probe and different processes do",
             part.different,
             if agreeing_parts == 0 { "them" } else { "what is younger than the last numbering" }
         ),

@@ -146,7 +146,8 @@ impl Places {
                 places.of[to as usize] = match known.get(&place.key(parent, label)) {
                     Some(&number) => number,
                     None => {
-                        let number = places.add(place);
+                        let recurs = graph.kind(to) != NodeKind::Synthetic;
+                        let number = places.add(place, recurs);
                         if number != NONE {
                             known.insert(place.key(parent, label), number);
                         }
@@ -160,9 +161,9 @@ impl Places {
 }
 
 impl Places {
-    /// The number of a place that was not met before.
-    fn add(&mut self, place: Place) -> u32 {
-        if let Some(before) = self.recurs(&place) {
+    /// The number of a place that was not met before. Roots within roots do not recur.
+    fn add(&mut self, place: Place, may_recur: bool) -> u32 {
+        if let Some(before) = self.recurs(&place).filter(|_| may_recur) {
             self.list[before as usize].is_chain = true;
             return before;
         }
@@ -204,6 +205,7 @@ impl Places {
 /// Whether a class is one that a program, or Node, has given a name to.
 fn is_named(graph: &Graph, node: Ordinal) -> bool {
     graph.kind(node) == NodeKind::Object
+        && !is_global(graph, node)
         && !matches!(
             graph.strings.bytes(graph.name(node)),
             b"" | b"Object"
@@ -233,6 +235,8 @@ pub(crate) struct United {
     pub(crate) parents: Vec<u32>,
     /// Whether the objects of each place are offheap's own.
     pub(crate) ours: Vec<bool>,
+    /// Whether the objects of each place hold each other.
+    pub(crate) chains: Vec<bool>,
     /// The place here of each place of the first snapshot, and of the second.
     pub(crate) maps: [Vec<u32>; 2],
 }
@@ -291,6 +295,7 @@ pub(crate) fn unite(sides: [&[Place]; 2]) -> United {
                 });
                 list[united as usize].is_dictionary |= place.is_dictionary;
                 list[united as usize].is_global |= place.is_global;
+                list[united as usize].is_chain |= place.is_chain;
                 maps[side][number as usize] = united;
             }
         }
@@ -298,6 +303,7 @@ pub(crate) fn unite(sides: [&[Place]; 2]) -> United {
     United {
         parents: list.iter().map(|place| place.parent).collect(),
         ours: list.iter().map(|place| place.is_ours).collect(),
+        chains: list.iter().map(|place| place.is_chain).collect(),
         maps,
     }
 }

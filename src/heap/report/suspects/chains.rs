@@ -2,7 +2,7 @@
 //! and over.
 //!
 //! Knows: the shortest paths. Does not know: what the links mean.
-//! Limits: counted along shortest paths: a list that is held at both ends is two chains of half the length.
+//! Limits: counted along shortest paths.
 
 #![forbid(unsafe_code)]
 
@@ -22,9 +22,14 @@ const LIMITS: Limits = Limits {
     heavy_percent: 1,
 };
 
+/// Steps between two links that are no objects of the class: a promise leads to the next one through its reaction.
+const MAX_BETWEEN: usize = 8;
+
 /// All chains of one class and one reference.
 struct Kin {
     group: u32,
+    /// The references, two for lists that are held at both ends.
+    labels: Vec<u64>,
     objects: u64,
     chains: u64,
     /// Links of the longest.
@@ -41,115 +46,181 @@ pub(crate) fn find(
     suspects: &mut Vec<Suspect>,
 ) -> Result<(), Failure> {
     let graph = view.graph();
-    let distances = &view.analysis.distances;
     let mut length = vec![0u32; graph.node_count()];
     // What ends a piece of `few` objects.
     let mut ends = Vec::new();
     let mut ticker = Ticker::new(view.control);
-    for &from in &distances.order {
+    let links = Links {
+        view,
+        promise: graph.strings.find("Promise"),
+    };
+    for &to in &view.analysis.distances.order {
         ticker.tick()?;
-        let name = Some(graph.name(from));
-        if graph.kind(from) != NodeKind::Object
-            || claimed.get(from)
-            || name == names.timeout
-            || name == names.immediate
-        {
+        let name = Some(graph.name(to));
+        if claimed.get(to) || name == names.timeout || name == names.immediate {
             continue;
         }
-        let class = view.classes.of(graph, from);
-        // How the chain goes on that ends here so far.
-        let label_so_far = match length[from as usize] {
-            0 => None,
-            _ => Some(abstract_label(graph, distances.via[from as usize], false)),
+        let Some((from, label)) = links.before(to) else {
+            continue;
         };
-        for edge in graph.edges(from) {
-            let to = graph.to(edge);
-            if distances.via[to as usize] != edge
-                || graph.kind(to) != NodeKind::Object
-                || view.classes.of(graph, to) != class
-            {
-                continue;
-            }
-            let links = if label_so_far == Some(abstract_label(graph, edge, false)) {
-                length[from as usize].saturating_add(1)
-            } else {
-                1
-            };
-            length[to as usize] = links;
-            if u64::from(links) + 1 >= LIMITS.few {
-                ends.push(to);
-            }
+        if claimed.get(from) {
+            continue;
+        }
+        let goes_on = length[from as usize] > 0
+            && links
+                .before(from)
+                .is_some_and(|(_, before)| before == label);
+        length[to as usize] = match goes_on {
+            true => length[from as usize].saturating_add(1),
+            false => 1,
+        };
+        if u64::from(length[to as usize]) + 1 >= LIMITS.few {
+            ends.push((to, label));
         }
     }
     if ends.is_empty() {
         return Ok(());
     }
+    // A list that is held at both ends is one, under either of its references.
+    let places = view.places();
+    let mut first_label: FxHashMap<(u32, u32), u64> = FxHashMap::default();
+    let mut same: FxHashMap<(u32, u64), u64> = FxHashMap::default();
+    for &(to, label) in &ends {
+        let class = view.classes.of(graph, to);
+        let first = *first_label
+            .entry((class, places[to as usize]))
+            .or_insert(label);
+        let first = same.get(&(class, first)).copied().unwrap_or(first);
+        same.entry((class, label)).or_insert(first);
+    }
     let mut groups = Groups::new(graph);
     let mut found: FxHashMap<(u32, u64), Kin> = FxHashMap::default();
-    for to in ends {
+    for (to, label) in ends {
         ticker.tick()?;
         let class = view.classes.of(graph, to);
-        let label = abstract_label(graph, distances.via[to as usize], false);
-        let kin = found.entry((class, label)).or_insert_with(|| Kin {
-            group: groups.add_group(),
-            objects: 0,
-            chains: 0,
-            longest: 0,
-            end: to,
-        });
-        let links = length[to as usize];
-        if links > kin.longest {
-            kin.longest = links;
+        let kin = found
+            .entry((class, same[&(class, label)]))
+            .or_insert_with(|| Kin {
+                group: groups.add_group(),
+                labels: Vec::new(),
+                objects: 0,
+                chains: 0,
+                longest: 0,
+                end: to,
+            });
+        if !kin.labels.contains(&label) {
+            kin.labels.push(label);
+        }
+        let count = length[to as usize];
+        if count > kin.longest {
+            kin.longest = count;
             kin.end = to;
         }
         // Back to where another chain of the kind has been, or to the head: each object once.
         let mut node = to;
-        for left in (0..=links).rev() {
+        for left in (0..=count).rev() {
             if !groups.add(node, kin.group) {
                 break;
             }
             kin.objects += 1;
             if left == 0 {
                 kin.chains += 1;
-            } else {
-                node = before(view, node);
+            } else if let Some((before, _)) = links.before(node) {
+                node = before;
             }
         }
     }
     let bytes = groups.bytes(view)?;
     let total = view.retained(graph.root);
-    for ((class, label), kin) in found {
+    for ((class, _), kin) in found {
         let bytes = bytes[kin.group as usize];
         if !LIMITS.judge(total, kin.objects, bytes) {
             continue;
         }
         let mut first = kin.end;
         for _ in 0..kin.longest {
-            first = before(view, first);
+            first = links.before(first).map_or(first, |(before, _)| before);
         }
         let class = view.classes.name(class);
-        let reference = reference(graph, label);
-        let longest = u64::from(kin.longest) + 1;
+        let references: Vec<String> = kin
+            .labels
+            .iter()
+            .map(|&label| reference(graph, label))
+            .collect();
+        let linked = match references.iter().any(|reference| reference == "[…]") {
+            true => String::new(),
+            false => format!(", linked by {}", references.join(" and ")),
+        };
+        let (objects, longest) = (kin.objects, u64::from(kin.longest) + 1);
         suspects.push(Suspect {
             kind: "long-chain",
             node: first,
-            count: kin.objects,
+            count: objects,
             bytes,
-            text: match kin.chains {
-                0 | 1 => format!("chain of {longest} {class} objects, linked by {reference}"),
-                chains => format!(
-                    "{chains} chains of {class} objects, linked by {reference}, the longest of {longest}"
-                ),
+            text: match (kin.chains, kin.labels.len()) {
+                (0 | 1, _) | (2, 2) => {
+                    format!("chain of {objects} {class} objects{linked}")
+                }
+                (chains, _) => {
+                    format!("{chains} chains of {class} objects{linked}, the longest of {longest}")
+                }
             },
         });
     }
     Ok(())
 }
 
-/// The object that leads to one which has a link before it.
-fn before(view: &View, node: Ordinal) -> Ordinal {
-    let graph = view.graph();
-    graph.from(view.analysis.distances.via[node as usize])
+struct Links<'a, 'b> {
+    view: &'a View<'b>,
+    promise: Option<u32>,
+}
+
+impl Links<'_, '_> {
+    /// The object of the same class that leads to this one, and what the reference is called: right before it, or, of promises and of
+    /// functions that hold each other in their scopes, a few steps before.
+    fn before(&self, node: Ordinal) -> Option<(Ordinal, u64)> {
+        let graph = self.view.graph();
+        let via = &self.view.analysis.distances.via;
+        let kind = graph.kind(node);
+        if !matches!(kind, NodeKind::Object | NodeKind::Closure) {
+            return None;
+        }
+        let edge = via[node as usize];
+        if edge == NONE {
+            return None;
+        }
+        let class = self.view.classes.of(graph, node);
+        let is_same = |other: Ordinal| {
+            graph.kind(other) == kind && self.view.classes.of(graph, other) == class
+        };
+        let from = graph.from(edge);
+        let label = abstract_label(graph, edge, false);
+        if kind == NodeKind::Object && is_same(from) {
+            return Some((from, label));
+        }
+        let is_promise = |node: Ordinal| {
+            graph.kind(node) == NodeKind::Object && Some(graph.name(node)) == self.promise
+        };
+        if kind != NodeKind::Closure && !is_promise(node) || !self.view.is_in_chain(node) {
+            return None;
+        }
+        let mut between = from;
+        for _ in 0..MAX_BETWEEN {
+            if is_same(between) {
+                return Some((between, label));
+            }
+            // Functions between promises are those of the promises.
+            if is_promise(between) {
+                return None;
+            }
+            let edge = via[between as usize];
+            if edge == NONE {
+                return None;
+            }
+            between = graph.from(edge);
+        }
+        None
+    }
 }
 
 fn reference(graph: &Graph, label: u64) -> String {

@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+use rustc_hash::FxHashSet;
+
 use super::tables::{entry_count, entry_edges};
 use super::{title, Limits, Names, Suspect};
 use crate::base::error::Failure;
@@ -14,6 +16,8 @@ use crate::heap::graph::Ordinal;
 use crate::heap::view::View;
 
 pub(crate) const KIND: &str = "large-collection";
+/// A tagged value, or a number.
+const SLOT_BYTES: u64 = 8;
 const LIMITS: Limits = Limits {
     few: 1_000,
     many: 10_000,
@@ -27,10 +31,15 @@ pub(crate) fn find(view: &View, names: &Names, suspects: &mut Vec<Suspect>) -> R
         ticker.tick()?;
         judge(view, node, entry_count(graph, node, table), suspects);
     }
+    let total = view.retained(graph.root);
+    let has_table: FxHashSet<Ordinal> = names.tables.iter().map(|&(node, _)| node).collect();
     for node in graph.nodes() {
         ticker.tick()?;
         let edges = graph.edges(node);
-        if graph.kind(node) != NodeKind::Object || u64::from(edges.end - edges.start) < LIMITS.few {
+        let is_large = u64::from(edges.end - edges.start) >= LIMITS.few
+            || graph.is_named(node, "Array")
+                && LIMITS.is_heavy(total, view.analysis.sizes.get(node));
+        if graph.kind(node) != NodeKind::Object || !is_large || has_table.contains(&node) {
             continue;
         }
         let count = entry_edges(graph, node).count() as u64;
@@ -42,15 +51,27 @@ pub(crate) fn find(view: &View, names: &Names, suspects: &mut Vec<Suspect>) -> R
 fn judge(view: &View, node: Ordinal, count: u64, suspects: &mut Vec<Suspect>) {
     let graph = view.graph();
     let bytes = view.retained(node);
-    if LIMITS.judge(view.retained(graph.root), count, bytes) {
-        let what = title(graph, node);
-        let what = if what == "Object" { "object" } else { &what };
-        suspects.push(Suspect {
-            kind: KIND,
-            node,
-            count,
-            bytes,
-            text: format!("{what} with at least {count} entries"),
-        });
+    let total = view.retained(graph.root);
+    let own = view.analysis.sizes.get(node);
+    let is_large = LIMITS.judge(total, count, bytes);
+    // Numbers have no edge and no size of their own: their table has.
+    if !is_large && !LIMITS.is_heavy(total, own) {
+        return;
     }
+    let what = title(graph, node);
+    let what = if what == "Object" { "object" } else { &what };
+    // A slot takes 8 bytes; of a Map's entry, three of them.
+    suspects.push(Suspect {
+        kind: KIND,
+        node,
+        count,
+        bytes,
+        text: match !is_large && count < own / SLOT_BYTES / 4 {
+            true => format!(
+                "{what} with a table of {:.1} MB, mostly numbers or free",
+                own as f64 / 1e6
+            ),
+            false => format!("{what} with at least {count} entries"),
+        },
+    });
 }

@@ -21,7 +21,7 @@ mod tables;
 mod timers;
 mod weak_refs;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::base::error::Failure;
 use crate::heap::control::Ticker;
@@ -277,6 +277,14 @@ fn find(view: &View) -> Result<Vec<Suspect>, Failure> {
     weak_refs::find(view, &names, &claimed, &mut suspects)?;
     contexts::find(view, &names, &mut suspects)?;
     slices::find(view, &mut suspects)?;
+    // One object, one line: that many small parts come together in it says less than what it is.
+    let named: FxHashSet<Ordinal> = suspects
+        .iter()
+        .filter(|suspect| suspect.kind != accumulations::KIND)
+        .map(|suspect| suspect.node)
+        .collect();
+    suspects
+        .retain(|suspect| suspect.kind != accumulations::KIND || !named.contains(&suspect.node));
     // What is offheap's own is none. The listeners are those of the program, on a Monitor as on any other emitter.
     suspects.retain(|suspect| {
         suspect.kind == listeners::KIND || !view.analysis.distances.ours.get(suspect.node)
