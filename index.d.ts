@@ -201,7 +201,7 @@ export interface Memory {
    */
   otherExternalBytes: number | null
   /**
-   * Isolate: V8's own external counter: what `external` has, Node's own sources left out (1.5 to 2 MB), and all that was declared
+   * Isolate: V8's own external counter: what `external` has, Node's own sources left out (1.5 to 4.5 MB), and all that was declared
    * (`napi_adjust_external_memory`, Node's zlib). On Node 20 and 22 it counts growth of WebAssembly memory twice, and keeps it for good (docs/memory.md).
    */
   declaredExternalBytes: number
@@ -648,7 +648,7 @@ export interface AddonChecks {
   /**
    * What was declared and no watched addon has declared: `declaredExternalBytes` less `external` less what addons declared. Neither
    * strings nor ArrayBuffers nor a `Blob` move it. It is Node's zlib, addons that use V8's C++ API, and addons from before watching began.
-   * It begins at -1.5 to -2 MB: Node's own sources are in `external` and were never declared, so look at what it grows by.
+   * It begins at -1.5 to -4.5 MB: Node's own sources are in `external` and were never declared, so look at what it grows by.
    * docs/memory.md says what WebAssembly memory and resizable ArrayBuffers add on each line of Node.
    */
   unattributedDeclaredBytes: number | null
@@ -1502,7 +1502,7 @@ export interface Census {
   /**
    * What is behind ArrayBuffers and SharedArrayBuffers, slabs included. `unviewed…`: no view of it is left. `small…`: of up to 64
    * bytes with one view, which V8 keeps inside its heap until it is looked for. `reservedBytes`: what resizable ones may grow to.
-   * `nativelyHeldBytes`: memory of Node's ArrayBuffer allocator beyond all of these, at least: what a `Blob` holds, messages that nobody
+   * `nativelyHeldBytes`: memory of Node's ArrayBuffer allocator beyond all of these, at least: what a `Blob` holds, what was transferred in messages that nobody
    * has received yet, ArrayBuffers that were transferred to another thread. `null` where it is not known: in realms that were not seen,
    * or where external Buffers of addons that nobody watches and memory from other threads, which were found and are no part of the counter, outweigh it.
    */
@@ -1561,7 +1561,7 @@ export interface Census {
   /** Memory of `allocExternal` behind ArrayBuffers. */
   external: { count: number, totalBytes: number }
   /**
-   * Strings outside V8's heap: what Buffers of about 1 MB and more became, addons' external strings, Node's own sources (1.5 to 2 MB). On
+   * Strings outside V8's heap: what Buffers of about 1 MB and more became, addons' external strings, Node's own sources (1.5 to 4.5 MB). On
    * Node 26 a character of two bytes counts as one, as V8 counts it. `null` with realms that were not seen, and on Node 20 and 22 while
    * there is a resizable ArrayBuffer.
    */

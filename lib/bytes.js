@@ -28,7 +28,8 @@ function bytes (name, value, { min = 1, max = Number.MAX_SAFE_INTEGER } = {}) {
   const nearest = Math.round(product)
   // 1.001 * 1000 is 1000.9999999999999.
   const size = Math.abs(nearest - product) <= 2 * Number.EPSILON * product ? nearest : Math.floor(product)
-  if (!Number.isSafeInteger(size) || size < min || size > max) throw outOfRange(name, `at least ${min} and at most ${max} bytes`, value)
+  // A part of a byte is none, and was not meant as none.
+  if (!Number.isSafeInteger(size) || size < min || size > max || (size === 0 && product > 0)) throw outOfRange(name, `at least ${min} and at most ${max} bytes`, value)
   return size
 }
 

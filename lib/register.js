@@ -108,15 +108,26 @@ function startMonitor ({ thresholds, signal, directory }, warn) {
     ...(listens && { signal }),
     ...(directory !== undefined && { snapshot: { directory } })
   })
-  return monitor.on('snapshotWritten', say)
+  return monitor.on('snapshotWritten', sayWritten).on('triggered', sayHeldBack)
+}
+
+function sayWritten ({ path: file, byteLength, pauseMs }) {
+  say(`heap snapshot ${file}, ${bytes(byteLength)}, the thread paused ${pauseMs.toFixed(1)} ms`)
+}
+
+const HELD_BACK = { cooldown: 'the last one was begun less than 30 minutes ago', 'daily-limit': 'there were as many as there may be in 24 hours' }
+
+/** A threshold fires once, until the metric has come down: what is not written then is not written at all. */
+function sayHeldBack ({ metric, valueBytes, valueCount, snapshot }) {
+  const value = valueBytes === undefined ? String(valueCount) : bytes(valueBytes)
+  if (HELD_BACK[snapshot] !== undefined) say(`${metric} is over its limit, at ${value}; no heap snapshot: ${HELD_BACK[snapshot]}`)
 }
 
 /** One line for whoever sent the signal, or reads the log of the night. */
-function say ({ path: file, byteLength, pauseMs }) {
-  const line = `offheap: heap snapshot ${file}, ${bytes(byteLength)}, the thread paused ${pauseMs.toFixed(1)} ms\n`
+function say (text) {
   try {
     // Not through process.stderr: a service may have put something of its own there, and a closed one is none of its errors.
-    if (raisesNoSignal()) fs.writeSync(STDERR, line)
+    if (raisesNoSignal()) fs.writeSync(STDERR, `offheap: ${text}\n`)
   } catch {
     // Nobody reads it.
   }

@@ -148,6 +148,20 @@ test('a restart does not reset the limits: what lies in the directory counts, fi
   }
 })
 
+test('a snapshot that a signal asked for does not hold up the one of a threshold', async (t) => {
+  const directory = emptyFolder(t)
+  const { monitor, events } = monitorOf(t, { snapshotAt: { rss: 1 }, signal: 'SIGUSR2', snapshot: { directory, cooldownMs: HOUR_MS, maxPerDay: 1 } })
+  // A Monitor that waits for a signal keeps no process alive.
+  const alive = setInterval(() => {}, 1_000)
+  t.after(() => clearInterval(alive))
+  process.kill(process.pid, 'SIGUSR2')
+  await once(monitor, 'snapshotWritten')
+  breach(monitor)
+  await once(monitor, 'snapshotWritten')
+  assert.deepStrictEqual(events.filter(([name]) => name === 'triggered').map(([, event]) => event.snapshot), ['started'])
+  assert.strictEqual(fs.readdirSync(directory).length, 2)
+})
+
 test('the defaults keep five files', async (t) => {
   const directory = emptyFolder(t)
   for (let day = 1; day <= 7; day++) fs.writeFileSync(path.join(directory, `heap-2025010${day}T000000.000Z-pid1-thread0-rss.heapsnapshot`), '')

@@ -165,8 +165,9 @@ class Monitor extends EventEmitter {
     if (this.#watch === undefined || this.#writing !== undefined) return
     const controller = new AbortController()
     this.#writing = controller
-    // Failed ones count: what stops the thread for seconds is not tried again at once.
-    binding.recordWatch(this.#watch, performance.now())
+    // Failed ones count: what stops the thread for seconds is not tried again at once. A signal is somebody's wish: whoever takes one by hand to compare
+    // with waits for the threshold's.
+    if (trigger !== null) binding.recordWatch(this.#watch, performance.now())
     try {
       // The limits of this Monitor were asked already; cooldownMs here would count the snapshots of others too.
       const settings = {
