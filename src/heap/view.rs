@@ -359,10 +359,10 @@ impl<'a> View<'a> {
             .collect())
     }
 
-    /// A function of the program that an object holds, as it would stand on a path: what a timer calls. Nothing if a path already names one.
-    pub(crate) fn calls(&self, path: &str, node: Ordinal) -> String {
+    /// The function of the program that a timer calls, as it would stand on its path: who has set it is on no path. Nothing of other objects.
+    pub(crate) fn calls(&self, node: Ordinal) -> String {
         let graph = self.graph();
-        if path.contains("(function") && path.contains(".js:") {
+        if !graph.is_named(node, "Timeout") && !graph.is_named(node, "Immediate") {
             return String::new();
         }
         graph

@@ -326,7 +326,7 @@ pub(crate) fn compare(
                 }
                 match example.and_then(|example| Some((example, texts.get(example)?))) {
                     Some((&example, text)) => {
-                        let calls = view.calls(text, example);
+                        let calls = view.calls(example);
                         json.key("path").text(&format!("{text}{calls}"));
                     }
                     None => json.key("path").null(),
