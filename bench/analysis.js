@@ -38,11 +38,11 @@ const MAKE = `
 
 const TOOLS = {
   offheap: `
-    const binding = require(${JSON.stringify(path.join(root, 'lib', 'load.js'))})
+    const binding = require(${JSON.stringify(path.join(root, 'lib', 'base', 'load.js'))})
     run(() => binding.heapSnapshotCore(file, 2))
   `,
   'offheap, one thread': `
-    const binding = require(${JSON.stringify(path.join(root, 'lib', 'load.js'))})
+    const binding = require(${JSON.stringify(path.join(root, 'lib', 'base', 'load.js'))})
     run(() => binding.heapSnapshotCore(file, 1))
   `,
   'offheap with the whole report': `

@@ -1,6 +1,6 @@
 'use strict'
 
-// Builds the addon with cargo and puts it where lib/load.js looks for it.
+// Builds the addon with cargo and puts it where lib/base/load.js looks for it.
 // `prepare` runs this in a checkout; a package from the registry carries the built file and never runs it.
 
 const { spawnSync } = require('node:child_process')
@@ -29,7 +29,7 @@ fs.copyFileSync(source, temporary)
 fs.renameSync(temporary, destination)
 process.stdout.write(`built ${path.relative(root, destination)} (${profile}, ${(fs.statSync(destination).size / 1e6).toFixed(1)} MB)\n`)
 
-/** The folder of prebuilds/ that this build belongs in; lib/load.js tries them by name. */
+/** The folder of prebuilds/ that this build belongs in; lib/base/load.js tries them by name. */
 function target () {
   const { platform, arch } = process
   if (platform !== 'linux') return `${platform}-${arch}`

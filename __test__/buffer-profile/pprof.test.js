@@ -9,8 +9,8 @@ const { gunzipSync } = require('node:zlib')
 // Written by others, and by other means: it decodes what we encode.
 const { Profile } = require('pprof-format')
 const { bufferProfile, createRouteContext } = require('../..')
-const { startTracking } = require('../../lib/buffer-profile/tracking.js')
-const { trackingSettings } = require('../../lib/buffer-profile.js')
+const { startTracking } = require('../../lib/buffers/profile/tracking.js')
+const { trackingSettings } = require('../../lib/buffers/profile.js')
 const { emptyFolder } = require('../helpers/folder.js')
 
 /** A profile with three sites; returns what it kept. */

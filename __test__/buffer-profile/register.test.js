@@ -3,12 +3,12 @@
 const test = require('node:test')
 const assert = require('node:assert')
 const path = require('node:path')
-const { readVariables } = require('../../lib/register/variables.js')
+const { readVariables } = require('../../lib/faces/register/variables.js')
 const { runChild } = require('../helpers/child.js')
 const { emptyFolder } = require('../helpers/folder.js')
 
 const root = path.join(__dirname, '..', '..')
-const register = path.join(root, 'lib', 'register.js')
+const register = path.join(root, 'lib', 'faces', 'register.js')
 
 const REPORT = `
   const { bufferPool } = require(${JSON.stringify(root)})
@@ -161,7 +161,7 @@ test('where the addon does not load the process starts, with a warning', async (
   const folder = emptyFolder(t)
   const fs = require('node:fs')
   for (const part of ['index.js', 'lib', 'package.json']) fs.cpSync(path.join(root, part), path.join(folder, part), { recursive: true })
-  const { code, stdout, stderr } = await runChild('\nconsole.log("started")', { execArgv: ['-r', path.join(folder, 'lib', 'register.js')] })
+  const { code, stdout, stderr } = await runChild('\nconsole.log("started")', { execArgv: ['-r', path.join(folder, 'lib', 'faces', 'register.js')] })
 
   assert.deepStrictEqual([code, stdout], [0, 'started\n'])
   assert.match(stderr, /\[ERR_OFFHEAP_BINDING_LOAD_FAILED\] OffheapWarning/)

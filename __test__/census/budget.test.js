@@ -2,7 +2,7 @@
 
 const test = require('node:test')
 const assert = require('node:assert')
-const { Budget } = require('../../lib/census/budget.js')
+const { Budget } = require('../../lib/buffers/census/budget.js')
 
 const HOUR_MS = 3_600_000
 

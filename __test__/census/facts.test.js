@@ -4,7 +4,7 @@
 
 const test = require('node:test')
 const assert = require('node:assert')
-const { currentSlab, isUntransferable } = require('../../lib/census/slabs.js')
+const { currentSlab, isUntransferable } = require('../../lib/buffers/census/slabs.js')
 
 const [major] = process.versions.node.split('.').map(Number)
 /** poolSize, length of a slab. */

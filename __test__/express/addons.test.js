@@ -4,7 +4,7 @@ const test = require('node:test')
 const assert = require('node:assert')
 const express = require('express')
 const { watchAddons } = require('../..')
-const offheap = require('../../lib/express.js')
+const offheap = require('../../lib/faces/express.js')
 const { fixtureAddon } = require('../helpers/fixture-addon.js')
 const { serve } = require('../helpers/express.js')
 

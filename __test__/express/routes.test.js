@@ -5,7 +5,7 @@
 const test = require('node:test')
 const assert = require('node:assert')
 const { externalAllocations, track } = require('../..')
-const offheap = require('../../lib/express.js')
+const offheap = require('../../lib/faces/express.js')
 const path = require('node:path')
 const { root, runChild } = require('../helpers/child.js')
 const { serve, versions } = require('../helpers/express.js')
@@ -289,7 +289,7 @@ test('under another framework requests are served and counted as (no route), wit
   const { stdout, stderr, code } = await runChild(`
     const http = require('node:http')
     const { externalAllocations, track } = require(${JSON.stringify(root)})
-    const middleware = require(${JSON.stringify(path.join(root, 'lib', 'express.js'))})({ path: '/debug/memory' })
+    const middleware = require(${JSON.stringify(path.join(root, 'lib', 'faces', 'express.js'))})({ path: '/debug/memory' })
     const kept = []
     const server = http.createServer((req, res) => middleware(req, res, () => {
       kept.push(track(Buffer.alloc(1_061), { label: 'served' }))

@@ -3,7 +3,7 @@
 const test = require('node:test')
 const assert = require('node:assert')
 const { trackBuffers } = require('../..')
-const offheap = require('../../lib/express.js')
+const offheap = require('../../lib/faces/express.js')
 const { serve, versions } = require('../helpers/express.js')
 
 const kept = []

@@ -4,7 +4,7 @@ const test = require('node:test')
 const assert = require('node:assert')
 const { constants } = require('node:buffer')
 const { allocExternal, externalAllocations, memory, track, untrack } = require('../..')
-const binding = require('../../lib/load.js')
+const binding = require('../../lib/base/load.js')
 const { collectThoroughly, settledWhen } = require('../helpers/settle.js')
 
 const SIZE = 12_345_678

@@ -67,7 +67,7 @@ test('a million buffers tracked and freed leave live counts at zero and our own 
 
 test('a million values alive at once are counted, and our own tables are given back when they are released', async () => {
   const { live, before, during, after } = await runChildForJson(`${preamble}
-    const { recordBytes } = require(${JSON.stringify(path.join(root, 'lib', 'load.js'))});
+    const { recordBytes } = require(${JSON.stringify(path.join(root, 'lib', 'base', 'load.js'))});
     (async () => {
       const store = new ArrayBuffer(1e8)
       const before = recordBytes()
@@ -107,7 +107,7 @@ test('the references that offheap holds return to the baseline, and V8 agrees', 
   `, { execArgv: ['--expose-gc'] })
 
   assert.strictEqual(baseline.weakReferenceCount, 0)
-  assert.strictEqual(baseline.strongReferenceCount, 1, 'the object that all copies of lib/track.js share')
+  assert.strictEqual(baseline.strongReferenceCount, 1, 'the object that all copies of lib/external/track.js share')
   assert.strictEqual(held.weakReferenceCount, 11_000)
   assert.strictEqual(held.liveCount, held.weakReferenceCount + held.strongReferenceCount)
   assert.ok(Math.abs(heldHandles - 11_000) < 100, `${heldHandles} handles for 11,000 references`)

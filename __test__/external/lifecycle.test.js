@@ -8,7 +8,7 @@ const path = require('node:path')
 const { once } = require('node:events')
 const { Worker } = require('node:worker_threads')
 const { allocExternal, externalAllocations, memory, track, untrack } = require('../..')
-const binding = require('../../lib/load.js')
+const binding = require('../../lib/base/load.js')
 const { collect, settledWhen } = require('../helpers/settle.js')
 const { runChildForJson } = require('../helpers/child.js')
 
@@ -70,7 +70,7 @@ test('a worker that is terminated in the middle of tracking does no harm', async
     const { once } = require('node:events')
     const { Worker } = require('node:worker_threads')
     const { externalAllocations } = require(${JSON.stringify(root)})
-    const binding = require(${JSON.stringify(path.join(root, 'lib', 'load.js'))})
+    const binding = require(${JSON.stringify(path.join(root, 'lib', 'base', 'load.js'))})
     const before = binding.environmentCount()
     ;(async () => {
       for (let round = 0; round < 10; round++) {

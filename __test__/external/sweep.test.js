@@ -4,7 +4,7 @@ const test = require('node:test')
 const assert = require('node:assert')
 const { setImmediate: turn } = require('node:timers/promises')
 const { externalAllocations, memory, ownReferences, track } = require('../..')
-const { pendingRecords } = require('../../lib/load.js')
+const { pendingRecords } = require('../../lib/base/load.js')
 const { collect, settledWhen } = require('../helpers/settle.js')
 
 const COUNT = 150_001

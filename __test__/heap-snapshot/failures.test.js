@@ -7,8 +7,8 @@ const path = require('node:path')
 const zlib = require('node:zlib')
 const { spawnSync } = require('node:child_process')
 const { OffheapError, writeHeapSnapshot } = require('../..')
-const { requestSnapshot } = require('../../lib/heap-snapshot/write.js')
-const { snapshotSettings } = require('../../lib/heap-snapshot/settings.js')
+const { requestSnapshot } = require('../../lib/heap/snapshot-file/write.js')
+const { snapshotSettings } = require('../../lib/heap/snapshot-file/settings.js')
 const { emptyFolder, smallDisk } = require('../helpers/folder.js')
 const { runScript } = require('../helpers/child.js')
 
@@ -45,7 +45,7 @@ test('a path that is a symlink, a directory or a pipe is refused, and what it le
 })
 
 test('a file or link under the temporary name is neither opened nor followed', async (t) => {
-  const { createPrivate, openExisting } = require('../../lib/heap-snapshot/private-file.js')
+  const { createPrivate, openExisting } = require('../../lib/heap/snapshot-file/private-file.js')
   const directory = emptyFolder(t)
   const at = (name) => path.join(directory, name)
   fs.writeFileSync(at('file'), 'untouched')

@@ -6,15 +6,15 @@ const fs = require('node:fs')
 const { Worker } = require('node:worker_threads')
 const path = require('node:path')
 const { writeHeapSnapshot } = require('../..')
-const { requestSnapshot } = require('../../lib/heap-snapshot/write.js')
-const { snapshotSettings } = require('../../lib/heap-snapshot/settings.js')
+const { requestSnapshot } = require('../../lib/heap/snapshot-file/write.js')
+const { snapshotSettings } = require('../../lib/heap/snapshot-file/settings.js')
 const { emptyFolder } = require('../helpers/folder.js')
 const { runScript } = require('../helpers/child.js')
 
 // A snapshot whose writer never finishes: it stands in the middle for as long as a test wants.
 const STUCK = `
-  const { requestSnapshot } = require(root + '/lib/heap-snapshot/write.js')
-  const { snapshotSettings } = require(root + '/lib/heap-snapshot/settings.js')
+  const { requestSnapshot } = require(root + '/lib/heap/snapshot-file/write.js')
+  const { snapshotSettings } = require(root + '/lib/heap/snapshot-file/settings.js')
   const stuck = (directory, then) => requestSnapshot(snapshotSettings('options', { directory }), {
     write: ({ temporaryPath }) => { require('node:fs').writeFileSync(temporaryPath, 'half'); then(); return new Promise(() => { setInterval(() => {}, 1000) }) }
   })

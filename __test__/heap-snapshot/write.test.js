@@ -7,7 +7,7 @@ const path = require('node:path')
 const zlib = require('node:zlib')
 const { threadId } = require('node:worker_threads')
 const { writeHeapSnapshot } = require('../..')
-const { snapshotName } = require('../../lib/heap-snapshot/names.js')
+const { snapshotName } = require('../../lib/heap/snapshot-file/names.js')
 const { emptyFolder } = require('../helpers/folder.js')
 
 class Zanzibar1234567 {
@@ -77,8 +77,8 @@ test('files are 0600 and new directories 0700, with any umask', async (t) => {
 })
 
 test('the file is 0600 while it is still being written', async (t) => {
-  const { requestSnapshot } = require('../../lib/heap-snapshot/write.js')
-  const { snapshotSettings } = require('../../lib/heap-snapshot/settings.js')
+  const { requestSnapshot } = require('../../lib/heap/snapshot-file/write.js')
+  const { snapshotSettings } = require('../../lib/heap/snapshot-file/settings.js')
   const directory = emptyFolder(t)
   const before = process.umask(0)
   t.after(() => process.umask(before))

@@ -62,7 +62,7 @@ test('threads that load, use and let go of an addon while others begin and end w
         }))))
       }
       const rows = offheap.addons().filter((row) => row.id !== null).length
-      const { watchedEnvironmentCount } = require(${JSON.stringify(path.join(root, 'lib', 'load.js'))})
+      const { watchedEnvironmentCount } = require(${JSON.stringify(path.join(root, 'lib', 'base', 'load.js'))})
       console.log(JSON.stringify({ exits, rows, environments: watchedEnvironmentCount() }))
       watch.stop()
     }

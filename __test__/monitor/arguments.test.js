@@ -5,7 +5,7 @@ const assert = require('node:assert')
 const { once } = require('node:events')
 const path = require('node:path')
 const { Worker } = require('node:worker_threads')
-const binding = require('../../lib/load.js')
+const binding = require('../../lib/base/load.js')
 const { start } = require('../..')
 
 const LIST = [undefined, null, NaN, -1, 1.5, Infinity, '5', {}, 2 ** 53]
@@ -110,7 +110,7 @@ test('in a worker thread a signal is refused, because it would never arrive; the
 })
 
 test('a threshold that could never fire is refused at the start', () => {
-  const { memory } = require('../../lib/memory.js')
+  const { memory } = require('../../lib/memory/memory.js')
   const { parseThresholds, refuseUnmeasurable } = require('../../lib/monitor/thresholds.js')
   const nothing = Object.fromEntries(Object.keys(memory()).map((name) => [name, null]))
   const refuse = (thresholds, reading) => refuseUnmeasurable(parseThresholds('options.thresholds', thresholds, 5000), reading)

@@ -2,8 +2,8 @@
 
 const test = require('node:test')
 const assert = require('node:assert')
-const { bytes, percentage } = require('../../lib/bytes.js')
-const { bytes: print } = require('../../lib/text/format.js')
+const { bytes, percentage } = require('../../lib/base/units.js')
+const { bytes: print } = require('../../lib/base/format.js')
 
 test('kB, MB, GB and TB are powers of 1000, KiB, MiB, GiB and TiB powers of 1024', () => {
   const cases = [

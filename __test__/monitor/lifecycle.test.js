@@ -6,14 +6,14 @@ const fs = require('node:fs')
 const { once } = require('node:events')
 const { Worker } = require('node:worker_threads')
 const path = require('node:path')
-const binding = require('../../lib/load.js')
+const binding = require('../../lib/base/load.js')
 const { start } = require('../..')
 const { emptyFolder } = require('../helpers/folder.js')
 const { root, runScript } = require('../helpers/child.js')
 
 test('stop() leaves no timer, no signal handler and no native state, any number of times', async () => {
   const { code, stderr, messages } = await runScript(`
-    const binding = require(root + '/lib/load.js')
+    const binding = require(root + '/lib/base/load.js')
     // What loading an addon made with napi-rs leaves to be collected has a turn of its own (docs/register.md): not in between.
     setImmediate(() => {
       global.gc()

@@ -126,7 +126,7 @@ test('growth fires on a leak and not on buffers that come and go', async () => {
 test('forSamples, rearmBelow and cooldownMs reach the state machine, and a figure that goes missing changes nothing', async () => {
   const messages = await run(`
     // Before anything loads it: figures of our own, for exact numbers.
-    const file = require.resolve(root + '/lib/memory.js')
+    const file = require.resolve(root + '/lib/memory/memory.js')
     const figures = { rss: 1, heapUsed: 1, heapLimit: 1000, machineTotalBytes: 1000 }
     for (const name of Object.keys(require.cache)) if (name.startsWith(root) && !name.endsWith('.node')) delete require.cache[name]
     require.cache[file] = { id: file, filename: file, loaded: true, exports: { memory: () => ({ ...figures }) } }

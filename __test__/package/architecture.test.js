@@ -1,6 +1,7 @@
 'use strict'
 
-// docs/architecture.md says which rooms import which, and where `unsafe` is. This is what is true; a change here is one there.
+// docs/architecture.md says which rooms import which, and where `unsafe` is. This is what is true; a change here is one there. And no file imports
+// itself on a way through others, on either side.
 
 const test = require('node:test')
 const assert = require('node:assert')
@@ -50,4 +51,86 @@ test('the page names the same files and rooms', () => {
   for (const name of UNSAFE_FILES) assert.ok(page.includes(`\`src/${name}\``), name)
   for (const name of SYS_FILES) assert.ok(page.includes(`\`${path.basename(name)}\``), name)
   for (const room of new Set(files.map(({ room }) => room).filter((room) => room !== 'bindings' && room !== 'lib'))) assert.match(page, new RegExp(`\`src/${room}(/|\\.rs)`), room)
+})
+
+/** The circles of a graph: files that lead to each other. */
+function circles (edges) {
+  const index = new Map()
+  const low = new Map()
+  const stack = []
+  const found = []
+  function visit (file) {
+    index.set(file, index.size)
+    low.set(file, index.get(file))
+    stack.push(file)
+    for (const to of edges.get(file) ?? []) {
+      if (!index.has(to)) visit(to)
+      if (stack.includes(to)) low.set(file, Math.min(low.get(file), low.get(to)))
+    }
+    if (low.get(file) !== index.get(file)) return
+    const circle = stack.splice(stack.indexOf(file))
+    if (circle.length > 1) found.push(circle.sort())
+  }
+  for (const file of edges.keys()) if (!index.has(file)) visit(file)
+  return found
+}
+
+test('circles are found where there are some', () => {
+  assert.deepStrictEqual(circles(new Map([['a', ['b']], ['b', ['c']], ['c', ['b']], ['d', ['a']]])), [['b', 'c']])
+})
+
+/** The paths of a tree of imports: `a::{b, c::d}` is `a::b` and `a::c::d`. */
+function flat (tree) {
+  const open = tree.indexOf('{')
+  if (open === -1) return [tree]
+  const parts = []
+  let depth = 0
+  let part = ''
+  for (const character of tree.slice(open + 1, tree.lastIndexOf('}'))) {
+    if (character === '{') depth++
+    if (character === '}') depth--
+    if (character === ',' && depth === 0) {
+      parts.push(part)
+      part = ''
+    } else {
+      part += character
+    }
+  }
+  return [...parts, part].map((each) => each.trim()).filter(Boolean).flatMap(flat).map((rest) => tree.slice(0, open) + rest)
+}
+
+test('no file of Rust imports itself through others', () => {
+  const moduleOf = (name) => name.replace(/(\/mod)?\.rs$/, '').split(path.sep).join('::')
+  const modules = new Set(files.map(({ name }) => moduleOf(name)))
+  const edges = new Map(files.map(({ name, code }) => {
+    const own = moduleOf(name)
+    const isFolder = name.endsWith('mod.rs')
+    const text = code.split(/#\[cfg\(test\)\]\s+(?:pub\(crate\) )?mod tests/)[0]
+    const imported = [...text.matchAll(/\b(crate|super|self)::((?:\w+|::|\{(?:[^{}]|\{[^{}]*\})*\})+)/g)].flatMap(([, base, tree]) => {
+      let place = base === 'crate' ? [] : own.split('::')
+      if (base === 'super') place = place.slice(0, -1)
+      return flat(tree).map((rest) => [...place, ...rest.split('::')])
+    })
+    const targets = imported.map((parts) => {
+      while (parts.length > 0 && !modules.has(parts.join('::'))) parts = parts.slice(0, -1)
+      return parts.join('::')
+    })
+    // A folder's face names what is in it.
+    return [own, targets.filter((target) => target !== '' && target !== own && !(isFolder && target.startsWith(`${own}::`)))]
+  }))
+  assert.ok([...edges.values()].flat().length > 300)
+  assert.deepStrictEqual(circles(edges), [])
+})
+
+test('no file of JavaScript imports itself through others, and no room imports a face', () => {
+  const names = ['index.js', ...fs.readdirSync(path.join(root, 'lib'), { recursive: true }).filter((name) => /\.[cm]?js$/.test(name)).map((name) => `lib/${name.split(path.sep).join('/')}`)]
+  const edges = new Map(names.map((name) => {
+    const text = fs.readFileSync(path.join(root, name), 'utf8').replace(/^\s*\/\/.*$/gm, '')
+    return [name, [...text.matchAll(/require\('(\.[^']+)'\)/g)].map(([, to]) => path.posix.join(path.posix.dirname(name), to)).filter((to) => names.includes(to))]
+  }))
+  assert.ok([...edges.values()].flat().length > 200)
+  assert.deepStrictEqual(circles(edges), [])
+  const isFace = (name) => name.startsWith('lib/faces/')
+  const wrong = [...edges].filter(([name]) => !isFace(name) && name !== 'index.js').flatMap(([name, all]) => all.filter(isFace).map((to) => `${name} imports ${to}`))
+  assert.deepStrictEqual(wrong, [])
 })

@@ -9,7 +9,7 @@ const root = path.join(__dirname, '..', '..')
 
 // Some modules of Node's take a look at the process when they are loaded (zlib at buffer.kMaxLength): a program that changes
 // something before it loads them must find them unloaded.
-for (const name of ['index.js', 'lib/register.js']) {
+for (const name of ['index.js', 'lib/faces/register.js']) {
   test(`${name} loads neither zlib nor crypto, http or child_process`, async () => {
     const loaded = await runChildForJson(`
       require(${JSON.stringify(path.join(root, name))})

@@ -6,7 +6,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 
 const root = path.join(__dirname, '..', '..')
-const binding = require('../../lib/load.js')
+const binding = require('../../lib/base/load.js')
 
 /** A test's code without its comments and without the names of its tests: what is only spoken of is not provoked. */
 function codeOf (source) {

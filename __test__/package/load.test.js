@@ -59,12 +59,12 @@ test('in a bundle the reason names the line for each bundler, and none of the ot
   const directory = emptyFolder(t)
   // A bundle has the text of these files in another place: with an application's package.json above it, or with none.
   for (const name of ['with', 'without']) {
-    fs.mkdirSync(path.join(directory, name, 'dist'), { recursive: true })
-    for (const file of ['load.js', 'errors.js']) fs.copyFileSync(path.join(root, 'lib', file), path.join(directory, name, 'dist', file))
+    fs.mkdirSync(path.join(directory, name, 'dist', 'base'), { recursive: true })
+    for (const file of ['load.js', 'errors.js']) fs.copyFileSync(path.join(root, 'lib', 'base', file), path.join(directory, name, 'dist', 'base', file))
   }
   fs.writeFileSync(path.join(directory, 'with', 'package.json'), '{ "name": "service" }')
   for (const name of ['with', 'without']) {
-    const place = path.join(directory, name, 'dist')
+    const place = path.join(directory, name, 'dist', 'base')
     const { code, message } = await runChildForJson(`
       try {
         require(${JSON.stringify(path.join(place, 'load.js'))}).memory()
@@ -85,7 +85,7 @@ test('where there is no addon Express serves every request, and the reading is n
     const express = require(${JSON.stringify(require.resolve('express'))})
     const { track } = require(process.argv[1])
     const app = express()
-    app.use(require(process.argv[1] + '/lib/express.js')({ path: '/debug/memory' }))
+    app.use(require(process.argv[1] + '/lib/faces/express.js')({ path: '/debug/memory' }))
     app.get('/', (req, res) => res.send(track(Buffer.from('served'))))
     const server = app.listen(0, '127.0.0.1', async () => {
       const url = 'http://127.0.0.1:' + server.address().port

@@ -4,12 +4,12 @@
 
 const test = require('node:test')
 const assert = require('node:assert')
-const { trackingSettings } = require('../../lib/buffer-profile.js')
-const { snapshotSettings } = require('../../lib/heap-snapshot/settings.js')
+const { trackingSettings } = require('../../lib/buffers/profile.js')
+const { snapshotSettings } = require('../../lib/heap/snapshot-file/settings.js')
 const { parseThresholds } = require('../../lib/monitor/thresholds.js')
-const { readVariables } = require('../../lib/register/variables.js')
+const { readVariables } = require('../../lib/faces/register/variables.js')
 const { allocExternal, externalAllocations, track, unslab } = require('../../index.js')
-const { expectNoExternalGrowth } = require('../../lib/testing/index.js')
+const { expectNoExternalGrowth } = require('../../lib/faces/testing/index.js')
 
 /** What a size that is given as text comes to, by what takes it. */
 const TAKEN = {

@@ -5,7 +5,7 @@ const assert = require('node:assert')
 const fs = require('node:fs')
 const zlib = require('node:zlib')
 const offheap = require('../../index.js')
-const { analyzeHeapSnapshotSync } = require('../../lib/snapshot-analysis.js')
+const { analyzeHeapSnapshotSync } = require('../../lib/heap/analysis.js')
 const { Sketch, file, leakySketch, temporaryFolder } = require('./helpers/sketch.js')
 
 const rowOf = (rows, name) => rows.find((row) => row.name === name)

@@ -6,11 +6,11 @@ const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const zlib = require('node:zlib')
-const { fit, path: pathOf } = require('../../lib/cli/fit.js')
-const { progressBar } = require('../../lib/cli/progress.js')
+const { fit, path: pathOf } = require('../../lib/faces/cli/fit.js')
+const { progressBar } = require('../../lib/faces/cli/progress.js')
 const { Sketch, file, leakySketch, temporaryFolder } = require('./helpers/sketch.js')
 
-const command = path.join(__dirname, '..', '..', 'lib', 'cli', 'offheap.js')
+const command = path.join(__dirname, '..', '..', 'lib', 'faces', 'cli', 'offheap.js')
 
 function offheap (args, { input } = {}) {
   const run = spawnSync(process.execPath, [command, ...args], { encoding: 'utf8', input: input ?? '', timeout: 240_000 })

@@ -10,7 +10,7 @@ const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 const { pathToFileURL } = require('node:url')
-const binding = require('../../lib/load.js')
+const binding = require('../../lib/base/load.js')
 const { inChild } = require('./helpers/real.js')
 const { temporaryFolder } = require('./helpers/sketch.js')
 

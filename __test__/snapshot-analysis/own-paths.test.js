@@ -36,7 +36,7 @@ test('no path to what a service leaks leads through its Monitor, the registratio
       clearInterval(interval)
       console.log(JSON.stringify(classes[0].paths.map(({ text }) => text)))
     })()
-  `, { args: [emptyFolder(t)], execArgv: ['-r', path.join(root, 'lib', 'register.js')] })
+  `, { args: [emptyFolder(t)], execArgv: ['-r', path.join(root, 'lib', 'faces', 'register.js')] })
 
   assert.ok(paths.length > 0)
   for (const text of paths) {
@@ -69,7 +69,7 @@ test('offheap is no line of what has grown, no class and no path, however busy i
       monitor.stop()
       console.log(JSON.stringify([before, after]))
     })()
-  `, { args: [emptyFolder(t)], execArgv: ['-r', path.join(root, 'lib', 'register.js')] })
+  `, { args: [emptyFolder(t)], execArgv: ['-r', path.join(root, 'lib', 'faces', 'register.js')] })
 
   const { classes, growth } = await compareHeapSnapshots(before, after, { top: 1000, retainers: 3 })
 
@@ -91,14 +91,14 @@ test('offheap is no line of what has grown, no class and no path, however busy i
 test('the global object holds nothing of offheap\'s that leads to the modules of the service', async () => {
   const found = await runChildForJson(`
     const held = globalThis[Symbol.for('offheap.registered')]
-    const seen = [held instanceof WeakRef, held.deref() === require(${JSON.stringify(path.join(root, 'lib', 'register.js'))})]
+    const seen = [held instanceof WeakRef, held.deref() === require(${JSON.stringify(path.join(root, 'lib', 'faces', 'register.js'))})]
     // Nothing but offheap itself keeps it from being collected.
     for (const file of Object.keys(require.cache)) delete require.cache[file]
     setTimeout(() => {
       gc()
       console.log(JSON.stringify([...seen, held.deref() !== undefined]))
     }, 1)
-  `, { execArgv: ['--expose-gc', '-r', path.join(root, 'lib', 'register.js')] })
+  `, { execArgv: ['--expose-gc', '-r', path.join(root, 'lib', 'faces', 'register.js')] })
   assert.deepStrictEqual(found, [true, true, true])
 })
 
@@ -123,7 +123,7 @@ test('no suspect is of offheap itself: neither its profile of 1,200 call sites, 
       console.log(JSON.stringify(suspects.map(({ kind, text }) => kind + ': ' + text)))
       process.exit()
     })()
-  `, { args: [emptyFolder(t)], execArgv: ['-r', path.join(root, 'lib', 'register.js')] })
+  `, { args: [emptyFolder(t)], execArgv: ['-r', path.join(root, 'lib', 'faces', 'register.js')] })
 
   assert.deepStrictEqual(suspects.filter((text) => !text.startsWith('many-timers')), [
     'many-listeners: Monitor with 20 listeners for "sample"'

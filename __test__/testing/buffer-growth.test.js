@@ -3,7 +3,7 @@
 const test = require('node:test')
 const assert = require('node:assert')
 const vm = require('node:vm')
-const { expectNoBufferGrowth } = require('../../lib/testing')
+const { expectNoBufferGrowth } = require('../../lib/faces/testing')
 
 const failure = (promise) => promise.then(() => assert.fail('nothing was found'), (error) => error)
 const grown = ({ figures }) => figures.filter(({ grew }) => grew).map(({ name }) => name)

@@ -3,7 +3,7 @@
 const test = require('node:test')
 const assert = require('node:assert')
 const { externalAllocations, track } = require('../..')
-const { gcUntil } = require('../../lib/testing')
+const { gcUntil } = require('../../lib/faces/testing')
 const { runChildForJson } = require('../helpers/child.js')
 
 const WRONG_NUMBERS = [null, NaN, -1, 0, 1.5, Infinity, '5', {}, 2 ** 53]
@@ -102,7 +102,7 @@ test('the mocked timers of node:test do not stop it', async (t) => {
 
 // What a fresh process does; prints JSON.
 const script = (body) => `
-  const { gcUntil } = require(${JSON.stringify(require.resolve('../../lib/testing'))})
+  const { gcUntil } = require(${JSON.stringify(require.resolve('../../lib/faces/testing'))})
   const vm = require('node:vm')
   const report = (value) => process.stdout.write(JSON.stringify(value))
   ;(async () => { ${body} })()
@@ -143,7 +143,7 @@ test('it works in a worker thread', async () => {
 
 test('nothing is left behind: no timer, no handle, no listener, and the process ends by itself', async () => {
   const result = await runChildForJson(script(`
-    const { expectNoExternalGrowth } = require(${JSON.stringify(require.resolve('../../lib/testing'))})
+    const { expectNoExternalGrowth } = require(${JSON.stringify(require.resolve('../../lib/faces/testing'))})
     const listeners = () => process.eventNames().map((name) => [String(name), process.listenerCount(name)])
     const before = listeners()
     await gcUntil(() => true)

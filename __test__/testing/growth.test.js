@@ -5,7 +5,7 @@ const assert = require('node:assert')
 const crypto = require('node:crypto')
 const fs = require('node:fs')
 const { allocExternal, externalAllocations, track } = require('../..')
-const { expectNoExternalGrowth } = require('../../lib/testing')
+const { expectNoExternalGrowth } = require('../../lib/faces/testing')
 const { runChildForJson } = require('../helpers/child.js')
 
 const WRONG_NUMBERS = [null, NaN, -1, 1.5, Infinity, '5', {}, 2 ** 53]
@@ -267,7 +267,7 @@ test('a label may have any name', async () => {
 
 test('a figure that cannot be measured here is null, and an error when it was asked for', async () => {
   const result = await runChildForJson(`
-    const { expectNoExternalGrowth } = require(${JSON.stringify(require.resolve('../../lib/testing'))})
+    const { expectNoExternalGrowth } = require(${JSON.stringify(require.resolve('../../lib/faces/testing'))})
     // As where there is no /proc.
     process.memoryUsage = () => { throw new Error('no /proc') }
     ;(async () => {

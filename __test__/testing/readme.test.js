@@ -18,7 +18,7 @@ function run (render) {
     .replace(/const render = .*\n/, `const render = ${render}\n`)
     .replace("require('node:test')", '(title, fn) => tests.push(fn)')
     .replace("'offheap'", JSON.stringify(root))
-    .replace("'offheap/testing'", JSON.stringify(path.join(root, 'lib', 'testing')))
+    .replace("'offheap/testing'", JSON.stringify(path.join(root, 'lib', 'faces', 'testing')))
   return runChildForJson(`
     const kept = []
     const tests = []

@@ -5,7 +5,7 @@ const assert = require('node:assert')
 const path = require('node:path')
 const { Worker } = require('node:worker_threads')
 const { addons } = require('../..')
-const { expectNoReferenceGrowth } = require('../../lib/testing')
+const { expectNoReferenceGrowth } = require('../../lib/faces/testing')
 const { fixtureAddon } = require('../helpers/fixture-addon.js')
 
 const WRONG_NUMBERS = [null, NaN, -1, 1.5, Infinity, '5', {}, 2 ** 53]

@@ -14,7 +14,7 @@ const app = express()
 let track = (buffer) => buffer
 if (variant !== 'plain') {
   ({ track } = require('../../index.js'))
-  app.use(require('../../lib/express.js')({ path: '/debug/memory', routes: variant === 'routes' }))
+  app.use(require('../../lib/faces/express.js')({ path: '/debug/memory', routes: variant === 'routes' }))
 }
 
 app.get('/json/:id', (req, res) => {

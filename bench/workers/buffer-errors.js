@@ -5,8 +5,8 @@
 
 const { setTimeout: sleep } = require('node:timers/promises')
 const { bufferProfile } = require('../..')
-const { startTracking } = require('../../lib/buffer-profile/tracking.js')
-const { trackingSettings } = require('../../lib/buffer-profile.js')
+const { startTracking } = require('../../lib/buffers/profile/tracking.js')
+const { trackingSettings } = require('../../lib/buffers/profile.js')
 const { settle } = require('../helpers.js')
 
 const MiB = 2 ** 20

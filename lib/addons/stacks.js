@@ -2,9 +2,9 @@
 
 // Where sampled things were made.
 
-const binding = require('../load.js')
-const { fromNative } = require('../errors.js')
-const { integer, invalidType, options: checkOptions } = require('../validate.js')
+const binding = require('../base/load.js')
+const { fromNative } = require('../base/errors.js')
+const { integer, invalidType, options: checkOptions } = require('../base/validate.js')
 
 const DEFAULT_EVERY_NTH = 100
 const MAX_SITES = 20

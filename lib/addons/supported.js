@@ -3,8 +3,8 @@
 // Whether addons can be watched in this process. Decided by what is running, not by version numbers: the native side looks
 // for the slot that it would have to write.
 
-const binding = require('../load.js')
-const { fromNative } = require('../errors.js')
+const binding = require('../base/load.js')
+const { fromNative } = require('../base/errors.js')
 
 let reason
 

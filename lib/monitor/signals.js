@@ -2,8 +2,8 @@
 
 const os = require('node:os')
 const { isMainThread } = require('node:worker_threads')
-const { OffheapError } = require('../errors.js')
-const { invalidType, invalidValue } = require('../validate.js')
+const { OffheapError } = require('../base/errors.js')
+const { invalidType, invalidValue } = require('../base/validate.js')
 
 const REFUSED = {
   SIGUSR1: 'SIGUSR1 starts the Node inspector',

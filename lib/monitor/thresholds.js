@@ -5,10 +5,10 @@
 const fs = require('node:fs')
 const { addonExternal, liveReferences } = require('./addon-metrics.js')
 const { heapLimitBase } = require('./heap-limit.js')
-const { OffheapError } = require('../errors.js')
-const { bytes, isPercentage, percentage } = require('../bytes.js')
-const { LONGEST_MS } = require('../heap-snapshot/settings.js')
-const { integer, invalidType, invalidValue, options: known, outOfRange, string } = require('../validate.js')
+const { OffheapError } = require('../base/errors.js')
+const { bytes, isPercentage, percentage } = require('../base/units.js')
+const { LONGEST_MS } = require('../heap/snapshot-file/settings.js')
+const { integer, invalidType, invalidValue, options: known, outOfRange, string } = require('../base/validate.js')
 
 const processBase = {
   of: 'the cgroup limit, or the memory of the container or machine where there is none',

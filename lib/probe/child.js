@@ -5,7 +5,7 @@
 
 const { isNativeError } = require('node:util/types')
 const v8 = require('node:v8')
-const binding = require('../load.js')
+const binding = require('../base/load.js')
 
 /**
  * The function that is called in the child.

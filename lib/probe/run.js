@@ -6,9 +6,9 @@
 const os = require('node:os')
 const { getSystemErrorName } = require('node:util')
 const { setTimeout: sleep } = require('node:timers/promises')
-const { OffheapError, fromNative } = require('../errors.js')
-const { onExit } = require('../exit-listener.js')
-const binding = require('../load.js')
+const { OffheapError, fromNative } = require('../base/errors.js')
+const { onExit } = require('../base/exit-listener.js')
+const binding = require('../base/load.js')
 const { inChild } = require('./child.js')
 const { unsupportedReason } = require('./supported.js')
 

@@ -3,7 +3,7 @@
 // Whether there can be a probe in this process. Decided by what is running, not by version numbers: the native side
 // looks for the slots that it would have to write.
 
-const binding = require('../load.js')
+const binding = require('../base/load.js')
 
 let reason
 

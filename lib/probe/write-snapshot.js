@@ -3,9 +3,9 @@
 // A heap snapshot, written by the probe's child.
 
 const v8 = require('node:v8')
-const { OffheapError } = require('../errors.js')
-const binding = require('../load.js')
-const { takeText } = require('../snapshot-text.js')
+const { OffheapError } = require('../base/errors.js')
+const binding = require('../base/load.js')
+const { takeText } = require('../heap/snapshot-file/snapshot-text.js')
 const { asThrown } = require('./thrown.js')
 const { expectedBytes, learn, smallObjects } = require('./estimate.js')
 const { run } = require('./run.js')

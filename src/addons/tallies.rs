@@ -278,7 +278,7 @@ impl Tallies {
         self.instance_data.store(false, Ordering::Relaxed);
     }
 
-    /// All figures, in the order that `lib/addons.js` reads them in.
+    /// All figures, in the order that `lib/addons/addons.js` reads them in.
     pub fn numbers(&self) -> [f64; NUMBERS] {
         let two = |things: &Things| [things.live.get(), things.total.get()];
         let four = |things: &Things| {

@@ -1,4 +1,4 @@
-//! Watching addons: what lib/addons.js needs.
+//! Watching addons: what lib/addons/addons.js needs.
 
 use std::cell::Cell;
 

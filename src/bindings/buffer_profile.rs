@@ -18,10 +18,10 @@ use crate::buffers::profile::samples::{Profile, SampleId, Sums};
 use crate::buffers::profile::slabs::Slabs;
 use crate::external::finalizer;
 
-/// What all copies of lib/buffer-pool.js on a thread share. Made in the main realm: one of jest's realms would be kept alive by it.
+/// What all copies of lib/buffers/pool.js on a thread share. Made in the main realm: one of jest's realms would be kept alive by it.
 /// The name is what stands in the stack traces of errors that a wrapped function throws.
 const SHARED_SOURCE: &str = concat!(
-    include_str!("../buffers/profile/shared.js"),
+    include_str!("../../lib/buffers/main-realm.js"),
     "//# sourceURL=offheap:buffers\n"
 );
 
@@ -67,7 +67,7 @@ pub fn read_slabs(env: &Env) -> Vec<f64> {
     SLABS.with_borrow(Slabs::read).to_vec()
 }
 
-/// Evaluates `shared.js` in the main realm; a function.
+/// Evaluates `lib/buffers/main-realm.js` in the main realm; a function.
 #[napi(catch_unwind, ts_return_type = "Function")]
 pub fn buffer_script(env: &Env) -> napi::Result<Unknown<'_>> {
     env.run_script(SHARED_SOURCE)

@@ -1,4 +1,4 @@
-//! Tracked external allocations: registration, and what lib/track.js and lib/external-allocations.js need.
+//! Tracked external allocations: registration, and what lib/external/track.js and lib/external/external-allocations.js need.
 
 use napi::bindgen_prelude::{Float64Array, Object};
 use napi::{sys, Env, JsValue};
@@ -132,7 +132,7 @@ pub fn tracked_bytes() -> Result<f64> {
     Ok(environment()?.with_ledger(|ledger| ledger.overall().live_bytes as f64))
 }
 
-/// A reading: names in order, and six numbers for each, overall first. lib/external-allocations.js makes an object of it.
+/// A reading: names in order, and six numbers for each, overall first. lib/external/external-allocations.js makes an object of it.
 #[napi(object, object_from_js = false)]
 pub struct AllocationsReading {
     /// Names of the labels, in the order of their numbers.

@@ -2,7 +2,7 @@
 //!
 //! One file per room. No state and no arithmetic here. Every export catches panics: one that crossed into
 //! Node would abort the host.
-//! Numbers cross as `f64`, exact to 2^53 − 1; `lib/validate.js` has checked them before they get here.
+//! Numbers cross as `f64`, exact to 2^53 − 1; `lib/base/validate.js` has checked them before they get here.
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 pub mod addons;

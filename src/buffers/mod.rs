@@ -5,7 +5,7 @@
 //! Cannot see: views nobody gave it, such as those that other threads have of shared memory.
 //!
 //! ```text
-//! lib/census/ finds and sorts objects ─► census: one usage per backing store ─► totals, largest offenders
+//! lib/buffers/census/ finds and sorts objects ─► census: one usage per backing store ─► totals, largest offenders
 //! ```
 
 #![forbid(unsafe_code)]

@@ -54,7 +54,7 @@ pub const ROUTE_LIMIT: usize = 1_024;
 /// old after the next, so two would do; the rest is for collections in quick succession.
 const RESERVE: usize = 4;
 
-/// How many values the nursery of lib/nursery.js has room for.
+/// How many values the nursery of lib/external/pending-batch.js has room for.
 const NURSERY: usize = 64;
 
 /// Takes the locks of this room, each within `limit`.
@@ -100,7 +100,7 @@ pub struct Environment {
     major_armed: Cell<bool>,
     /// Objects held strongly until one is needed as the major sentinel: their references, with their environments.
     reserve: RefCell<Vec<(sys::napi_env, sys::napi_ref)>>,
-    /// The object that all copies of lib/track.js on this thread share, and the environment of its reference.
+    /// The object that all copies of lib/external/track.js on this thread share, and the environment of its reference.
     shared: Cell<Option<(sys::napi_env, sys::napi_ref)>>,
     /// The figures of the nursery, which is part of the shared object.
     nursery: Cell<Option<Figures>>,
@@ -506,7 +506,7 @@ impl Environment {
         }
     }
 
-    /// The object that all copies of lib/track.js on this thread share; it holds their WeakMap. Made in the main
+    /// The object that all copies of lib/external/track.js on this thread share; it holds their WeakMap. Made in the main
     /// realm: one of jest's realms would be kept alive by it.
     fn shared(&self, env: sys::napi_env) -> Option<sys::napi_value> {
         let mut value = ptr::null_mut();
@@ -697,11 +697,11 @@ impl Environment {
     }
 }
 
-/// What all copies of lib/track.js and lib/nursery.js on a thread share. Made in the main realm: one of jest's realms would
+/// What all copies of lib/external/track.js and lib/external/pending-batch.js on a thread share. Made in the main realm: one of jest's realms would
 /// be kept alive by it.
-const SHARED_SOURCE: &str = include_str!("shared.js");
+const SHARED_SOURCE: &str = include_str!("../../lib/external/main-realm.js");
 
-/// The figures that lib/nursery.js puts beside its values: the bytes of three typed arrays of the shared object, which
+/// The figures that lib/external/pending-batch.js puts beside its values: the bytes of three typed arrays of the shared object, which
 /// JavaScript changes between our calls, hence the cells.
 #[derive(Debug, Clone, Copy)]
 struct Figures {
@@ -715,7 +715,7 @@ impl Figures {
     ///
     /// - The three arrays stay where they are as long as a copy of this is used: the shared object holds them, the
     ///   environment holds that and forgets both together, and nobody can transfer ArrayBuffers that only
-    ///   lib/nursery.js can reach.
+    ///   lib/external/pending-batch.js can reach.
     /// - It is used on JavaScript's thread alone, so that nobody writes meanwhile.
     unsafe fn new(
         bytes: *const [Cell<f64>; NURSERY + 1],
@@ -1012,7 +1012,7 @@ fn address_of(env: sys::napi_env, value: sys::napi_value) -> Option<usize> {
     (status == sys::Status::napi_ok).then_some(data as usize)
 }
 
-/// `trackBatch(...values)`: counts the values of the nursery, which come as the arguments, with the figures that lib/nursery.js
+/// `trackBatch(...values)`: counts the values of the nursery, which come as the arguments, with the figures that lib/external/pending-batch.js
 /// has put beside them. A value that is known already takes the new label and byteLength. Returns nothing, or `true` when
 /// there were views that their address cannot tell from others; their tickets are set to −1.
 unsafe extern "C" fn track_batch(
@@ -1315,7 +1315,7 @@ const FUNCTIONS: [(&str, Callback); 5] = [
     ("findDetached", find_detached),
 ];
 
-/// Puts the functions of this file on `exports`, and the object that all copies of lib/track.js share.
+/// Puts the functions of this file on `exports`, and the object that all copies of lib/external/track.js share.
 ///
 /// # Safety
 ///

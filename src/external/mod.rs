@@ -13,7 +13,7 @@
 //! so the address of a view's first byte tells almost always that a value is *new*, for the price of one hash
 //! lookup; where an address is known already, the weak references behind it are compared with the value itself.
 //! Values without a usable address (plain objects, SharedArrayBuffers, empty, detached and on-heap views) are
-//! looked up in a WeakMap by `lib/track.js`.
+//! looked up in a WeakMap by `lib/external/track.js`.
 
 pub mod address_index;
 mod block_owner;

@@ -7,7 +7,7 @@
 //! Duties of this file: no reference to books lives across a call into Node; an environment's memory stays as long as
 //! Node may call a finalizer of it.
 //! Must never know: which function was called.
-//! Cannot see: the number that `worker_threads` gives a thread; `lib/addons.js` tells it for threads that offheap is loaded on.
+//! Cannot see: the number that `worker_threads` gives a thread; `lib/addons/addons.js` tells it for threads that offheap is loaded on.
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_void, CStr};

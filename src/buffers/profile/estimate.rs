@@ -77,7 +77,7 @@ mod tests {
     use super::*;
     use crate::buffers::profile::gap::Gaps;
 
-    /// Allocates sizes in turn and samples them as `shared.js` does.
+    /// Allocates sizes in turn and samples them as `lib/buffers/main-realm.js` does.
     fn sample(sizes: &[f64], rounds: usize, interval: f64, seed: u64) -> Estimate {
         let mut gaps = Gaps::new(seed);
         let mut left = gaps.next(interval);

@@ -169,7 +169,7 @@ mod tests {
     const KIB: f64 = 1024.0;
     const MIB: f64 = 1024.0 * KIB;
     const COST_MS: f64 = 0.03;
-    /// As in `shared.js`.
+    /// As in `lib/buffers/main-realm.js`.
     const MOST_BYTES_PER_LOOK: f64 = 16.0 * MIB;
     const SAMPLES_PER_LOOK: u32 = 8;
 
@@ -191,7 +191,7 @@ mod tests {
         interval: f64,
     }
 
-    /// Runs a program under a profile, as `shared.js` samples it; garbage is collected at the end.
+    /// Runs a program under a profile, as `lib/buffers/main-realm.js` samples it; garbage is collected at the end.
     fn profiled(program: &[Allocation], seed: u64, max_share: f64) -> Said {
         let mut gaps = Gaps::new(seed);
         let mut pace = Pace::new(512.0 * KIB, max_share, 0.0);

@@ -16,7 +16,7 @@ use crate::heap::graph::scripts::{file_of, script_of_closure};
 use crate::heap::graph::{Bits, Graph, Ordinal};
 
 /// How edges of offheap's own are called: what it puts on the global object and on requests, and how a Monitor hangs on its
-/// timer and its signal (lib/register.js, lib/express.js, lib/monitor/monitor.js, src/buffers/profile/shared.js).
+/// timer and its signal (lib/faces/register.js, lib/faces/express.js, lib/monitor/monitor.js, lib/buffers/main-realm.js).
 const EDGES: [&str; 5] = [
     "<symbol offheap.registered>",
     "<symbol offheap.wrapped>",
@@ -25,14 +25,18 @@ const EDGES: [&str; 5] = [
     "offheapMonitor",
 ];
 
-/// How the scripts begin that are part of the addon and so have no file (src/buffers/profile/shared.js).
+/// How the scripts begin that are part of the addon and so have no file (lib/buffers/main-realm.js).
 const EMBEDDED: &[u8] = b"// offheap: ";
 
 /// Where a package lies whose addon is not known: in a redacted snapshot.
 const INSTALLED: &str = "/node_modules/offheap/";
 
 /// Files that lie in `lib/` of every copy of offheap and are loaded with it. An addon of its name alone makes no package.
-const FILES: [&str; 3] = ["lib/load.js", "lib/validate.js", "lib/nursery.js"];
+const FILES: [&str; 3] = [
+    "lib/base/load.js",
+    "lib/base/validate.js",
+    "lib/external/pending-batch.js",
+];
 
 /// Functions that are looked through for the one that is bound.
 const MAX_BOUND: usize = 4;

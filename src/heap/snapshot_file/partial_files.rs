@@ -7,7 +7,7 @@
 //!
 //! JavaScript cannot do this: no handler runs in a worker that is terminated, and none of its promises settles.
 //! The other way round, `process.exit` in the main thread runs no cleanup hook (seen on Node 20 to 26): there a
-//! handler in `lib/heap-snapshot/destination.js` does the same.
+//! handler in `lib/heap/snapshot-file/destination.js` does the same.
 #![forbid(unsafe_code)]
 
 use std::collections::hash_map::RandomState;

@@ -1,0 +1,194 @@
+'use strict'
+
+// Every addon's Node-API ledger: watchAddons() patches, addons() reads, addonChecks() compares with what V8 says.
+
+const binding = require('../base/load.js')
+const { OffheapError, fromNative } = require('../base/errors.js')
+const { addonName } = require('./name.js')
+const { NUMBERS, figures, noFigures } = require('./figures.js')
+const { collectedSince, mark } = require('./collected.js')
+const { growth, isTally } = require('./growth.js')
+const { everyNth, sites } = require('./stacks.js')
+const { sameFile, toPath } = require('./files.js')
+const { refusedReason, unsupportedReason } = require('./supported.js')
+const { memory } = require('../memory/memory.js')
+const { boolean, invalidType, options: checkOptions } = require('../base/validate.js')
+const { threadId } = require('node:worker_threads')
+
+// The native side knows threads by the system's number only. Not there on other platforms.
+if (binding.loadFailure === undefined) binding.noteThread?.(threadId)
+
+// V8 keeps this much of its global handles for a reference whose object is still there.
+const REFERENCE_BYTES = 32
+
+/** A watch of all addons, in all threads; the last one to stop ends it. */
+class AddonWatch {
+  #on = true
+
+  get active () {
+    return this.#on
+  }
+
+  stop () {
+    if (!this.#on) return
+    this.#on = false
+    fromNative(() => binding.watchStop())
+  }
+
+  [Symbol.dispose ?? Symbol.for('Symbol.dispose')] () {
+    this.stop()
+  }
+}
+
+/** @param {import('../../index.js').WatchAddonsOptions} [options] */
+function watchAddons (options) {
+  const { buffers = false, stacks } = checkOptions('options', options, ['buffers', 'stacks'])
+  boolean('options.buffers', buffers)
+  const sampled = everyNth(stacks)
+  checkSupport()
+  fromNative(() => binding.watchStart(buffers, sampled))
+  return new AddonWatch()
+}
+
+/** @param {{ since?: import('../../index.js').AddonTally[] }} [options] */
+function addons (options) {
+  const { since } = checkOptions('options', options, ['since'])
+  checkSince(since)
+  checkSupport()
+  const { rows } = read()
+  if (since !== undefined) {
+    const collected = collectedSince(since)
+    for (const row of rows) {
+      row.growth = growth(row, since)
+      // Other threads' collections are not seen from here.
+      row.collectedSince = row.threadId === threadId ? collected : null
+    }
+  }
+  mark(rows)
+  return rows
+}
+
+function checkSince (since) {
+  if (since !== undefined && !(Array.isArray(since) && since.every(isTally))) {
+    throw invalidType('options.since', 'an array that addons() returned', since)
+  }
+}
+
+function checkSupport () {
+  const reason = unsupportedReason()
+  if (reason !== null) throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM', `Addons cannot be watched: ${reason}`)
+}
+
+// Numbers of an image and of an environment before its figures; see src/bindings/addons.rs.
+const IMAGE_NUMBERS = 5
+const ENVIRONMENT_NUMBERS = 5
+
+function read () {
+  const reading = fromNative(() => binding.readAddons())
+  const images = reading.images.map((path, index) => imageOf(reading, path, index))
+  const rows = []
+  for (const [index, told] of reading.files.entries()) {
+    const at = index * (ENVIRONMENT_NUMBERS + NUMBERS)
+    const [id, thread, osThreadId, seenAt, full] = reading.numbers.subarray(at, at + ENVIRONMENT_NUMBERS)
+    const file = toPath(told)
+    const image = images.find((image) => sameFile(image.path, file))
+    if (image !== undefined) image.met = true
+    rows.push({
+      id,
+      file,
+      name: addonName(file),
+      threadId: osThreadId === reading.osThreadId ? threadId : Number.isNaN(thread) ? null : thread,
+      osThreadId,
+      loadedAt: full === 1 ? time(image?.loadedAt ?? seenAt) : null,
+      api: 'node-api',
+      ...coverageOf(full === 1, image),
+      ...figures(reading.buffers, reading.numbers.subarray(at + ENVIRONMENT_NUMBERS, at + ENVIRONMENT_NUMBERS + NUMBERS)),
+      // Other threads' are theirs to read.
+      ...(reading.everyNth > 0 ? { stacks: osThreadId === reading.osThreadId ? sites(id) : null } : {})
+    })
+  }
+  const off = reading.on ? null : refusedReason() ?? 'addons are not watched; watchAddons() begins that'
+  for (const image of images) {
+    if (!image.met) rows.push(idle(image, off, reading.buffers))
+  }
+  rows.sort((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : (a.id ?? 0) - (b.id ?? 0))
+  return { on: reading.on, rows }
+}
+
+function imageOf ({ refusals, imageNumbers }, path, index) {
+  const [v8, alsoV8, loadedAt, late, pointersMissing] = imageNumbers.subarray(index * IMAGE_NUMBERS, (index + 1) * IMAGE_NUMBERS)
+  return {
+    path,
+    refused: refusals[index],
+    v8: v8 === 1,
+    alsoV8: alsoV8 === 1,
+    loadedAt: Number.isNaN(loadedAt) ? undefined : loadedAt,
+    late: late === 1,
+    pointersMissing: pointersMissing === 1,
+    met: false
+  }
+}
+
+const ALSO_V8 = 'it uses V8\'s C++ API besides Node-API, and what it holds that way is not seen'
+const LATE = 'it was loaded before watching began'
+
+function coverageOf (full, image) {
+  if (!full) return { coverage: 'partial', coverageReason: LATE }
+  if (image?.alsoV8) return { coverage: 'partial', coverageReason: ALSO_V8 }
+  return { coverage: 'full', coverageReason: null }
+}
+
+/** An addon that has not called anything since watching began; or one that is not watched. */
+function idle (image, off, buffers) {
+  const row = { id: null, file: image.path, name: addonName(image.path), threadId: null, osThreadId: null, loadedAt: time(image.loadedAt), api: image.v8 ? 'v8' : 'node-api' }
+  const none = (coverageReason) => ({ ...row, coverage: 'none', coverageReason, ...noFigures() })
+  if (image.v8) return none('it uses V8\'s C++ API, which does not go through Node-API')
+  if (off !== null) return none(off)
+  if (image.refused !== '') return none(image.refused)
+  if (image.pointersMissing) return none('it had looked its Node-API functions up before watching began, and where it keeps them was not found')
+  if (image.late) return { ...row, coverage: 'partial', coverageReason: LATE, ...figures(buffers) }
+  if (image.alsoV8) return { ...row, coverage: 'partial', coverageReason: ALSO_V8, ...figures(buffers) }
+  return { ...row, coverage: 'full', coverageReason: null, ...figures(buffers) }
+}
+
+function time (ms) {
+  return ms !== undefined ? new Date(ms).toISOString() : null
+}
+
+/** @returns {import('../../index.js').AddonChecks} */
+function addonChecks () {
+  checkSupport()
+  const { on, rows } = read()
+  const { globalHandlesBytes, declaredExternalBytes, external, arrayBuffers } = memory()
+  const own = rows.filter((row) => row.threadId === threadId && row.coverage !== 'none')
+  const sum = (figure) => on ? own.reduce((total, row) => total + figure(row), 0) : null
+  const liveReferencesBytes = sum(({ references }) => (references.liveCount - references.outlivedCount) * REFERENCE_BYTES)
+  const adjustedBytes = sum((row) => row.adjustedExternalBytes)
+  const addonExternalBytes = sum((row) => row.adjustedExternalBytes + row.externalBuffers.liveBytes + row.externalArrayBuffers.liveBytes + row.externalStrings.liveBytes)
+  return {
+    globalHandlesBytes,
+    liveReferencesBytes,
+    unattributedGlobalHandlesBytes: on ? globalHandlesBytes - liveReferencesBytes : null,
+    declaredExternalBytes,
+    addonExternalBytes,
+    arrayBuffersBytes: arrayBuffers,
+    unattributedExternalBytes: on && arrayBuffers !== null ? declaredExternalBytes - addonExternalBytes - arrayBuffers : null,
+    // Whatever V8 knows as an object's memory (ArrayBuffers, external Buffers, strings) is in both counters: the rest is declarations.
+    unattributedDeclaredBytes: on ? declaredExternalBytes - external - adjustedBytes : null,
+    warnings: rows.filter((row) => row.adjustedExternalBytes < 0).map((row) => ({
+      code: 'external-memory-below-zero',
+      addon: row.name,
+      file: row.file,
+      threadId: row.threadId,
+      message: `${row.name} has taken back ${-row.adjustedExternalBytes} bytes of external memory more than it declared since it is watched${row.coverage === 'full' ? '' : ' (it may have declared them before)'}; a counter below zero ends the process on Node 24 and 26`
+    }))
+  }
+}
+
+/** Whether anybody watches; cheap, for readings that carry addons only then. */
+function isWatching () {
+  // Not there on other platforms.
+  return binding.watchIsOn?.() ?? false
+}
+
+module.exports = { addonChecks, addons, checkSince, checkSupport, isWatching, watchAddons }

@@ -1,0 +1,126 @@
+'use strict'
+
+// The public face of the census: checks, one at a time, in the probe's child or in the process.
+
+const v8 = require('node:v8')
+const { setImmediate: nextTurn, setTimeout: sleep } = require('node:timers/promises')
+const { OffheapError } = require('../base/errors.js')
+const { throwIfAborted } = require('../heap/snapshot-file/failure.js')
+const { inTurn } = require('../heap/snapshot-file/turn.js')
+const { joined } = require('../base/joining.js')
+const { run } = require('../probe/run.js')
+const { unsupportedReason } = require('../probe/supported.js')
+const { asThrown } = require('../probe/thrown.js')
+const { takeCensus } = require('./census/take.js')
+const { expectedBytes } = require('./census/estimate.js')
+const { abortSignal, boolean, integer, oneOf, options: checkOptions } = require('../base/validate.js')
+
+const NAMES = ['mode', 'fallback', 'top', 'retainers', 'timeoutMs', 'maxPauseMs', 'signal']
+const MODES = ['auto', 'probe', 'in-process']
+const TOP = 10
+const MAX_TOP = 1000
+const TIMEOUT_MS = 120_000
+const MAX_PAUSE_MS = 5_000
+const LONGEST_MS = 2 ** 31 - 1
+/** Of its time a child leaves the rest for its answer, and for what takes longer than it looked. */
+const CHILD_SHARE = 0.8
+
+/** Failures after which a census in the process may still succeed, as for snapshots. */
+const worthAnotherWay = new Set(['ERR_OFFHEAP_UNSUPPORTED_PLATFORM', 'ERR_OFFHEAP_PROBE_FAILED', 'ERR_OFFHEAP_PROBE_DEADLOCK'])
+
+/** The one of this thread that is being taken, for those who ask for the same meanwhile. */
+let running
+
+/** Takes a census of the Buffers of this thread; see index.d.ts. */
+async function census (options) {
+  const settings = check(options)
+  const { signal } = settings
+  throwIfAborted(signal)
+  // Not before it is needed: a program may set up Buffer before it loads zlib.
+  if (settings.retainers) require('node:zlib')
+  const wanted = JSON.stringify([settings.mode, settings.fallback, settings.top, settings.retainers, settings.maxPauseMs])
+  if (running !== undefined && (running.wanted !== wanted || running.controller.signal.aborted)) {
+    throw new OffheapError('ERR_OFFHEAP_CENSUS_IN_PROGRESS', 'Another census of this thread is being taken, with other options; wait for it')
+  }
+  if (running === undefined) {
+    const controller = new AbortController()
+    running = { wanted, controller, waiting: 0 }
+    running.result = take(settings, controller.signal).finally(() => { running = undefined })
+  }
+  const { text, ...facts } = await joined(running, signal)
+  // Parsed for each caller, and here: results are objects of this realm.
+  return { ...facts, ...JSON.parse(text) }
+}
+
+function check (options) {
+  const { mode = 'auto', fallback = false, top = TOP, retainers = false, timeoutMs = TIMEOUT_MS, maxPauseMs = MAX_PAUSE_MS, signal } = checkOptions('options', options, NAMES)
+  oneOf('options.mode', mode, MODES)
+  boolean('options.fallback', fallback)
+  integer('options.top', top, { min: 1, max: MAX_TOP })
+  boolean('options.retainers', retainers)
+  integer('options.timeoutMs', timeoutMs, { min: 1, max: LONGEST_MS })
+  integer('options.maxPauseMs', maxPauseMs, { min: 1, max: LONGEST_MS })
+  if (signal !== undefined) abortSignal('options.signal', signal)
+  return { mode, fallback, top, retainers, timeoutMs, maxPauseMs, signal }
+}
+
+/** Where realms are ending just now, Node takes them off the inspector's list in a later turn; see census/realms.js. */
+const MAX_VISITS = 5
+const NEXT_VISIT_MS = 10
+
+async function take (settings, signal) {
+  const start = performance.now()
+  let attempts = 0
+  let pauseMs = 0
+  for (let visit = 1; ; visit++) {
+    await (visit === 1 ? nextTurn() : sleep(NEXT_VISIT_MS))
+    throwIfAborted(signal)
+    const taken = await takeAnyWay({ ...settings, deadline: start + settings.timeoutMs }, signal, visit < MAX_VISITS)
+    attempts += taken.attempts
+    pauseMs = Math.max(pauseMs, taken.pauseMs)
+    if (taken.text !== undefined) return { mode: taken.mode, pauseMs, durationMs: performance.now() - start, attempts, text: taken.text }
+  }
+}
+
+async function takeAnyWay (settings, signal, patient) {
+  const { mode, fallback } = settings
+  if (mode === 'in-process') return takeHere(settings, patient)
+  try {
+    return await takeInProbe(settings, signal, patient)
+  } catch (error) {
+    if (mode !== 'auto' || !fallback || !worthAnotherWay.has(error.code)) throw error
+    return takeHere(settings, patient)
+  }
+}
+
+async function takeInProbe (settings, signal, patient) {
+  const reason = unsupportedReason()
+  if (reason !== null) {
+    throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM',
+      `A census that does not stop the service is not possible here: ${reason}. Pass fallback: true, or mode: 'in-process', to take one that does`)
+  }
+  const { deadline } = settings
+  const timeLeftMs = Math.max(1, Math.ceil(deadline - performance.now()))
+  const { thrown, value, pauseMs, attempts } = await inTurn(signal, timeLeftMs, (timeLeftMs) => run({
+    work: () => {
+      const start = performance.now()
+      return JSON.stringify(takeCensus(settings, { inChild: true, patient, deadline: start + (deadline - start) * CHILD_SHARE }))
+    },
+    expectedBytes: expectedBytes(settings),
+    // Where Buffers lie is asked, never what they hold.
+    leaveOut: true,
+    timeoutMs: timeLeftMs,
+    signal
+  }))
+  if (thrown !== undefined) throw asThrown(thrown)
+  return { mode: 'probe', pauseMs, attempts, text: v8.deserialize(value) }
+}
+
+function takeHere (settings, patient) {
+  const start = performance.now()
+  const deadline = Math.min(settings.deadline, start + settings.maxPauseMs)
+  const text = JSON.stringify(takeCensus(settings, { inChild: false, patient, deadline }))
+  return { mode: 'in-process', pauseMs: performance.now() - start, attempts: 1, text }
+}
+
+module.exports = { census }

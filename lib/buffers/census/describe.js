@@ -1,0 +1,76 @@
+'use strict'
+
+// What each backing store is called: its kind, the class of its longest view, the label and the route it is tracked under.
+// Texts and numbers only, no objects: they may be held while a heap snapshot is taken.
+
+const binding = require('../../base/load.js')
+const { classNames } = require('./class-name.js')
+const { ADDON, EXTERNAL, RESIZABLE, SHARED, SLAB, WASM } = require('./kinds.js')
+
+/** What is tracked outside of any route. */
+const NO_ROUTE = '(no route)'
+
+/**
+ * @param {object} columns what native code says of each store
+ * @param {object} sorted what `sort()` found
+ * @returns {Described}
+ *
+ * @typedef {{ columns: object, kinds: string[], classes: string[], names: number[], pairs: [string | null, string | null][], longestBytes: (number | null)[] }} Described
+ *   an entry per store in each but `pairs`, in which `names` are indices
+ */
+function describeStores (columns, { stores, views }) {
+  const { buffers, longestViews } = columns
+  const count = buffers.length
+  const places = new Float64Array(2 * count)
+  const classOf = classNames()
+  const described = { columns, kinds: [], classes: [], names: [], longestBytes: [], pairs: [[null, null]] }
+  for (let store = 0; store < count; store++) {
+    const buffer = buffers[store]
+    const longest = longestViews[store]
+    // What is tracked is known by the place of its first byte: that of the longest view, or of the store.
+    places[2 * store] = stores.addresses[buffer] + (longest === -1 ? 0 : views.starts[longest])
+    places[2 * store + 1] = stores.addresses[buffer]
+    described.kinds.push(kindName(columns.kinds[store]))
+    described.classes.push(classOf(longest === -1 ? stores.list[buffer] : views.list[longest]))
+    described.longestBytes.push(longest === -1 ? null : views.lengths[longest])
+  }
+  const found = binding.namesAt(places)
+  for (let index = 0; index < found.names.length; index += 2) described.pairs.push(pair(found.names[index], found.names[index + 1]))
+  const numbers = new Map(described.pairs.map((names, number) => [JSON.stringify(names), number]))
+  for (let store = 0; store < count; store++) {
+    const longest = longestViews[store]
+    const own = namesByTicket(longest === -1 ? stores.list[buffers[store]] : views.list[longest])
+    if (own === undefined) {
+      described.names.push(found.numbers[2 * store] || found.numbers[2 * store + 1])
+      continue
+    }
+    const key = JSON.stringify(own)
+    if (!numbers.has(key)) numbers.set(key, described.pairs.push(own) - 1)
+    described.names.push(numbers.get(key))
+  }
+  return described
+}
+
+function pair (label, route) {
+  return [label, route === NO_ROUTE ? null : route]
+}
+
+/** Small views at the start of their store, and ArrayBuffers, are tracked by themselves; see lib/external/track.js. */
+function namesByTicket (value) {
+  const { shared, findTicket } = binding
+  const ticket = ArrayBuffer.isView(value) ? shared.viewTickets.get(value) : shared.objectTicket(value)
+  const record = ticket === undefined || ticket === 0 ? undefined : findTicket(ticket)
+  const names = record === undefined ? [] : binding.namesOf(record)
+  return names.length === 0 ? undefined : pair(...names)
+}
+
+function kindName (kind) {
+  if (kind & SLAB) return 'slab'
+  if (kind & WASM) return 'wasm'
+  if (kind & SHARED) return 'shared'
+  if (kind & EXTERNAL) return 'external'
+  if (kind & ADDON) return 'addon'
+  return kind & RESIZABLE ? 'resizable' : 'plain'
+}
+
+module.exports = { describeStores }

@@ -1,0 +1,46 @@
+'use strict'
+
+// bufferPool(): Node's pool, and which of its slabs are alive. What all copies of this file on a thread share is made by
+// lib/buffers/main-realm.js, in the main realm, when it is asked for first.
+
+const { Buffer } = require('node:buffer')
+const { performance } = require('node:perf_hooks')
+
+const binding = require('../base/load.js')
+
+const { shared } = binding
+
+const NOT_TRACKED = 'no trackBuffers() is running: only slabs that were current at some reading, sample or request are counted'
+const NOT_WRAPPED = 'Buffer.from or Buffer.allocUnsafe is not watched: a slab that came and went between two others may be missed'
+
+function bufferState () {
+  // Nothing of this file is passed in: it would keep jest's realm alive.
+  shared.buffers ??= binding.bufferScript()(Buffer, performance, binding)
+  return shared.buffers
+}
+
+/** @returns {import('../../index.js').BufferPool} */
+function bufferPool () {
+  const { slabBytes, usedBytes, createdCount, liveCount, liveBytes, liveStandardError, isTracked, fullSince } = bufferState().readPool()
+  return {
+    createdCount,
+    liveCount,
+    liveBytes,
+    liveCountStandardError: Math.round(liveStandardError),
+    currentSlab: slabBytes === undefined ? null : { byteLength: slabBytes, usedBytes, freeBytes: slabBytes - usedBytes },
+    coverage: fullSince === undefined ? 'partial' : 'full',
+    coverageReason: fullSince !== undefined ? null : isTracked ? NOT_WRAPPED : NOT_TRACKED,
+    fullSince: fullSince === undefined ? null : new Date(fullSince).toISOString()
+  }
+}
+
+/** Looks which slab is the current one; costs less than a tenth of a microsecond. Never throws. */
+function noticePool () {
+  try {
+    bufferState().noticePool()
+  } catch {
+    // Out of memory for a slab. Whoever called us is about something else.
+  }
+}
+
+module.exports = { bufferPool, bufferState, noticePool }

@@ -1,0 +1,54 @@
+'use strict'
+
+// trackBuffers() and bufferProfile(): argument checks. lib/buffers/profile/ reads the profile and names what is in it.
+
+const { NAMES, startTracking } = require('./profile/tracking.js')
+const { folded } = require('./profile/folded.js')
+const { pprof } = require('./profile/pprof.js')
+const { readProfile } = require('./profile/reading.js')
+const { bytes, isPercentage, percentage } = require('../base/units.js')
+const { boolean, integer, invalidType, invalidValue, oneOf, options: checkOptions, outOfRange } = require('../base/validate.js')
+
+const SAMPLE_INTERVAL_BYTES = 512 * 1024
+const MAX_OVERHEAD = 0.01
+
+const FORMATS = { object: readProfile, pprof, folded }
+
+/** See index.d.ts. */
+function trackBuffers (options) {
+  return startTracking(trackingSettings('options', options))
+}
+
+function trackingSettings (name, options) {
+  const { sampleIntervalBytes = SAMPLE_INTERVAL_BYTES, functions = NAMES, stackDepth = 16, maxOverhead = MAX_OVERHEAD } =
+    checkOptions(name, options, ['sampleIntervalBytes', 'functions', 'stackDepth', 'maxOverhead'])
+  integer(`${name}.stackDepth`, stackDepth, { min: 1, max: 200 })
+  if (!Array.isArray(functions)) throw invalidType(`${name}.functions`, 'an array of names', functions)
+  functions.forEach((item, index) => oneOf(`${name}.functions[${index}]`, item, NAMES))
+  if (functions.length === 0) throw invalidValue(`${name}.functions`, 'at least one name', functions)
+  return {
+    sampleIntervalBytes: bytes(`${name}.sampleIntervalBytes`, sampleIntervalBytes),
+    functions: [...functions],
+    stackDepth,
+    maxOverhead: share(`${name}.maxOverhead`, maxOverhead)
+  }
+}
+
+/** 0.01 or '1%'. */
+function share (name, value) {
+  if (isPercentage(value)) return percentage(name, value) / 100
+  if (typeof value !== 'number') throw invalidType(name, 'a number or a percentage such as "1%"', value)
+  if (!(value > 0 && value <= 1)) throw outOfRange(name, 'above 0 and at most 1', value)
+  return value
+}
+
+/** See index.d.ts. */
+function bufferProfile (options) {
+  const { format = 'object', sites = true } = checkOptions('options', options, ['format', 'sites'])
+  oneOf('options.format', format, Object.keys(FORMATS))
+  boolean('options.sites', sites)
+  if (!sites && format !== 'object') throw invalidValue('options.sites', 'true with this format, which consists of them', sites)
+  return FORMATS[format]({ sites })
+}
+
+module.exports = { bufferProfile, trackBuffers, trackingSettings }

@@ -1,0 +1,111 @@
+'use strict'
+
+const binding = require('../../base/load.js')
+const { bufferState } = require('../pool.js')
+const { OffheapError, fromNative } = require('../../base/errors.js')
+const { inSource } = require('./frames.js')
+
+// Numbers per cell, in this order; see src/bindings/buffer_profile.rs.
+const FIGURES = [
+  'liveBytes', 'liveBytesVariance', 'liveCount', 'liveCountVariance', 'liveSampleCount',
+  'totalBytes', 'totalBytesVariance', 'totalCount', 'totalCountVariance', 'totalSampleCount'
+]
+
+/** What is sampled and how; stacks by number of site, if wanted. Throws where nothing was. */
+function readSampling (withStacks = true) {
+  const reading = bufferState().reading(withStacks)
+  if (reading === undefined) {
+    throw new OffheapError('ERR_OFFHEAP_BUFFERS_NOT_TRACKED',
+      'Nobody has sampled Buffers in this thread; call trackBuffers() first, or preload offheap/register')
+  }
+  const { startedAt, isActive, sampleIntervalBytes, functions, stacks } = reading
+  const known = new Map()
+  const translate = (frame) => {
+    // The same frame object in all stacks that share it.
+    if (!known.has(frame)) known.set(frame, { ...inSource(frame) })
+    return known.get(frame)
+  }
+  return { startedAt, isActive, sampleIntervalBytes, functions: Array.from(functions), stacks: Array.from(stacks, (stack) => Array.from(stack, translate)) }
+}
+
+/**
+ * Sums by call site and route: `{ site, route, sums }`, where sums are in the order of FIGURES; and what is to be added to the variance of
+ * any sum of live bytes and of all bytes, for what may have gone unsampled.
+ */
+function readCells () {
+  const { sites, routes, numbers, unseenVariance: [live, total] } = fromNative(() => binding.readSamples())
+  const cells = Array.from(sites, (site, index) => ({
+    site,
+    route: routes[index],
+    sums: Array.from(numbers.subarray(index * FIGURES.length, (index + 1) * FIGURES.length))
+  }))
+  return { cells, unseen: { live, total } }
+}
+
+/**
+ * @param {{ sites?: boolean }} [options]
+ * @returns {import('../../../index.js').BufferProfile}
+ */
+function readProfile ({ sites = true } = {}) {
+  const { startedAt, isActive, sampleIntervalBytes, functions, stacks } = readSampling(sites)
+  const { cells, unseen } = readCells()
+  return {
+    startedAt: new Date(startedAt).toISOString(),
+    isActive,
+    sampleIntervalBytes,
+    functions,
+    ...figures(cells, unseen),
+    sites: sites ? bySite(cells, stacks, unseen) : null,
+    routes: byRoute(cells, unseen)
+  }
+}
+
+function bySite (cells, stacks, unseen) {
+  const sites = [...groupBy(cells, ({ site }) => site)].map(([site, own]) => ({
+    ...figures(own, unseen),
+    // A copy: frames are shared among stacks.
+    stack: stacks[site].map((frame) => ({ ...frame })),
+    routes: byRoute(own, unseen)
+  }))
+  return sites.sort((a, b) => b.liveBytes - a.liveBytes || b.totalBytes - a.totalBytes)
+}
+
+function groupBy (list, keyOf) {
+  const groups = new Map()
+  for (const item of list) {
+    const key = keyOf(item)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [item])
+    else group.push(item)
+  }
+  return groups
+}
+
+function byRoute (cells, unseen) {
+  // Not a plain assignment, which would lose a route named __proto__.
+  return Object.fromEntries([...groupBy(cells, ({ route }) => route)].map(([route, own]) => [route, figures(own, unseen)]))
+}
+
+// What an allocation is charged at least, see lib/buffers/main-realm.js: with nothing sampled, so small may all of them be.
+const LEAST_BYTES = 8
+
+function figures (cells, unseen) {
+  const sums = Object.fromEntries(FIGURES.map((name, index) => [name, cells.reduce((sum, cell) => sum + cell.sums[index], 0)]))
+  return { ...estimates(sums, 'live', unseen.live), ...estimates(sums, 'total', unseen.total) }
+}
+
+function estimates (sums, kind, unseenVariance) {
+  const of = (name) => sums[`${kind}${name}`]
+  // What went unsampled is taken to be as large as what was sampled, of these or of any kind.
+  const [bytes, count] = of('Count') > 0 ? [of('Bytes'), of('Count')] : [sums.totalBytes, sums.totalCount]
+  const meanBytes = count > 0 ? Math.max(bytes / count, LEAST_BYTES) : LEAST_BYTES
+  return {
+    [`${kind}Bytes`]: Math.round(of('Bytes')),
+    [`${kind}BytesStandardError`]: Math.round(Math.sqrt(of('BytesVariance') + unseenVariance)),
+    [`${kind}Count`]: Math.round(of('Count')),
+    [`${kind}CountStandardError`]: Math.round(Math.sqrt(of('CountVariance') + unseenVariance / meanBytes ** 2)),
+    [`${kind}SampleCount`]: of('SampleCount')
+  }
+}
+
+module.exports = { readProfile, readSampling }

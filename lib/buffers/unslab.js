@@ -1,0 +1,59 @@
+'use strict'
+
+// unslab(): the cure for a small view that keeps a large ArrayBuffer alive.
+
+const { Buffer } = require('node:buffer')
+const { isDataView, isSharedArrayBuffer } = require('node:util').types
+
+const { bytes } = require('../base/units.js')
+const { invalidType, options: checkOptions } = require('../base/validate.js')
+
+// The methods of the language, whatever a subclass has made of them.
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype)
+const DETACHED = { store: { byteLength: 0 }, byteLength: 0 }
+
+/** See index.d.ts. */
+function unslab (view, options) {
+  if (!ArrayBuffer.isView(view)) throw invalidType('view', 'a Buffer, a TypedArray or a DataView', view)
+  const { ifWasteOver = 0 } = checkOptions('options', options, ['ifWasteOver'])
+  const allowedBytes = bytes('options.ifWasteOver', ifWasteOver, { min: 0 })
+
+  const kind = isDataView(view) ? DataView.prototype : typedArray
+  const { store, byteOffset, byteLength } = measure(kind, view)
+  if (store.byteLength - byteLength <= allowedBytes) return view
+
+  const copy = isSharedArrayBuffer(store) ? over(new SharedArrayBuffer(byteLength), view) : ofItsOwn(view, byteLength)
+  if (kind === typedArray) typedArray.set.call(copy, view)
+  else new Uint8Array(copy.buffer).set(new Uint8Array(store, byteOffset, byteLength))
+  // Another realm's, or a subclass. Its constructor is not run: it may want other arguments.
+  const prototype = Object.getPrototypeOf(view)
+  return Object.getPrototypeOf(copy) === prototype ? copy : Object.setPrototypeOf(copy, prototype)
+}
+
+function measure (kind, view) {
+  const read = (name) => Reflect.get(kind, name, view)
+  try {
+    return { store: read('buffer'), byteOffset: read('byteOffset'), byteLength: read('byteLength') }
+  } catch {
+    // A DataView, unlike a typed array, throws when its ArrayBuffer is detached.
+    return DETACHED
+  }
+}
+
+/** A view of the same kind over all of `store`. */
+function over (store, view) {
+  return Buffer.isBuffer(view) ? Buffer.from(store) : new (constructorOf(view))(store)
+}
+
+// A small typed array without an ArrayBuffer given lives inside V8's heap, and has nothing outside of it at all.
+function ofItsOwn (view, byteLength) {
+  if (Buffer.isBuffer(view)) return Buffer.alloc(byteLength)
+  if (isDataView(view)) return new DataView(new ArrayBuffer(byteLength))
+  return new (constructorOf(view))(Reflect.get(typedArray, 'length', view))
+}
+
+function constructorOf (view) {
+  return isDataView(view) ? DataView : globalThis[Reflect.get(typedArray, Symbol.toStringTag, view)]
+}
+
+module.exports = { unslab }

@@ -1,0 +1,82 @@
+'use strict'
+
+// Values that track() was called with, on their way to the native side in batches.
+//
+// A call into native code costs a third of what FinalizationRegistry.prototype.register does altogether; passing 64 values
+// with one call, as its arguments, costs next to nothing for each. Values wait here, held, until the batch is full, until they
+// stand for a MiB, until somebody reads or changes a tally, or until the end of the current job at the latest:
+// no longer than `new WeakRef(value)` holds its target.
+//
+// All copies of this file on a thread (jest has one per test file) share one nursery, so that none reads too little.
+
+const { shared, trackBatch } = require('../base/load.js')
+
+const { bytes, keys, tickets, values } = shared
+const CAPACITY = values.length
+const MAX_HELD_BYTES = 2 ** 20
+
+// Where the number of values is, so that the native side knows it too: it counts what is left when a worker is terminated.
+const COUNT = CAPACITY
+
+const currentJob = Promise.resolve()
+
+/**
+ * @param {object} value
+ * @param {number} byteLength
+ * @param {number} key the label in the low 16 bits, the route above
+ * @param {number} ticket what identifies the value; 0 for a view that its address identifies
+ */
+function push (value, byteLength, key, ticket) {
+  const index = bytes[COUNT]
+  values[index] = value
+  bytes[index] = byteLength
+  keys[index] = key
+  tickets[index] = ticket
+  bytes[COUNT] = index + 1
+  shared.heldBytes += byteLength
+  if (index + 1 === CAPACITY || shared.heldBytes > MAX_HELD_BYTES) flush()
+  else if (!shared.scheduled) schedule()
+}
+
+function schedule () {
+  shared.scheduled = true
+  currentJob.then(() => {
+    shared.scheduled = false
+    try {
+      flush()
+    } catch {
+      // Out of a promise it would be an unhandled rejection, which ends the host. What was not counted stays uncounted.
+    }
+  })
+}
+
+function flush () {
+  const count = bytes[COUNT]
+  if (count === 0) return
+  shared.heldBytes = 0
+  if (Reflect.apply(trackBatch, undefined, values) !== undefined) retryByIdentity(count)
+  bytes[COUNT] = 0
+  values.fill(undefined, 0, count)
+}
+
+// Views whose address cannot tell them from others: too many values at one address, or the ArrayBuffer was detached
+// since. The native side has marked them with a negative ticket.
+function retryByIdentity (count) {
+  let retried = 0
+  for (let index = 0; index < count; index++) {
+    if (tickets[index] >= 0) continue
+    const value = values[index]
+    const ticket = shared.nextTicket++
+    shared.viewTickets.set(value, ticket)
+    shared.viewsByIdentity = true
+    values[retried] = value
+    bytes[retried] = bytes[index]
+    keys[retried] = keys[index]
+    tickets[retried] = ticket
+    retried++
+  }
+  bytes[COUNT] = retried
+  Reflect.apply(trackBatch, undefined, values)
+}
+
+module.exports = { flush, push }

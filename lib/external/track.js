@@ -1,0 +1,169 @@
+'use strict'
+
+// track() and untrack(): argument checks, and by what a value is known again.
+//
+// By its address (native): views with bytes of their own place in memory, which is almost every Buffer.
+// By a ticket: everything else. Objects carry theirs in a private field, which nobody else can see; views, and
+// objects that take no field, have it in a WeakMap, which costs five times as much. A private field would give a
+// Buffer another hidden class than its fellows have, and slow the host's own code down.
+
+const { isAnyArrayBuffer } = require('node:util').types
+
+const { changeRecord, findDetached, findTicket, findView, loadFailure, releaseRecord, shared } = require('../base/load.js')
+const { labelKey } = require('./label.js')
+const { flush, push } = require('./pending-batch.js')
+const { enclosingRoute } = require('./route-context.js')
+const { bytes } = require('../base/units.js')
+const { invalidType, options: checkOptions } = require('../base/validate.js')
+
+const { viewTickets, objectTicket, setObjectTicket } = shared
+
+// A typed array of up to this many bytes may live inside V8's heap; asking for its address would move it out.
+const MAX_ON_HEAP_BYTES = 64
+
+const ANY_SIZE = { min: 0 }
+
+function track (value, options) {
+  let label = 0
+  let byteLength = -1
+  if (options !== undefined) {
+    checkNames(options)
+    if (options.label !== undefined) label = labelKey('options.label', options.label)
+    if (options.byteLength !== undefined) byteLength = bytes('options.byteLength', options.byteLength, ANY_SIZE)
+  }
+
+  let ticket = 0
+  if (ArrayBuffer.isView(value)) {
+    const viewBytes = byteLengthOf(value)
+    if (byteLength === -1) byteLength = viewBytes
+    if (!hasOwnAddress(value, viewBytes) || (shared.viewsByIdentity && viewTickets.has(value))) {
+      const known = recordOfView(value)
+      if (known !== undefined) return change(value, known, byteLength, label)
+      ticket = shared.nextTicket++
+      viewTickets.set(value, ticket)
+    }
+  } else {
+    if (byteLength === -1) byteLength = implicitByteLength(value)
+    else if (!isObject(value)) throw invalidType('value', 'an object', value)
+    const known = ticketOf(value)
+    if (known !== 0) return change(value, recordOfTicket(known), byteLength, label)
+    ticket = shared.nextTicket++
+    setTicket(value, ticket)
+  }
+
+  const route = enclosingRoute()
+  const routeKey = route === undefined ? 0 : route.key()
+  push(value, byteLength, routeKey * 65536 + label, ticket)
+  if (route !== undefined && routeKey === 0) {
+    flush()
+    route.defer(ticket === 0 ? findView(value) : findTicket(ticket))
+  }
+  return value
+}
+
+function change (value, id, byteLength, label) {
+  if (id !== undefined) changeRecord(id, byteLength, label === 0 ? -1 : label, -1)
+  return value
+}
+
+function untrack (value) {
+  if (!isObject(value)) throw invalidType('value', 'an object', value)
+  flush()
+  let id
+  if (ArrayBuffer.isView(value)) {
+    id = recordOfView(value)
+    viewTickets.delete(value)
+  } else {
+    const ticket = ticketOf(value)
+    if (ticket !== 0) {
+      id = findTicket(ticket)
+      setTicket(value, 0)
+    }
+  }
+  return id !== undefined && releaseRecord(id)
+}
+
+/** The record of a view that is counted already. */
+function recordOfView (view) {
+  flush()
+  const ticket = viewTickets.get(view)
+  if (ticket !== undefined) return findTicket(ticket)
+  const byteLength = byteLengthOf(view)
+  if (hasOwnAddress(view, byteLength)) return findView(view)
+  // Tracked by its address once, and its ArrayBuffer has been transferred since.
+  return byteLength === 0 && isDetached(view.buffer) ? findDetached(view) : undefined
+}
+
+function recordOfTicket (ticket) {
+  flush()
+  return findTicket(ticket)
+}
+
+/** The ticket of a value that is no view; 0 for none. */
+function ticketOf (value) {
+  const ticket = objectTicket(value)
+  if (ticket !== undefined) return ticket
+  return shared.objectsWithoutField ? viewTickets.get(value) ?? 0 : 0
+}
+
+function setTicket (value, ticket) {
+  try {
+    setObjectTicket(value, ticket)
+  } catch {
+    // Newer engines refuse private fields on objects that are not extensible.
+    shared.objectsWithoutField = true
+    viewTickets.set(value, ticket)
+  }
+}
+
+function hasOwnAddress (view, byteLength) {
+  return byteLength > MAX_ON_HEAP_BYTES || (byteLength > 0 && view.byteOffset > 0)
+}
+
+function byteLengthOf (view) {
+  try {
+    return view.byteLength
+  } catch {
+    // A DataView, unlike a typed array, throws when its ArrayBuffer is detached.
+    return 0
+  }
+}
+
+// ArrayBuffer.prototype.detached is not there on Node 20.
+function isDetached (buffer) {
+  if (buffer.byteLength !== 0) return false
+  try {
+    return new Uint8Array(buffer) === undefined
+  } catch {
+    return true
+  }
+}
+
+function implicitByteLength (value) {
+  if (isAnyArrayBuffer(value)) return value.byteLength
+  if (!isObject(value)) throw invalidType('value', 'an object', value)
+  throw invalidType('options.byteLength', 'a number of bytes, which a value that is no buffer needs', undefined)
+}
+
+function isObject (value) {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
+}
+
+// Runs on every call: a loop over the names, and the full check only for one that is not known.
+function checkNames (options) {
+  if (typeof options !== 'object' || options === null) checkOptions('options', options, [])
+  for (const name in options) {
+    if (name !== 'label' && name !== 'byteLength') checkOptions('options', options, ['label', 'byteLength'])
+  }
+}
+
+// In the request path: without the binding nothing is counted, and nothing fails either. externalAllocations() says why.
+function passThrough (value, options) {
+  if (options !== undefined) checkNames(options)
+  if (options?.byteLength !== undefined) bytes('options.byteLength', options.byteLength, ANY_SIZE)
+  else if (!ArrayBuffer.isView(value)) implicitByteLength(value)
+  if (!isObject(value)) throw invalidType('value', 'an object', value)
+  return value
+}
+
+module.exports = loadFailure === undefined ? { track, untrack } : { track: passThrough, untrack: () => false }

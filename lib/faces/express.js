@@ -1,0 +1,184 @@
+'use strict'
+
+// offheap/express: one reading as JSON, and every other request under the name of its route.
+// Whatever fails in here, the request goes on as if this middleware were not there.
+
+const { createRouteContext } = require('../../index.js')
+const { reading, toJson } = require('./express/reading.js')
+const { routeName, unmatchedName } = require('./express/route-name.js')
+const { boolean, func, invalidValue, options: checkOptions, string } = require('../base/validate.js')
+
+// Routes are as many as the application has, but an array path or a host of generated routers may make many.
+const MAX_COUNTED_ROUTES = 1000
+const OTHER = '(other)'
+
+/** Where a request carries its RequestRoute, so that a second middleware finds it. */
+const REQUEST_ROUTE = Symbol('offheap request route')
+
+// One for the thread, as the tallies are.
+const requestCounts = new Map()
+
+class RequestRoute {
+  #req
+  #app
+  #route
+  #name
+  #context
+
+  constructor (req) {
+    this.#req = req
+    this.#app = outermostApp(req.app)
+    if (this.#app === undefined) warnOfNoApp()
+    this.#context = createRouteContext(() => this.#current())
+  }
+
+  run (next) {
+    this.#context.run(next)
+  }
+
+  /** The response is through: the name is final, and nothing that outlives it (a pooled connection) keeps the request. */
+  end () {
+    const req = this.#req
+    if (req === undefined) return
+    let name
+    try {
+      name = this.#current() ?? unmatchedName(req, this.#app)
+    } catch {
+      name = OTHER
+    }
+    this.#name = name
+    this.#req = this.#app = this.#route = undefined
+    this.#context.settle()
+    count(name)
+  }
+
+  // Asked on every track(): a request may pass several routes, the last of which has it.
+  #current () {
+    const req = this.#req
+    if (req === undefined) return this.#name
+    if (req.route !== this.#route) {
+      this.#name = routeName(req, this.#app)
+      this.#route = req.route
+    }
+    return this.#name
+  }
+}
+
+/**
+ * @param {import('../express.js').ExpressOptions} [options]
+ * @returns {import('../express.js').Middleware}
+ */
+function offheapExpress (options) {
+  const { path, authorize, routes = true } = checkOptions('options', options, ['path', 'authorize', 'routes'])
+  if (path !== undefined) checkPath(path)
+  if (authorize !== undefined) func('options.authorize', authorize)
+  boolean('options.routes', routes)
+
+  let warned = false
+  const warn = (error) => {
+    if (warned) return
+    warned = true
+    process.emitWarning(`offheap/express did not serve ${path}: ${error?.message ?? error}`, 'OffheapWarning')
+  }
+
+  return function offheap (req, res, next) {
+    if (path === undefined || !isReading(req, path)) {
+      if (routes) enter(req, res, next)
+      else next()
+      return
+    }
+    const serve = (allowed) => {
+      // The answer has been given, or nobody waits for it any more.
+      if (res.headersSent || res.writableEnded || res.destroyed) return
+      if (allowed === true && answer(req, res, routes, warn)) return
+      if (routes) enter(req, res, next)
+      else next()
+    }
+    if (authorize === undefined) serve(true)
+    else ask(authorize, req, warn).then(serve)
+  }
+}
+
+function checkPath (path) {
+  string('options.path', path)
+  if (!path.startsWith('/') || /[?#]/.test(path)) throw invalidValue('options.path', 'a path that starts with "/", without query', path)
+}
+
+/** The path in full and nothing else: where the middleware is mounted, Express has taken the mount path away. */
+function isReading (req, path) {
+  const { url, method } = req
+  return (method === 'GET' || method === 'HEAD') && typeof url === 'string' && url.startsWith(path) &&
+    (url.length === path.length || url[path.length] === '?')
+}
+
+/** Refused and failed are the same to the outside: the request goes on, and finds no such route. */
+async function ask (authorize, req, warn) {
+  try {
+    return await authorize(req)
+  } catch (error) {
+    warn(error)
+    return false
+  }
+}
+
+/** @returns {boolean} false when nothing was sent */
+function answer (req, res, routes, warn) {
+  try {
+    const body = toJson(reading(routes ? requestCounts : undefined))
+    res.statusCode = 200
+    res.setHeader('Content-Type', 'application/json; charset=utf-8')
+    res.setHeader('Content-Length', Buffer.byteLength(body))
+    res.setHeader('Cache-Control', 'no-store')
+    res.setHeader('X-Content-Type-Options', 'nosniff')
+    res.end(req.method === 'HEAD' ? undefined : body)
+    return true
+  } catch (error) {
+    warn(error)
+    return res.headersSent
+  }
+}
+
+function enter (req, res, next) {
+  let route
+  try {
+    // Once more by a second middleware: the same context, also where it has got lost on the way.
+    route = req[REQUEST_ROUTE] ?? begin(req, res)
+  } catch {
+    // A request or response that is not one of Node's.
+  }
+  if (route === undefined) next()
+  else route.run(next)
+}
+
+function begin (req, res) {
+  const route = new RequestRoute(req)
+  // Ours is not one of the ten listeners that the application may add before Node warns of a leak.
+  const limit = res.getMaxListeners()
+  if (limit > 0 && limit !== Infinity) res.setMaxListeners(limit + 1)
+  res.on('close', () => route.end())
+  req[REQUEST_ROUTE] = route
+  return route
+}
+
+let warnedOfNoApp = false
+
+function warnOfNoApp () {
+  if (warnedOfNoApp) return
+  warnedOfNoApp = true
+  process.emitWarning('offheap/express: requests have no Express application (req.app), as under Fastify with @fastify/middie, Koa with koa-connect, or ' +
+    'plain http: they are served and counted, and their routes cannot be told apart: all of them are "(no route)"', 'OffheapWarning')
+}
+
+function outermostApp (app) {
+  let outermost = app
+  for (let depth = 0; depth < 16 && outermost?.parent !== undefined; depth++) outermost = outermost.parent
+  return outermost
+}
+
+function count (name) {
+  const known = requestCounts.get(name)
+  if (known !== undefined || requestCounts.size < MAX_COUNTED_ROUTES) requestCounts.set(name, (known ?? 0) + 1)
+  else requestCounts.set(OTHER, (requestCounts.get(OTHER) ?? 0) + 1)
+}
+
+module.exports = offheapExpress

@@ -1,0 +1,50 @@
+'use strict'
+
+// What works on this platform and in this process, and why the rest does not.
+
+const binding = require('../base/load.js')
+const { fromNative } = require('../base/errors.js')
+const addons = require('../addons/supported.js')
+const probe = require('../probe/supported.js')
+
+/** @returns {import('../../index.js').Support} */
+function support () {
+  const { loadFailure } = binding
+  if (loadFailure !== undefined) return unsupported(loadFailure)
+  const resident = fromNative(() => binding.residentSupport())
+  return {
+    platform: platform(),
+    node: process.version,
+    probe: capability(probe.unsupportedReason()),
+    interposition: capability(addons.refusedReason()),
+    cgroup: { ...capability(resident.cgroup), version: resident.cgroupVersion ?? null },
+    residentBreakdown: capability(resident.breakdown),
+    trim: capability(resident.trim)
+  }
+}
+
+/** Nothing works without the binding, for the one reason. */
+function unsupported (reason) {
+  const nothing = capability(reason)
+  return {
+    platform: `${process.platform}-${process.arch}`,
+    node: process.version,
+    probe: nothing,
+    interposition: nothing,
+    cgroup: { ...nothing, version: null },
+    residentBreakdown: nothing,
+    trim: nothing
+  }
+}
+
+/** @param {string | undefined | null} reason why it is not available */
+function capability (reason) {
+  return { available: reason === undefined || reason === null, reason: reason ?? null }
+}
+
+function platform () {
+  const { platform, arch } = process
+  return platform === 'linux' ? `linux-${arch}-${binding.cLibrary()}` : `${platform}-${arch}`
+}
+
+module.exports = { support }

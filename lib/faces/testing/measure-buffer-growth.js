@@ -1,0 +1,100 @@
+'use strict'
+
+// Two equal blocks, a census before, between and after; once more when something grew.
+
+const { census } = require('../../../index.js')
+const { bytes } = require('../../base/units.js')
+const { OffheapError } = require('../../base/errors.js')
+const { func, integer, oneOf, options: checkOptions } = require('../../base/validate.js')
+const { run } = require('./measure-growth.js')
+
+const ITERATIONS = 100
+const WARMUP = 10
+const ATTEMPTS = 2
+const TOP = 10
+const TIMEOUT_MS = 120_000
+const LONGEST_MS = 2 ** 31 - 1
+const MODES = ['auto', 'probe', 'in-process']
+
+// What Node itself does with Buffers meanwhile, beside the pool.
+const NOISE_BYTES = 2_048
+
+/** What a census says, in bytes; the name of each is its place in there. */
+const FIGURES = {
+  'slabs.pinnedBytes': ({ slabs }) => slabs.pinnedBytes,
+  'slices.pinnedBytes': ({ slices }) => slices.pinnedBytes,
+  'backingStores.totalBytes': ({ backingStores }) => backingStores.totalBytes
+}
+
+/**
+ * @param {() => unknown} fn
+ * @param {import('../../testing.js').BufferGrowthOptions} [options]
+ * @returns {Promise<import('../../testing.js').BufferGrowth>}
+ */
+async function measureBufferGrowth (fn, options) {
+  func('fn', fn)
+  const { iterations = ITERATIONS, warmup = WARMUP, toleranceBytes: given, mode = 'auto', timeoutMs = TIMEOUT_MS } =
+    checkOptions('options', options, ['iterations', 'warmup', 'toleranceBytes', 'mode', 'timeoutMs'])
+  integer('options.iterations', iterations, { min: 1 })
+  integer('options.warmup', warmup)
+  const toleranceBytes = given === undefined ? undefined : bytes('options.toleranceBytes', given, { min: 0 })
+  oneOf('options.mode', mode, MODES)
+  integer('options.timeoutMs', timeoutMs, { min: 1, max: LONGEST_MS })
+  // A test may stand still for as long as a child may take.
+  const take = (more) => census({ mode, fallback: true, top: TOP, timeoutMs, maxPauseMs: timeoutMs, ...more })
+  const reading = async () => comparable(await take())
+  const toleranceOf = (name, slabBytes) => toleranceBytes ?? NOISE_BYTES + (name === 'slices.pinnedBytes' ? 0 : slabBytes)
+
+  await run(fn, warmup)
+  let before = await reading()
+  let grew = []
+  let figures
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    await run(fn, iterations)
+    const between = await reading()
+    await run(fn, iterations)
+    const after = await reading()
+    figures = Object.entries(FIGURES).map(([name, of]) => {
+      const blockBytes = [of(between) - of(before), of(after) - of(between)]
+      const allowed = toleranceOf(name, after.slabs.slabBytes)
+      // Of a second attempt only what grew in the first as well: what grew once was somebody else's.
+      const isGrowth = blockBytes[1] > allowed && (attempt === 1 || grew.includes(name))
+      return { name, blockBytes, bytesPerIteration: blockBytes[1] / iterations, toleranceBytes: allowed, grew: isGrowth }
+    })
+    grew = figures.filter((figure) => figure.grew).map(({ name }) => name)
+    if (grew.length === 0) return { iterations, warmup, attempts: attempt, figures, census: after }
+    before = after
+  }
+  // Who holds it is worth a snapshot; that there is no room for one is no reason to say nothing.
+  const last = await take({ retainers: true }).catch(() => take())
+  return { iterations, warmup, attempts: ATTEMPTS, figures, census: last }
+}
+
+/** Of two censuses that read different realms the difference would be no growth. */
+function comparable (taken) {
+  const { missing, realms: { count, readCount } } = taken
+  if (!missing.includes('realms')) return taken
+  throw new OffheapError('ERR_OFFHEAP_CENSUS_INCOMPLETE', `A census could read ${readCount} of ${count} realms in its time, so what grew cannot be told; raise *timeoutMs*`)
+}
+
+/** What grew, and the largest offenders there are now. */
+function describe ({ iterations, warmup, attempts, figures, census: { slabs, slices, large } }) {
+  const lines = figures.filter((figure) => figure.grew).map(({ name, blockBytes: [first, second], bytesPerIteration, toleranceBytes }) =>
+    `  ${name}: +${Math.round(bytesPerIteration)} bytes per iteration (block 1: ${signed(first)} bytes, block 2: ${signed(second)} bytes, of ${iterations} iterations each; tolerance ${toleranceBytes} bytes)`)
+  const held = ({ className, label, path }) => [className, label === null ? '' : ` with label ${JSON.stringify(label)}`, path ? `, held by ${path}` : ''].join('')
+  const offenders = []
+  if (figures.some(({ name, grew }) => grew && name === 'slices.pinnedBytes')) {
+    offenders.push(...slices.top.slice(0, 3).map((row) => `  ${row.viewBytes} of ${row.backingBytes} bytes: ${held(row)}`))
+  }
+  if (figures.some(({ name, grew }) => grew && name === 'slabs.pinnedBytes')) {
+    offenders.push(...slabs.top.slice(0, 3).map((row) => `  ${row.liveSliceBytes} of ${row.totalBytes} bytes of a slab, ${row.sliceCount} slices: ${held(row)}`))
+  }
+  if (offenders.length === 0) offenders.push(...large.top.slice(0, 3).map((row) => `  ${row.totalBytes} bytes: ${held(row)}`))
+  return [...lines, `  after ${warmup} calls to warm up, in each of ${attempts} attempts`, 'The largest now:', ...offenders].join('\n')
+}
+
+function signed (value) {
+  return value < 0 ? String(value) : `+${value}`
+}
+
+module.exports = { describe, measureBufferGrowth }

@@ -1,0 +1,127 @@
+'use strict'
+
+// Readings of what addons hold, and what three of them say. Two equal blocks, as for external memory (measure-growth.js).
+
+const { threadId } = require('node:worker_threads')
+const { addons, watchAddons } = require('../../../index.js')
+const { isAddon } = require('../../addons/name.js')
+const { OffheapError } = require('../../base/errors.js')
+const { func, integer, invalidValue, options: checkOptions, string } = require('../../base/validate.js')
+const { ATTEMPTS, ITERATIONS, WARMUP, run, settledReading } = require('./measure-growth.js')
+
+/** What an addon can hold on to, and the word for it. */
+const METRICS = {
+  references: ({ references }) => references.liveCount,
+  wraps: ({ wraps }) => wraps.liveCount,
+  externals: ({ externals }) => externals.liveCount,
+  externalArrayBuffers: (row) => row.externalArrayBuffers.liveCount,
+  externalBuffers: (row) => row.externalBuffers.liveCount,
+  externalStrings: (row) => row.externalStrings.liveCount,
+  externalSharedArrayBuffers: (row) => row.externalSharedArrayBuffers.liveCount,
+  finalizersPending: (row) => row.finalizersPending,
+  threadsafeFunctions: (row) => row.threadsafeFunctions.liveCount,
+  deferreds: ({ deferreds }) => deferreds.unsettledCount,
+  asyncWorks: ({ asyncWorks }) => asyncWorks.liveCount,
+  asyncCleanupHooks: (row) => row.asyncCleanupHooks.liveCount
+}
+
+/**
+ * @param {() => unknown} fn
+ * @param {import('../../testing.js').ReferenceGrowthOptions} [options]
+ * @returns {Promise<import('../../testing.js').ReferenceGrowth>} rejects with what `fn` throws, and with argument errors
+ */
+async function measureReferenceGrowth (fn, options) {
+  func('fn', fn)
+  const { addon, iterations = ITERATIONS, warmup = WARMUP, tolerance = 0 } = checkOptions('options', options, ['addon', 'iterations', 'warmup', 'tolerance'])
+  if (addon !== undefined) string('options.addon', addon)
+  integer('options.iterations', iterations, { min: 1 })
+  integer('options.warmup', warmup)
+  integer('options.tolerance', tolerance)
+
+  const watch = watchAddons()
+  try {
+    return await measure(fn, { addon, iterations, warmup, tolerance })
+  } finally {
+    watch.stop()
+  }
+}
+
+async function measure (fn, { addon, iterations, warmup, tolerance }) {
+  const settled = () => settledReading(() => read(addon), agree)
+  await run(fn, warmup)
+  let before = await settled()
+  let figures
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const earlier = figures
+    await run(fn, iterations)
+    const between = await settled()
+    await run(fn, iterations)
+    const after = await settled()
+    checkAddon(addon)
+    figures = compare([before, between, after], iterations, tolerance)
+    for (const figure of figures) {
+      if (earlier !== undefined && figure.grew) figure.grew = earlier.some((known) => known.grew && known.metric === figure.metric && known.addon === figure.addon)
+    }
+    if (attempt === ATTEMPTS || !figures.some((figure) => figure.grew)) return { iterations, warmup, attempts: attempt, figures }
+    before = after
+  }
+}
+
+/** The rows of this thread: those of others come and go with what others do. One without id has not called anything yet. */
+function ownRows (addon) {
+  return addons().filter((row) => (row.threadId === threadId || row.id === null) && (addon === undefined || isAddon(row, addon)))
+}
+
+/** @returns {Map<string, { addon: string, metric: string, count: number }>} by key */
+function read (addon) {
+  const reading = new Map()
+  for (const row of ownRows(addon)) {
+    if (row.coverage === 'none') continue
+    for (const [metric, count] of Object.entries(METRICS)) {
+      const key = `${metric} ${row.name}`
+      // An addon may have several environments in one thread.
+      const known = reading.get(key)?.count ?? 0
+      reading.set(key, { addon: row.name, metric, count: known + count(row) })
+    }
+  }
+  return reading
+}
+
+function agree (one, other) {
+  if (one.size !== other.size) return false
+  for (const [key, { count }] of one) {
+    if (other.get(key)?.count !== count) return false
+  }
+  return true
+}
+
+function compare ([before, between, after], iterations, tolerance) {
+  return [...after].map(([key, { addon, metric, count }]) => {
+    const first = before.get(key)?.count ?? 0
+    const second = between.get(key)?.count ?? 0
+    const blockCounts = [second - first, count - second]
+    return { addon, metric, blockCounts, perIteration: blockCounts[1] / iterations, tolerance, grew: blockCounts[1] > tolerance }
+  })
+}
+
+// A misspelt name would be flat for ever, and so would an addon that cannot be counted.
+function checkAddon (addon) {
+  if (addon === undefined) return
+  // In any thread: one that is watched again has no row in this one until it calls something.
+  const rows = addons().filter((row) => isAddon(row, addon))
+  if (rows.length === 0) throw invalidValue('options.addon', 'the name of an addon that is loaded; the function loaded none of this name', addon)
+  const uncounted = rows.find(({ coverage }) => coverage === 'none')
+  if (uncounted !== undefined) throw new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE', `What ${uncounted.name} holds cannot be counted: ${uncounted.coverageReason}`)
+}
+
+/** The figures that grew, a line each. */
+function describe ({ iterations, warmup, attempts, figures }) {
+  const times = `${iterations} iteration${iterations === 1 ? '' : 's'}`
+  const signed = (value) => value < 0 ? String(value) : `+${value}`
+  return figures.filter((figure) => figure.grew).map(({ addon, metric, blockCounts: [first, second], perIteration, tolerance }) =>
+    `  ${addon}: ${signed(Number.isInteger(perIteration) ? perIteration : Number(perIteration.toFixed(2)))} ${metric} per iteration` +
+    ` (block 1: ${signed(first)}, block 2: ${signed(second)}, of ${times} each; tolerance ${tolerance})`
+  ).join('\n') + `\n  after ${warmup} calls to warm up, in each of ${attempts} attempts`
+}
+
+module.exports = { describe, measureReferenceGrowth }

@@ -1,0 +1,60 @@
+'use strict'
+
+// Where the resident set is. The engine's figures are taken here and now; the kernel's are read on another thread.
+
+const binding = require('../base/load.js')
+const { engineFigures } = require('./engine-figures.js')
+const { fromNative, rebuild } = require('../base/errors.js')
+const validate = require('../base/validate.js')
+
+// Until V8 14 (Node 24 has 13.6, Node 26 has 14.6) WebAssembly memory is part of `external`.
+const externalCountsWebAssembly = parseInt(process.versions.v8, 10) < 14
+
+/**
+ * @param {import('../../index.js').ResidentBreakdownOptions} [options]
+ * @returns {Promise<import('../../index.js').ResidentBreakdown>}
+ */
+function residentBreakdown (options) {
+  // Wrong arguments throw at once; everything else rejects.
+  const { malloc = true } = validate.options('options', options, ['malloc'])
+  validate.boolean('options.malloc', malloc)
+  return breakdown(malloc)
+}
+
+async function breakdown (askMalloc) {
+  const { arrayBuffers, external, heap } = engineFigures()
+  const started = fromNative(() => binding.residentBreakdown({
+    arrayBuffersBytes: arrayBuffers ?? 0,
+    externalBytes: external,
+    physicalBytes: heap.total_physical_size,
+    externalCountsWebAssembly,
+    askMalloc
+  }))
+  let table
+  try {
+    table = await started
+  } catch (error) {
+    throw rebuild(error)
+  }
+  return {
+    rss: table.rss,
+    v8HeapBytes: table.v8HeapBytes,
+    webAssemblyBytes: table.webAssemblyBytes,
+    arrayBuffersBytes: table.arrayBuffersBytes,
+    mallocInUseBytes: table.mallocInUseBytes ?? null,
+    mallocFreeBytes: table.mallocFreeBytes ?? null,
+    mallocUndividedBytes: table.mallocUndividedBytes ?? null,
+    threadStacksBytes: table.threadStacksBytes,
+    fileMappingsBytes: table.fileMappingsBytes,
+    sharedMemoryBytes: table.sharedMemoryBytes,
+    otherAnonymousBytes: table.otherAnonymousBytes,
+    unexplainedBytes: table.unexplainedBytes,
+    otherExternalBytes: table.otherExternalBytes ?? null,
+    mallocFreeAtMostBytes: table.mallocFreeAtMostBytes ?? null,
+    notResidentBytes: table.notResidentBytes ?? null,
+    swappedBytes: table.swappedBytes,
+    largest: Array.from(table.largest, ({ bytes, name }) => ({ bytes, name }))
+  }
+}
+
+module.exports = { residentBreakdown }
