@@ -914,7 +914,7 @@ export interface ReferenceThreshold extends OfAddon {
   cooldownMs?: number
 }
 
-/** So many references more. */
+/** How many references more. */
 export interface ReferenceGrowthThreshold extends OfAddon {
   /** Growth of the floor, as in {@link GrowthThreshold}, in references. */
   growth: number

@@ -3,8 +3,8 @@
 // jest realm that asked for it.
 //
 // Knows: the pool's slabs that it has seen, and which allocation is to be sampled.
-// Must never know: what a route or a source map is. Tallies and estimates are native (src/buffers/profile/).
-// Cannot see: what is allocated by functions that were taken off Buffer before (`const { from } = Buffer`), by native code, or by
+// Out of scope: what a route or a source map is. Tallies and estimates are native (src/buffers/profile/).
+// Limitations: what is allocated by functions that were taken off Buffer before (`const { from } = Buffer`), by native code, or by
 // `new Uint8Array(n)`.
 (() => function create (Buffer, performance, native) {
   'use strict'

@@ -1,7 +1,7 @@
 //! What one addon holds in one environment, one entry for each thing.
 //!
 //! Knows: every reference with its count; every finalizer that has yet to run; every deferred and async work.
-//! Must never know: napi. Addresses are keys here; nothing behind them is looked at.
+//! Out of scope: napi. Addresses are keys here; nothing behind them is looked at.
 //! Limits: one thread; things from before the watch began are unknown, and what happens to them is not counted.
 //!
 //! ```text

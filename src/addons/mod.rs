@@ -2,8 +2,8 @@
 //!
 //! Knows: how many `napi_ref`s this package itself holds ([`own`]), and what each addon holds in each environment, as
 //! [`hooks`] report it ([`books`], entry by entry; [`tallies`], as figures).
-//! Must never know: what they refer to.
-//! Cannot see: what was created before the watch began, or through V8's C++ API.
+//! Out of scope: what they refer to.
+//! Limitations: what was created before the watch began, or through V8's C++ API.
 
 pub mod books;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]

@@ -1,7 +1,7 @@
 //! Pointers to small values: what a hook looks up on every call.
 //!
 //! Knows: for each address one value; 16 bytes an entry and at least half the entries empty.
-//! Must never know: what is at the address.
+//! Out of scope: what is at the address.
 //! Limits: no address is 0 or `usize::MAX - 1`. Growing moves everything at once: some milliseconds per million.
 
 #![forbid(unsafe_code)]

@@ -1,7 +1,7 @@
 //! Where sampled things were made.
 //!
 //! Knows: for each distinct stack and kind, how many of the sampled things are live, and how many there ever were.
-//! Must never know: how a stack is captured, or what its addresses mean.
+//! Out of scope: how a stack is captured, or what its addresses mean.
 //! Limits: a thousand distinct ones; what comes later is not sampled.
 
 #![forbid(unsafe_code)]

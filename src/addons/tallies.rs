@@ -2,7 +2,7 @@
 //!
 //! Knows: how many of each thing there are and ever were. Written by the environment's own thread, except where a
 //! method says so, and read by any.
-//! Must never know: which things they are; the books of [`super::books`] do.
+//! Out of scope: which things they are; the books of [`super::books`] do.
 //! Limits: a reading in another thread may see one thing counted and its neighbour not yet.
 
 #![forbid(unsafe_code)]

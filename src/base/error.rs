@@ -1,7 +1,7 @@
 //! Failures and their permanent codes.
 //!
 //! Knows: every `ERR_OFFHEAP_…` code there is, and the text that goes with one failure.
-//! Must never know: napi. `bindings` turns a [`Failure`] into a JavaScript error.
+//! Out of scope: napi. `bindings` turns a [`Failure`] into a JavaScript error.
 //! Limits: wrong arguments never get here; `lib/base/validate.js` refuses them with Node's own codes.
 //! To add a code: a variant here, a row in `docs/errors.md`, a test that provokes it (a test compares the lists).
 

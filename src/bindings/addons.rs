@@ -51,7 +51,7 @@ pub fn note_thread(env: &Env, thread_id: f64) -> Result<()> {
     end_with_thread(env)
 }
 
-/// What a worker leaves behind when it is terminated: its number may come again, and its watches are over.
+/// What a worker leaves behind when it is terminated: another may get its number, and its watches are over.
 fn end_with_thread(env: &Env) -> Result<()> {
     if !ENDS_WITH_THREAD.get() {
         env.add_env_cleanup_hook((), |()| {

@@ -30,7 +30,7 @@ pub struct ThresholdRule {
     pub growth_bytes: Option<f64>,
     /// The time to gain them in.
     pub over_ms: Option<f64>,
-    /// So many samples in a row.
+    /// How many samples in a row.
     pub for_samples: u32,
     /// The level to fall below, in the unit of the limit.
     pub rearm_below: Option<f64>,

@@ -1,6 +1,6 @@
 //! The arithmetic of a census: every backing store with the bytes of it that views can reach.
 //!
-//! Knows: addresses and lengths as numbers. Must never know: JavaScript objects; rows name them by their index.
+//! Knows: addresses and lengths as numbers. Out of scope: JavaScript objects; rows name them by their index.
 //! Limits: what several views reach counts once (interval union); an ArrayBuffer that somebody holds without a view
 //! looks like one that only its views hold.
 //!

@@ -1,8 +1,8 @@
 //! Which Buffers share which bytes: slabs, slices and backing stores.
 //!
 //! Knows: where each view lies in its backing store, by numbers alone.
-//! Must never know: napi, libc, how the views were found, whether one is still reachable.
-//! Cannot see: views nobody gave it, such as those that other threads have of shared memory.
+//! Out of scope: napi, libc, how the views were found, whether one is still reachable.
+//! Limitations: views nobody gave it, such as those that other threads have of shared memory.
 //!
 //! ```text
 //! lib/buffers/census/ finds and sorts objects ─► census: one usage per backing store ─► totals, largest offenders

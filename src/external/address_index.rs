@@ -1,7 +1,7 @@
 //! Addresses to places of a table, one cache line a look.
 //!
 //! Knows: for each address one place; the address itself is asked for from the table when two look alike.
-//! Must never know: what is at the address.
+//! Out of scope: what is at the address.
 //! Limits: 2^31 entries; an entry costs 16 to 32 bytes.
 //!
 //! A general hash map cost a third of `track()` when a hundred thousand values were live: it scatters neighbouring

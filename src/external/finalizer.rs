@@ -119,7 +119,7 @@ pub fn environment_count() -> usize {
     ENVIRONMENTS.load(Ordering::Relaxed)
 }
 
-/// Who is told of the deaths of watched values; of the thread that has watched them, and while a registry is borrowed: no call of this
+/// Called when a watched value is collected; of the thread that has watched them, and while a registry is borrowed: no call of this
 /// file may come of it.
 static WATCHER: OnceCell<fn(u64)> = OnceCell::new();
 

@@ -1,8 +1,8 @@
 //! Tracked external allocations: which values are counted, until when, as what.
 //!
 //! Knows: every tracked value of this thread by the address of its bytes, and what it is counted as.
-//! Must never know: JavaScript beyond one weak handle per value; `finalizer` holds that part.
-//! Cannot see: values nobody tracked; whether the bytes are resident; memory behind a plain object, whose size is
+//! Out of scope: JavaScript beyond one weak handle per value; `finalizer` holds that part.
+//! Limitations: values nobody tracked; whether the bytes are resident; memory behind a plain object, whose size is
 //! what the caller said.
 //! Next: `registry` is the pure bookkeeping, `finalizer` the unsafe edge to Node-API, [`crate::base::ledger`] the tallies.
 //!

@@ -1,6 +1,6 @@
 //! Progress and cancellation of one run, shared between the thread that works and the thread that asks.
 //!
-//! Knows: a flag and two numbers. Must never know: who asks. Cannot stop a system call that hangs.
+//! Knows: a flag and two numbers. Out of scope: who asks. Cannot stop a system call that hangs.
 
 #![forbid(unsafe_code)]
 

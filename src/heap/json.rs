@@ -1,7 +1,7 @@
 //! Writing JSON: results leave the room as text, so that JavaScript makes its own objects of them and a probe
 //! child can put the same text into a file.
 //!
-//! Knows: JSON. Must never know: what it says.
+//! Knows: JSON. Out of scope: what it says.
 //! Limits: numbers are whole; above 2^53 JavaScript rounds them.
 
 #![forbid(unsafe_code)]

@@ -2,14 +2,14 @@
 //! The additive table: every resident byte in exactly one row.
 //!
 //! Knows: the mappings, which of them malloc made, where the threads' stack pointers stand, what malloc and V8 count.
-//! Must never know: how any of that was read.
+//! Out of scope: how any of that was read.
 //! Two kinds of numbers meet here. What the kernel counts is exact and splits the resident set without overlap: V8's
 //! pages, files, shared memory, stacks, malloc's heaps and mapped blocks, the rest. What malloc and V8 count are bytes
 //! given out, resident or not; they only divide malloc's share further, and are cut down to it. So no row is negative,
 //! the rows add up, and a count that claims more than is there shows in `not_resident_bytes`, never as memory.
 //! Only what is known to lie in malloc's memory is taken off it. ArrayBuffers are: Node's allocator is malloc. Other
 //! external memory may be malloc's, may be another allocator's, may never have been touched: it stands beside the rows.
-//! Cannot see: which block of malloc's is an ArrayBuffer. Blocks given out and never touched are taken to be
+//! Limitations: which block of malloc's is an ArrayBuffer. Blocks given out and never touched are taken to be
 //! ArrayBuffers (a large `Buffer.alloc`).
 
 use super::glibc_heaps::{Found, Memory, Range};

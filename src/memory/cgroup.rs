@@ -2,10 +2,10 @@
 //! The cgroup limit that binds this process, and the usage of that same cgroup.
 //!
 //! Knows: `/proc/self/cgroup`, `/proc/self/mountinfo`, the memory files of cgroup v1 and v2 (cgroups(7)).
-//! Must never know: how a file is read; it asks a [`Files`].
+//! Out of scope: how a file is read; it asks a [`Files`].
 //! Every ancestor's limit binds, so all of them up to the mount point are looked at and the smallest one wins; its usage
 //! counts everything below it, other processes included.
-//! Cannot see: ancestors above the cgroup namespace or the mount on v2 (on v1, `hierarchical_memory_limit` reaches
+//! Limitations: ancestors above the cgroup namespace or the mount on v2 (on v1, `hierarchical_memory_limit` reaches
 //! past them, but their usage stays unknown); `memory.high`, which slows down and does not kill; swap limits.
 
 /// Reads whole files; `None` when there is no such file or it may not be read.

@@ -4,7 +4,7 @@
 //! Knows: `heap_info` at the start of an arena's 64 MiB-aligned heap (malloc/arena.c), the two words before a block
 //! that has a mapping of its own, and the chain of chunks in a piece of the main arena that lies outside `[heap]`, where
 //! the break could not grow (`sysmalloc_mmap_fallback` in malloc/malloc.c), as they are since glibc 2.3.
-//! Must never know: how memory is read; it asks a [`Memory`], which fails instead of faulting.
+//! Out of scope: how memory is read; it asks a [`Memory`], which fails instead of faulting.
 //! Limits: a block with a mapping of its own and an alignment above a page is not found (its header stands inside a
 //! page). Anonymous mappings grow together in the kernel's list, so blocks are looked for at each resident page where
 //! the chain of headers breaks off, up to a budget; [`Found::complete`] says whether it sufficed. Whoever keeps data

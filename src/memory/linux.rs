@@ -3,7 +3,7 @@
 //!
 //! Knows: which files there are, and what to read again each time. The place of the cgroup is looked up once and kept
 //! for as long as `/proc/self/cgroup` says the same: `mountinfo` has thousands of lines on some hosts.
-//! Must never know: napi.
+//! Out of scope: napi.
 //! Limits: a hierarchy mounted later on is not noticed until the process changes its cgroup.
 
 use std::fs::{self, File};

@@ -2,8 +2,8 @@
 //! `/proc/self/smaps`: every mapping of the process, with what of it is resident.
 //!
 //! Knows: the text as the kernel prints it (proc(5)), and the kind of a mapping as far as that text tells.
-//! Must never know: where the text came from.
-//! Cannot see: what is inside an anonymous mapping. Kernel versions without `VmFlags` (before 3.8) hide V8's pages.
+//! Out of scope: where the text came from.
+//! Limitations: what is inside an anonymous mapping. Kernel versions without `VmFlags` (before 3.8) hide V8's pages.
 
 use super::status::kib;
 

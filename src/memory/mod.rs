@@ -2,8 +2,8 @@
 //!
 //! Knows: the resident set and its kinds (`/proc/self/status`, `smaps`), the cgroup limit that binds this process and
 //! the usage of that same cgroup, the machine's memory, and what glibc's malloc holds.
-//! Must never know: napi, or anything of V8 beyond the few numbers the caller passes in.
-//! Cannot see: who inside the process asked malloc for a block; allocators of their own (mimalloc, jemalloc) beyond the
+//! Out of scope: napi, or anything of V8 beyond the few numbers the caller passes in.
+//! Limitations: who inside the process asked malloc for a block; allocators of their own (mimalloc, jemalloc) beyond the
 //! pages they hold; memory of the GPU; page tables and other kernel memory outside the resident set.
 //!
 //! | file | |

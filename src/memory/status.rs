@@ -2,7 +2,7 @@
 //! `/proc/self/status` and `/proc/meminfo`: the resident set by kind, the machine's memory.
 //!
 //! Knows: the text of both files, as the kernel prints them (proc(5)).
-//! Must never know: where the text came from.
+//! Out of scope: where the text came from.
 //! Limits: the kernel counts the resident set per CPU and sums it up lazily (since 6.2), so that it can be off by some
 //! hundred KiB; `smaps` is exact and costs more ([`super::mappings`]). Inside LXC, lxcfs may print its own meminfo.
 

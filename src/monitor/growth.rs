@@ -1,8 +1,8 @@
 //! Growth of a figure over a stretch of time, measured between floors.
 //!
 //! Knows: the samples of one metric, back to one and a half stretches ago.
-//! Must never know: thresholds; it only measures.
-//! Cannot see: growth slower than its stretch, and anything before one full stretch has passed.
+//! Out of scope: thresholds; it only measures.
+//! Limitations: growth slower than its stretch, and anything before one full stretch has passed.
 //!
 //! A heap that is collected looks like a saw: it climbs and falls again, and the difference between two samples, or
 //! between a sample and the lowest one, says more about the phase of the saw than about a leak. What a leak moves is

@@ -1,8 +1,8 @@
 //! How often an action may run.
 //!
 //! Knows: when it ran before, as its caller says.
-//! Must never know: what the action is, or whether it succeeded.
-//! Cannot see: other processes, unless their actions are told to it ([`Limits::record`]).
+//! Out of scope: what the action is, or whether it succeeded.
+//! Limitations: other processes, unless their actions are told to it ([`Limits::record`]).
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ pub const DAY_MS: f64 = 86_400_000.0;
 pub enum Refusal {
     /// The last one is too recent.
     Cooldown,
-    /// So many have run in the last 24 hours.
+    /// As many have run in the last 24 hours as may.
     PerDay,
 }
 

@@ -1,8 +1,8 @@
 //! When something has to happen, and when it must not.
 //!
 //! Knows: numbers and the times they were taken at, as its caller tells them.
-//! Must never know: napi, clocks, files, or where a number comes from.
-//! Cannot see: what happened between two samples. A peak that rose and fell in between never existed here.
+//! Out of scope: napi, clocks, files, or where a number comes from.
+//! Limitations: what happened between two samples. A peak that rose and fell in between never existed here.
 //! Four parts, each pure and each with its table of cases:
 //! [`threshold`] is the state machine of one threshold, [`growth`] the measure behind growth thresholds,
 //! [`limits`] how often an action may run, [`retention`] which files go. [`watch`] holds what one Monitor needs of them.

@@ -1,8 +1,8 @@
 //! Which files of a folder have to go.
 //!
 //! Knows: the sizes of the files there are, oldest first.
-//! Must never know: their names, or how to delete one.
-//! Cannot see: what else is on the disk.
+//! Out of scope: their names, or how to delete one.
+//! Limitations: what else is on the disk.
 #![forbid(unsafe_code)]
 
 /// How many of the oldest files go, so that at most `max_files` with at most `max_total_bytes` are left.

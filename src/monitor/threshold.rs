@@ -1,8 +1,8 @@
 //! The state machine of one threshold.
 //!
 //! Knows: one limit, and the samples of one metric in the order they were taken.
-//! Must never know: which metric it is, or what happens when it fires.
-//! Cannot see: what happened between two samples.
+//! Out of scope: which metric it is, or what happens when it fires.
+//! Limitations: what happened between two samples.
 #![forbid(unsafe_code)]
 
 use super::growth::Growth;
@@ -33,7 +33,7 @@ pub enum Limit {
 pub struct Rule {
     /// What the metric is held against.
     pub limit: Limit,
-    /// So many samples in a row must be at or over the limit. At least 1.
+    /// How many samples in a row must be at or over the limit. At least 1.
     pub for_samples: u32,
     /// The level to fall below before it may fire again, in the unit of the limit; `None` is [`REARM_SHARE`] of it.
     pub rearm_below: Option<f64>,

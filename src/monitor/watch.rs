@@ -1,8 +1,8 @@
 //! What one Monitor holds: its thresholds, its clock, and the limits on its action.
 //!
 //! Knows: for each threshold which column of a sample it looks at.
-//! Must never know: what the columns are called; `lib/monitor/thresholds.js` names them.
-//! Cannot see: whether its Monitor still exists; it is closed by it, and ends with its thread ([`Watches`]).
+//! Out of scope: what the columns are called; `lib/monitor/thresholds.js` names them.
+//! Limitations: whether its Monitor still exists; it is closed by it, and ends with its thread ([`Watches`]).
 #![forbid(unsafe_code)]
 
 use rustc_hash::FxHashMap;

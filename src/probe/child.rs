@@ -2,8 +2,8 @@
 //!
 //! Duties of this file: run only in the child, on its only thread; change nothing that the parent shares (files,
 //! signals, memory); never return to the parent's program: every way out is `_exit`.
-//! Must never know: V8, or what work will be done.
-//! Cannot see: descriptors that were opened with the same number by a library that remembers them by other means.
+//! Out of scope: V8, or what work will be done.
+//! Limitations: descriptors that were opened with the same number by a library that remembers them by other means.
 
 use std::ffi::c_int;
 use std::os::fd::RawFd;

@@ -2,8 +2,8 @@
 //!
 //! Knows: how glibc lays out blocks that it maps one by one (malloc/malloc.c, "mmapped chunks"): page-aligned, a header of
 //! two words, the size in the second with its lowest bits for marks. The kernel joins neighbours into one mapping.
-//! Must never know: how memory is read (the caller's closure does that, and may fail), or what is done with the result.
-//! Cannot see: whether a block is a backing store. A guess that was wrong is found out in the child, at its first
+//! Out of scope: how memory is read (the caller's closure does that, and may fail), or what is done with the result.
+//! Limitations: whether a block is a backing store. A guess that was wrong is found out in the child, at its first
 //! touch, and costs an attempt; so a guess is all that is needed here.
 #![forbid(unsafe_code)]
 

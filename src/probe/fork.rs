@@ -7,8 +7,8 @@
 //!
 //! Duties of this file: run on the JavaScript thread; leave the parent as it was (signal mask, marks of its mappings)
 //! on every way out; in the child, hand on a [`Child`] that cannot return.
-//! Must never know: V8, napi, what the child is for.
-//! Cannot see: mappings that other threads make or drop between the reading of `maps` and the fork.
+//! Out of scope: V8, napi, what the child is for.
+//! Limitations: mappings that other threads make or drop between the reading of `maps` and the fork.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};

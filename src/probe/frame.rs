@@ -1,8 +1,8 @@
 //! What the child says to its parent, as bytes in a pipe.
 //!
 //! Knows: `[kind: u8][length: u32 little-endian][payload]`, any number of them, cut anywhere by the pipe.
-//! Must never know: pipes, processes, or what a payload means.
-//! Cannot see: a child that died between two frames; whoever reads asks whether [`Kind::Done`] came.
+//! Out of scope: pipes, processes, or what a payload means.
+//! Limitations: a child that died between two frames; whoever reads asks whether [`Kind::Done`] came.
 #![forbid(unsafe_code)]
 
 /// The longest payload of one frame; longer ones are sent as several.

@@ -1,8 +1,8 @@
 //! Whether there is room for a child, and whether there still is while it runs.
 //!
 //! Knows: the texts of `/proc` and of the cgroup files, and the arithmetic over them.
-//! Must never know: how much the child will need (its caller estimates that), or how a child is ended.
-//! Cannot see: what other processes are about to take, limits outside this container's view of its cgroups, and
+//! Out of scope: how much the child will need (its caller estimates that), or how a child is ended.
+//! Limitations: what other processes are about to take, limits outside this container's view of its cgroups, and
 //! memory that a hypervisor does not have.
 //!
 //! With `memory.oom.group=1` (Kubernetes from 1.28 on cgroup v2) a child that overruns the limit takes the whole

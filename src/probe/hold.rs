@@ -15,8 +15,8 @@
 //! Knows: one file that is written, its final name, and how long a death may be held up.
 //! Duties of this file: in the handler call only what is async-signal-safe (signal-safety(7)): no allocation, no lock, no
 //! JavaScript; end the process in every case; never displace another's handler, and leave the default behind.
-//! Must never know: V8; whether it was the heap that ended the process (an assertion of an addon is held as well).
-//! Cannot see: SIGKILL, `_exit`, and signals other than SIGABRT. What others send (`kill -ABRT`, a watchdog) is not held.
+//! Out of scope: V8; whether it was the heap that ended the process (an assertion of an addon is held as well).
+//! Limitations: SIGKILL, `_exit`, and signals other than SIGABRT. What others send (`kill -ABRT`, a watchdog) is not held.
 
 use std::ffi::{c_int, c_void, CString};
 use std::os::unix::ffi::OsStrExt;

@@ -5,8 +5,8 @@
 //!
 //! Duties of this file: run only in the child, on its only thread; allocate nothing in the signal handler; hand every
 //! block that was not left out to the C library.
-//! Must never know: how the guess was made.
-//! Cannot see: a system call that is given such memory: it fails with EFAULT. V8's generator gives it none.
+//! Out of scope: how the guess was made.
+//! Limitations: a system call that is given such memory: it fails with EFAULT. V8's generator gives it none.
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};

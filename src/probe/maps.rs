@@ -1,8 +1,8 @@
 //! Reads `/proc/self/maps` and `smaps`, and decides which mappings a fork must take along.
 //!
 //! Knows: text in, ranges out.
-//! Must never know: libc, or how the text was read.
-//! Cannot see: what a mapping is used for. `dc` ("do not copy", madvise(2) `MADV_DONTFORK`) is the only mark that V8's
+//! Out of scope: libc, or how the text was read.
+//! Limitations: what a mapping is used for. `dc` ("do not copy", madvise(2) `MADV_DONTFORK`) is the only mark that V8's
 //! heap pages carry, and only `smaps` shows it; reading that costs about 9 ms per GB of resident memory, so it is
 //! read off the JavaScript thread, and what has changed since is found out by a trick (see [`splits`]).
 #![forbid(unsafe_code)]

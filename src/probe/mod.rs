@@ -3,8 +3,8 @@
 //!
 //! Knows: how to fork a running Node process so that the child can use V8 on its one remaining thread, and how to
 //! watch and reap that child.
-//! Must never know: napi, or what the child computes.
-//! Cannot see: other isolates' heaps (a worker's heap is probed from that worker); anything asynchronous, because the
+//! Out of scope: napi, or what the child computes.
+//! Limitations: other isolates' heaps (a worker's heap is probed from that worker); anything asynchronous, because the
 //! child ends before its event loop would turn.
 //!
 //! Read [`session`] first (the order of things), then [`fork`] (what the service pays), then [`child`] and [`stand_ins`]

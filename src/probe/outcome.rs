@@ -1,8 +1,8 @@
 //! Turns how a child ended into what its caller is told.
 //!
 //! Knows: what the child said, how it ended, whether we ended it, and what it printed.
-//! Must never know: processes or pipes; everything comes in as plain data.
-//! Cannot see: who sent a signal. SIGKILL that was not ours is most often the kernel's OOM killer.
+//! Out of scope: processes or pipes; everything comes in as plain data.
+//! Limitations: who sent a signal. SIGKILL that was not ours is most often the kernel's OOM killer.
 #![forbid(unsafe_code)]
 
 use crate::base::error::{Code, Failure};

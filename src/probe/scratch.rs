@@ -15,7 +15,7 @@
 //! before the fork, or inside the C library) to the allocator that made them; never call a function that may come back
 //! through a slot that leads here; never panic.
 //! Out of scope: what is allocated, or why.
-//! Cannot see: a disk that runs full, which shows as SIGBUS at the next touch; the reaper watches for it and kills first.
+//! Limitations: a disk that runs full, which shows as SIGBUS at the next touch; the reaper watches for it and kills first.
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Knows: the order of things, and that there is one probe per process at a time.
-//! Must never know: napi, V8.
-//! Cannot see: the JavaScript thread. It may be gone at any moment (a worker that ends): then `emit` says so.
+//! Out of scope: napi, V8.
+//! Limitations: the JavaScript thread. It may be gone at any moment (a worker that ends): then `emit` says so.
 //! The service's children are its own: only the pid that was forked here is ever waited for, and SIGCHLD is not touched.
 #![forbid(unsafe_code)]
 

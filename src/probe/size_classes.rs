@@ -2,8 +2,8 @@
 //!
 //! Knows: arithmetic. Multiples of 16 up to 1 KiB (a snapshot's nodes, edges and map entries lie there, and 16-byte
 //! steps waste least), then eight steps per doubling up to 32 KiB.
-//! Must never know: memory.
-//! Cannot see: larger sizes; those are whole units.
+//! Out of scope: memory.
+//! Limitations: larger sizes; those are whole units.
 #![forbid(unsafe_code)]
 
 /// The largest size that has a class.

@@ -21,7 +21,7 @@
 //! the handler here ends the child.
 //!
 //! Out of scope: how slots are written, or what the child was forked for.
-//! Cannot see: a lock that spins instead of waiting; and, where the kernel refuses the filter, waits in other libraries. Those end
+//! Limitations: a lock that spins instead of waiting; and, where the kernel refuses the filter, waits in other libraries. Those end
 //! at the timeout.
 
 use std::ffi::{c_int, c_long, c_void};

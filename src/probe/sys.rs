@@ -2,8 +2,8 @@
 //!
 //! Knows: how each call wants to be made. Duties of this file: pass only pointers that are valid for the call, keep
 //! none of them, and turn every failure into an `io::Error`.
-//! Must never know: what a probe is.
-//! Cannot see: whether a process id was taken by another process; only the caller, who alone reaps, can.
+//! Out of scope: what a probe is.
+//! Limitations: whether a process id was taken by another process; only the caller, who alone reaps, can.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};

@@ -1,8 +1,8 @@
 //! Waits until V8's helper threads have nothing in hand.
 //!
 //! Knows: which threads of the process belong to V8's platform, and what `/proc` says they are doing.
-//! Must never know: why somebody wants them idle.
-//! Cannot see: a helper that wakes up between the last look and the fork. The child then runs into a wait that nobody
+//! Out of scope: why somebody wants them idle.
+//! Limitations: a helper that wakes up between the last look and the fork. The child then runs into a wait that nobody
 //! will end, says so, and the fork is tried again.
 //! A helper that is sweeping, marking or compiling at the moment of the fork leaves its job unfinished for ever in the
 //! child, which then hangs: that is why this room exists. libuv's threads and other workers' threads are harmless.

@@ -57,7 +57,7 @@ const HAND_OVER = `function () {
  * @param {number} where.looksAfter what is to be left of it, in looks
  * @param {(objects: object[], realm: { Memory?: Function }) => void} visit
  * @returns {{ count: number, readCount: number, unreadCount: number, method: 'inspector' | 'query-objects' } | undefined}
- *   realms; for the unread ones there was no time. Nothing when it is better to come again in a later turn
+ *   realms; for the unread ones there was no time. Nothing when it is better to try again in a later turn
  */
 function visitObjects (where, visit) {
   const session = connectedSession()

@@ -37,7 +37,7 @@ const LOWER_LIMITS = [
  * @param {{ top: number, retainers: boolean }} options
  * @param {{ inChild: boolean, patient: boolean, deadline: number }} where `deadline`: as of performance.now(). What would take
  *   longer is left out, but for the main realm
- * @returns {object | undefined} plain data, as JSON can carry it; nothing when it is better to come again
+ * @returns {object | undefined} plain data, as JSON can carry it; nothing when it is better to try again in a later turn
  */
 function takeCensus ({ top, retainers }, { deadline, ...where }) {
   const budget = new Budget(deadline, v8.getHeapStatistics().used_heap_size)

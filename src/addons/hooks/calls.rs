@@ -12,8 +12,8 @@
 //! | no finalizer, or a null one where Node demands one | a null one stays null there, and Node refuses |
 //!
 //! Duties of this file: each hook has the signature of its original (`js_native_api.h`, `node_api.h`); no panic.
-//! Must never know: what the counts are for.
-//! Cannot see: calls inside Node itself, such as `napi_create_external_arraybuffer` using `_buffer`.
+//! Out of scope: what the counts are for.
+//! Limitations: calls inside Node itself, such as `napi_create_external_arraybuffer` using `_buffer`.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;

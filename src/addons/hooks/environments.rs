@@ -6,8 +6,8 @@
 //!
 //! Duties of this file: no reference to books lives across a call into Node; an environment's memory stays as long as
 //! Node may call a finalizer of it.
-//! Must never know: which function was called.
-//! Cannot see: the number that `worker_threads` gives a thread; `lib/addons/addons.js` tells it for threads that offheap is loaded on.
+//! Out of scope: which function was called.
+//! Limitations: the number that `worker_threads` gives a thread; `lib/addons/addons.js` tells it for threads that offheap is loaded on.
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_void, CStr};
@@ -266,7 +266,7 @@ unsafe fn meet(raw: sys::napi_env, in_context: bool) -> Option<Calling> {
     let told = unsafe { told_file(raw) };
     // SAFETY: as above.
     let environment = match unsafe { lookup(raw as usize) } {
-        // One whose end was not told may have gone, and its address come again.
+        // One whose end was not told may have gone, and another have its address.
         Some(environment) if environment.told == told => environment,
         Some(environment) => {
             end(environment);

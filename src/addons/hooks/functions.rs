@@ -1,7 +1,7 @@
 //! The functions that are hooked.
 //!
 //! Knows: their names, in one order that the other files of this room share.
-//! Must never know: where they lie.
+//! Out of scope: where they lie.
 
 #![forbid(unsafe_code)]
 

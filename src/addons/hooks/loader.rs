@@ -11,8 +11,8 @@
 //! | any other `dlsym` | a jump to the original |
 //!
 //! Duties of this file: keep `errno` and what `dlerror` will say; take no lock while an original runs.
-//! Must never know: what is patched.
-//! Cannot see: `dlmopen`, `dlvsym`.
+//! Out of scope: what is patched.
+//! Limitations: `dlmopen`, `dlvsym`.
 
 use std::ffi::{c_char, c_int, c_void, CStr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -327,7 +327,7 @@ pub fn first_opened(path: &[u8]) -> Option<u64> {
         .min()
 }
 
-/// An environment has ended; the number of its thread may come again.
+/// An environment has ended; another thread may get the number of its thread.
 pub fn forget_opened(thread: i32, file: &str) {
     let path = path_of_url(file).unwrap_or_else(|| file.as_bytes().to_vec());
     OPENED

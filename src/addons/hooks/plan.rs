@@ -1,8 +1,8 @@
 //! What is to be done about one image: nothing, all of its slots, or a refusal with a reason. Never half of it.
 //!
 //! Knows: the names that an image imports, and what its slots hold.
-//! Must never know: how slots are read or written.
-//! Cannot see: calls that do not go through a slot (`dlsym`ed pointers on a heap).
+//! Out of scope: how slots are read or written.
+//! Limitations: calls that do not go through a slot (`dlsym`ed pointers on a heap).
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
 //! Things of an environment that other threads use and end: thread-safe functions, asynchronous cleanup hooks.
 //!
 //! Knows: to which environment each belongs, and how many threads hold a thread-safe function.
-//! Must never know: napi.
+//! Out of scope: napi.
 //! Limits: behind a mutex, which is taken for one look and never while an original runs. Creating, acquiring and
 //! releasing are rare; `napi_call_threadsafe_function`, which is not, is not hooked.
 
@@ -50,7 +50,7 @@ pub fn function_acquired(address: usize) {
 }
 
 /// One thread less is about to hold it; `abort` closes it for all. Before the original: afterwards it may be gone, and
-/// its address come again.
+/// another have its address.
 pub fn function_released(address: usize, abort: bool) {
     let mut functions = FUNCTIONS.lock();
     let Some(held) = functions.get_mut(address) else {

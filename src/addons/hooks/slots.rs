@@ -3,8 +3,8 @@
 //! Duties of this file: all pages of an image are made writable before the first slot is stored to, and get their
 //! protection back afterwards; when one cannot be, nothing is stored. Each store is one atomic exchange of a value that
 //! was read before for a new one.
-//! Must never know: what a slot is for.
-//! Cannot see: who else calls through a slot meanwhile. They get the old function or the new one.
+//! Out of scope: what a slot is for.
+//! Limitations: who else calls through a slot meanwhile. They get the old function or the new one.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,8 +1,8 @@
 //! Who is calling: the return addresses of this thread, and the functions that they are in. `[unsafe]`
 //!
 //! Duties of this file: nothing of Node's is called; the unwinder is given no address but those it finds itself.
-//! Must never know: why a stack is wanted.
-//! Cannot see: beyond a function without unwind tables, and V8 makes such: a stack ends where JavaScript begins. Functions that
+//! Out of scope: why a stack is wanted.
+//! Limitations: beyond a function without unwind tables, and V8 makes such: a stack ends where JavaScript begins. Functions that
 //! an addon does not export have no name here, only an address in their file.
 
 use std::ffi::{c_int, c_void, CStr};

@@ -1,8 +1,8 @@
 //! Which images are patched, from the beginning of a watch to its end.
 //!
 //! Knows: every image that was looked at, what was stored into it, or why it was refused.
-//! Must never know: what hooks count.
-//! Cannot see: images that are mapped without the loader; pointers that an addon keeps on a heap (hooks pass on what
+//! Out of scope: what hooks count.
+//! Limitations: images that are mapped without the loader; pointers that an addon keeps on a heap (hooks pass on what
 //! reaches them after the end of the watch).
 //!
 //! Order of locks: this file's, then the loader's list of images (inside `each_mapped`). The loader's big lock, which

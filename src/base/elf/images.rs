@@ -2,8 +2,8 @@
 //!
 //! Duties of this file: copy out of the loader's structures during its callback and keep no pointer; read image
 //! memory only inside segments that the loader mapped.
-//! Must never know: what the slots will be used for.
-//! Cannot see: images that were mapped by hand, without the loader.
+//! Out of scope: what the slots will be used for.
+//! Limitations: images that were mapped by hand, without the loader.
 
 use std::ffi::{c_int, c_void, CStr, CString};
 use std::sync::atomic::{AtomicUsize, Ordering};

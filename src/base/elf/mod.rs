@@ -1,8 +1,8 @@
 //! The ELF images of this process, and the slots through which they call each other.
 //!
 //! Knows: where each image lies, what it imports and exports, and through which slots.
-//! Must never know: what will be written into a slot, or why.
-//! Cannot see: images that were mapped by hand, without the loader.
+//! Out of scope: what will be written into a slot, or why.
+//! Limitations: images that were mapped by hand, without the loader.
 //! Used by `probe` (in the child) and `addons::hooks`. [`reader`] is pure; [`images`] reads the process's memory.
 
 pub mod images;

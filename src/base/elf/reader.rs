@@ -1,8 +1,8 @@
 //! Finds the import slots of an ELF image that is mapped in this process.
 //!
 //! Knows: the dynamic section, `.rela.plt` and `.rela.dyn` of one 64-bit little-endian image, as bytes.
-//! Must never know: how those bytes are read (the caller's closure does that) or what will be written into a slot.
-//! Cannot see: calls that do not go through a slot (a statically linked libpthread, calls inside libc).
+//! Out of scope: how those bytes are read (the caller's closure does that) or what will be written into a slot.
+//! Limitations: calls that do not go through a slot (a statically linked libpthread, calls inside libc).
 //! ELF data is untrusted: every sum is checked, every table is bounded, an unknown relocation type is skipped.
 #![forbid(unsafe_code)]
 

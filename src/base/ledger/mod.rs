@@ -1,7 +1,7 @@
 //! Live, total and peak tallies by key.
 //!
 //! Knows: how many bytes and how many things are counted under each key, now, ever, and at most.
-//! Must never know: napi, threads, or what a thing is. One [`Ledger`] belongs to one environment, another to the process.
+//! Out of scope: napi, threads, or what a thing is. One [`Ledger`] belongs to one environment, another to the process.
 //! Limits: counts saturate instead of wrapping; keys are small integers that an [`Interner`] gave out.
 //! Next: `external` writes here; `bindings::external` reads.
 

@@ -1,9 +1,9 @@
 //! The sampled profile of Buffers: which call sites allocated how much, and how much of that is alive.
 //!
 //! Knows: the samples of one thread, by call site and route as numbers; what they stand for, and how sure that is.
-//! Must never know: napi, stacks in words, Buffers. `lib/buffers/main-realm.js` decides what is sampled, in the main realm of the thread, and
+//! Out of scope: napi, stacks in words, Buffers. `lib/buffers/main-realm.js` decides what is sampled, in the main realm of the thread, and
 //! `lib/buffers/profile/` names things.
-//! Cannot see: allocations that pass no wrapped function.
+//! Limitations: allocations that pass no wrapped function.
 //! Next: [`estimate`] has the statistics, [`pace`] how far apart samples are, [`samples`] the samples, [`slabs`] the pool, [`pprof`] the file that other tools read.
 #![forbid(unsafe_code)]
 

@@ -2,7 +2,7 @@
 //!
 //! Knows: the interval, the time that samples took, how many bytes went by at each interval.
 //! Knows nothing of: what was sampled, and where.
-//! Cannot see: Buffers of up to 64 bytes that live in V8's heap; the limit by external memory does not hold for those.
+//! Limitations: Buffers of up to 64 bytes that live in V8's heap; the limit by external memory does not hold for those.
 //!
 //! **The time.** Samples may use a share of the thread's time, and what they left unused lately: a burst, which is what people ask
 //! about afterwards, is sampled as finely as anything else until ten seconds' worth is spent. Then the interval is doubled

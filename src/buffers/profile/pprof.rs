@@ -2,7 +2,7 @@
 //!
 //! Knows: the messages of `profile.proto` (github.com/google/pprof) that a heap profile of scripts needs, written by hand: they are
 //! eight, and a generator would bring more code than they have.
-//! Must never know: where the stacks come from.
+//! Out of scope: where the stacks come from.
 //! Limits: no mappings and no addresses; a script has none.
 #![forbid(unsafe_code)]
 

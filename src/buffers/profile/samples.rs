@@ -1,7 +1,7 @@
 //! The samples of one thread.
 //!
 //! Knows: each live sample by its number, and the sums over all there ever were, by call site and route.
-//! Must never know: what the numbers of sites and routes stand for.
+//! Out of scope: what the numbers of sites and routes stand for.
 //! Limits: a sample whose route changes after it was released stays in the totals of the route it had then.
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
 //! Which slabs of Node's pool are alive.
 //!
 //! Knows: for each watched slab its size, and how many it stands for.
-//! Must never know: how its death is noticed.
+//! Out of scope: how its death is noticed.
 //! Limits: where one in `k` is watched, the count is an estimate, with the variance of `(1 − 1/k) · k²` for each.
 #![forbid(unsafe_code)]
 

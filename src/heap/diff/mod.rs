@@ -1,8 +1,8 @@
 //! Two snapshots side by side: what came, what went, and what holds on to what came.
 //!
 //! Knows: objects by V8's id, which the process keeps for an object as long as snapshots have been taken in it.
-//! Must never know: when or where the snapshots were taken.
-//! Cannot see: objects that came and went in between. Where the ids of the two files do not correspond (two
+//! Out of scope: when or where the snapshots were taken.
+//! Limitations: objects that came and went in between. Where the ids of the two files do not correspond (two
 //! forked children without an earlier snapshot in the parent, two processes) it says so and compares by class
 //! and path only.
 

@@ -1,7 +1,7 @@
 //! The graph of one snapshot in compressed sparse rows: flat arrays, 32-bit indices, nothing per node.
 //!
 //! Knows: nodes by ordinal (0..n), edges by index (0..m), strings by index. The file's flat offsets do not
-//! outlive parsing. Must never know: files, dominators, reports.
+//! outlive parsing. Out of scope: files, dominators, reports.
 //! Limits: at most 2^32 − 2 nodes and edges, 2^29 − 2 strings, 4 GiB of kept text. Long string *values* are
 //! kept by their first bytes only; names are kept whole.
 

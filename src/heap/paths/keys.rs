@@ -21,7 +21,7 @@ const MAX_STEPS: usize = 64;
 const MAX_PARTS: usize = 8;
 /// Characters that keys must have in common to say something.
 const ENOUGH: usize = 3;
-/// So many properties are no names.
+/// From this number on, properties of one object are no names.
 const MANY: usize = 4;
 /// Characters of a pattern that are shown on each side.
 const SHOWN: usize = 60;

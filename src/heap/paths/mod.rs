@@ -1,6 +1,6 @@
 //! Retaining paths in words: `global.sessions (Map) entry .user (User)`.
 //!
-//! Knows: one shortest path per node, and how V8 lays out Maps, arrays, contexts and buffers. Must never know:
+//! Knows: one shortest path per node, and how V8 lays out Maps, arrays, contexts and buffers. Out of scope:
 //! sizes.
 //! Limits: one path of possibly many; a suspect may have others. Paths are grouped by their words with indices
 //! and dictionary keys left out.

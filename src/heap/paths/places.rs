@@ -28,7 +28,7 @@ const KEY: u64 = u64::MAX;
 const CHAIN: u64 = u64::MAX - 1;
 /// Steps after which a chain comes back to where it was, at most.
 const MAX_CYCLE: usize = 8;
-/// So many keys that only one of two snapshots has, and objects of one class under them: those are no names.
+/// From this number of keys on that only one of two snapshots has, with objects of one class under them, they are no names.
 const CHANGED_KEYS: u32 = 8;
 
 /// Where some objects are held.

@@ -1,6 +1,6 @@
 //! Backing stores: the bytes behind ArrayBuffers, put down to the views and paths that hold them.
 //!
-//! Knows: how V8 draws a store, its ArrayBuffers and their views. Must never know: where the bytes are.
+//! Knows: how V8 draws a store, its ArrayBuffers and their views. Out of scope: where the bytes are.
 //! Limits: a store with several views is put down to the nearest; bytes that an addon frees itself are a store too.
 
 #![forbid(unsafe_code)]

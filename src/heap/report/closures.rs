@@ -1,6 +1,6 @@
 //! Closures by place in the source.
 //!
-//! Knows: the locations that V8 writes, and how a closure leads to its script. Must never know: the source.
+//! Knows: the locations that V8 writes, and how a closure leads to its script. Out of scope: the source.
 //! Limits: built-in functions have no place and are left out.
 
 #![forbid(unsafe_code)]

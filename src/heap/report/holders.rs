@@ -1,7 +1,7 @@
 //! Who holds the views of some ArrayBuffers, and some other objects: retaining paths for the census.
 //!
 //! Knows: how a snapshot shows the objects that were marked before it was taken, and how views lead to ArrayBuffers.
-//! Must never know: why those were marked.
+//! Out of scope: why those were marked.
 //! Limits: one shortest path per view; of the views of one ArrayBuffer the first [`MAX_VIEWS`] are looked at.
 //!
 //! The marks are an object of class [`MARKS`] whose properties are numbered from 0 on, each a WeakRef: `m0` of an

@@ -1,6 +1,6 @@
 //! Plain objects by the names of their properties: the class `Object` alone is no answer.
 //!
-//! Knows: property names. Must never know: hidden classes, which tell objects apart that look alike.
+//! Knows: property names. Out of scope: hidden classes, which tell objects apart that look alike.
 //! Limits: properties that hold small integers have no edge, hence no name here; dictionaries are left out.
 
 #![forbid(unsafe_code)]

@@ -1,6 +1,6 @@
 //! Strings: equal ones by what the copies cost, long ones that only slices keep.
 //!
-//! Knows: string nodes and their texts. Must never know: whose they are.
+//! Knows: string nodes and their texts. Out of scope: whose they are.
 //! Limits: V8 writes the beginning of a long string only; such strings are counted, not compared.
 
 #![forbid(unsafe_code)]

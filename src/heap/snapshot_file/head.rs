@@ -1,7 +1,7 @@
 //! The head of a snapshot: which fields a node, an edge and a location have, in which order, and what the type
 //! numbers mean. Nothing else in the room knows an offset.
 //!
-//! Knows: the object under `"snapshot"`. Must never know: nodes or edges themselves.
+//! Knows: the object under `"snapshot"`. Out of scope: nodes or edges themselves.
 //! Limits: unknown node types are kept by name; unknown fields are skipped; a missing field that the graph
 //! needs is `ERR_OFFHEAP_SNAPSHOT_FORMAT`.
 

@@ -1,6 +1,6 @@
 //! From tokens to the graph: the sections of a snapshot, each checked against the head and the others.
 //!
-//! Knows: the order of sections, and every way in which they can contradict each other. Must never know: what
+//! Knows: the order of sections, and every way in which they can contradict each other. Out of scope: what
 //! the graph is for. Memory follows what was read, never what the head promises.
 //! Limits: the sections must come as V8 writes them where one needs another: snapshot, nodes, edges, strings.
 

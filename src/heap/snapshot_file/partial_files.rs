@@ -1,8 +1,8 @@
 //! Files that are being written, and go when their writer is gone.
 //!
 //! Knows: the paths of temporary files, and which environment writes each.
-//! Must never know: what is in them, or how they are named.
-//! Cannot see: a process that is killed (SIGKILL, out of memory). What it leaves is found and removed by the next writer:
+//! Out of scope: what is in them, or how they are named.
+//! Limitations: a process that is killed (SIGKILL, out of memory). What it leaves is found and removed by the next writer:
 //! names carry the process, and [`process_token`] tells processes with the same number apart.
 //!
 //! JavaScript cannot do this: no handler runs in a worker that is terminated, and none of its promises settles.

@@ -1,8 +1,8 @@
 //! The same graph without the data: every string value replaced by its length and a keyed hash.
 //!
 //! Knows: which strings are names (of classes, functions, properties, variables, files) and which are values.
-//! Must never know: the key after the run. Streams: holds one bit per string, not the graph.
-//! Cannot see: that a *name* is a secret. An object used as a dictionary has its keys as property names, and
+//! Out of scope: the key after the run. Streams: holds one bit per string, not the graph.
+//! Limitations: that a *name* is a secret. An object used as a dictionary has its keys as property names, and
 //! those stay; so does a value that is also a name somewhere.
 
 #![forbid(unsafe_code)]

@@ -1,6 +1,6 @@
 //! The tokens of a snapshot: JSON read as a stream, made for arrays of millions of small integers.
 //!
-//! Knows: bytes, offsets, strings, integers. Must never know: what a node is.
+//! Knows: bytes, offsets, strings, integers. Out of scope: what a node is.
 //! Limits: integers are unsigned and below 2^64 (V8 writes no others where they matter); floats, signs and
 //! exponents are skipped as values and refused as integers.
 

@@ -1,7 +1,7 @@
 //! Where the bytes of a snapshot come from: a file, a gzip file, standard input, memory.
 //!
-//! Knows: chunks, and that gzip begins with 1f 8b. Must never know: JSON.
-//! Cannot see: how long a pipe or a compressed stream will be, so their progress is estimated or absent.
+//! Knows: chunks, and that gzip begins with 1f 8b. Out of scope: JSON.
+//! Limitations: how long a pipe or a compressed stream will be, so their progress is estimated or absent.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
 //! Immediate dominators: whose disappearance would take a node along.
 //!
-//! Knows: the graph and which edges count. Must never know: sizes.
+//! Knows: the graph and which edges count. Out of scope: sizes.
 //! Method: semidominators as Lengauer and Tarjan find them (1979), then each immediate dominator as the nearest
 //! common ancestor of tree parent and semidominator (Georgiadis's Semi-NCA), found through jump pointers, so
 //! that both halves stay near-linear on every graph: climbing one by one takes a list of a million objects that

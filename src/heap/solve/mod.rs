@@ -1,6 +1,6 @@
 //! One snapshot with everything worked out that reports are made of.
 //!
-//! Knows: in which order the parts run, and which run at the same time. Must never know: what is reported.
+//! Knows: in which order the parts run, and which run at the same time. Out of scope: what is reported.
 //! Limits: holds the graph and seven more numbers per node; see docs/analysis.md for what that comes to.
 
 #![forbid(unsafe_code)]

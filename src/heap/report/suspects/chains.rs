@@ -1,7 +1,7 @@
 //! Chains: lists, promise chains, scopes within scopes: the same reference between objects of the same class, over
 //! and over.
 //!
-//! Knows: the shortest paths. Does not know: what the links mean.
+//! Knows: the shortest paths. Out of scope: what the links mean.
 //! Limits: counted along shortest paths.
 
 #![forbid(unsafe_code)]

@@ -2,7 +2,7 @@
 //! serving a request keeps that request's store for as long as it lives.
 //!
 //! Knows: `kResourceStore` on resources (Node 20, 22), and AsyncContextFrame (24 and later), a Map from storage to
-//! store. Does not know: what is in a store.
+//! store. Out of scope: what is in a store.
 //! Limits: requests that are being served look the same; the number and the bytes tell.
 
 #![forbid(unsafe_code)]

@@ -1,6 +1,6 @@
 //! Registries whose held values keep their own targets: `registry.register(object, { object })` never fires.
 //!
-//! Knows: V8's cells: weak to the target, strong to the held value. Does not know: what the callback does.
+//! Knows: V8's cells: weak to the target, strong to the held value. Out of scope: what the callback does.
 //! A held value counts as V8's semantics would have it if it could not keep its target: once the target is reached
 //! by other references. A target that is reached by none is kept by held values alone.
 //! Limits: a held value that is a number or a string keeps nothing and is not looked at.

@@ -1,7 +1,7 @@
 //! Listeners: emitters, event targets and abort signals with many for one event, and signals with many that follow.
 //!
 //! Knows: how Node keeps listeners: arrays in `_events`, linked lists in the Map `kEvents`, weak Sets of signals.
-//! Does not know: who should have removed them.
+//! Out of scope: who should have removed them.
 //! Listeners of offheap's own are not counted.
 //! Limits: Node's own listeners on its own objects (some twenty on a worker's standard streams) are normal; they
 //! count only in hundreds or when they are heavy.

@@ -1,7 +1,7 @@
 //! Suspects: patterns that leaks have, each with its evidence; one file per kind.
 //!
-//! Knows: how number and bytes together make a suspect, and that equal ones on one path are one line. Must never
-//! know: whether it is a leak; one snapshot cannot tell, two can.
+//! Knows: how number and bytes together make a suspect, and that equal ones on one path are one line. Out of
+//! scope: whether it is a leak; one snapshot cannot tell, two can.
 //! Limits: entries that are small integers have no edge and are not counted, so collections are at least as
 //! large as said; chains are counted along shortest paths; a slice's own length is in no snapshot.
 

@@ -1,6 +1,6 @@
 //! Whose a function is: Node's own, or the program's.
 //!
-//! Knows: how a closure leads to its script. Does not know: who keeps it.
+//! Knows: how a closure leads to its script. Out of scope: who keeps it.
 //! Limits: V8's built-in functions (what `new Promise` hands out) have no script and count as the program's.
 
 #![forbid(unsafe_code)]

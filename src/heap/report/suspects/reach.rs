@@ -1,6 +1,6 @@
 //! What the roots reach when some references count only under a condition.
 //!
-//! Knows: references that wait for a node. Does not know: why they wait.
+//! Knows: references that wait for a node. Out of scope: why they wait.
 //! Limits: weak references count for nothing, and a WeakMap's value hangs from its key.
 
 #![forbid(unsafe_code)]

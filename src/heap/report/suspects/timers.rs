@@ -1,6 +1,6 @@
 //! Timers: pending ones of one kind, with the function that most of them call.
 //!
-//! Knows: Node's classes Timeout and Immediate. Does not know: when they fire.
+//! Knows: Node's classes Timeout and Immediate. Out of scope: when they fire.
 //! Limits: what a timer shares with others is not its own, so a group holds at least as much as said.
 
 #![forbid(unsafe_code)]
