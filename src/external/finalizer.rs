@@ -119,8 +119,7 @@ pub fn environment_count() -> usize {
     ENVIRONMENTS.load(Ordering::Relaxed)
 }
 
-/// Called when a watched value is collected; of the thread that has watched them, and while a registry is borrowed: no call of this
-/// file may come of it.
+/// Called when a watched value is collected, on the thread that watches it, with the registry borrowed: it must not call this file.
 static WATCHER: OnceCell<fn(u64)> = OnceCell::new();
 
 /// Sets what is called at the deaths of watched values, once for the process.
