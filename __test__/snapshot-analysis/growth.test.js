@@ -172,6 +172,33 @@ test('a list that is held at both ends, a chain of promises and pending timers a
   assert.match(timers.path, /\(TimersList\)\._idle(Next|Prev) \(Timeout\)( ×n)?\._onTimeout \(function \[eval\]:\d+\)$/)
 })
 
+test('a list of any length keeps the name of who holds it, and of no other reference', async (t) => {
+  const out = inChild(temporaryFolder(t), `
+    class Link { constructor (value) { this.value = value } }
+    class Terminus { constructor () { this.text = 'x'.repeat(10) } }
+    globalThis.first = new Link(0)
+    function add (count) {
+      let last = first
+      while (last.next !== undefined) last = last.next
+      for (let n = 0; n < count; n++) last = last.next = new Link(n)
+      return last
+    }
+    add(1_000)
+    gc(); snapshot(0)
+    add(60_000).big = new Terminus()
+    gc(); snapshot(1)
+  `)
+  const { growth } = await offheap.compareHeapSnapshots(out(0), out(1), { top: 1000 })
+  const [links] = growth
+  assert.deepStrictEqual([links.className, links.count], ['Link', 60_000])
+  assert.match(links.path, /^global\.first \(Link\)( ×n)?$/)
+  const { classes } = await offheap.analyzeHeapSnapshot(out(1), { filter: 'Terminus' })
+  assert.deepStrictEqual(classes[0].paths.map(({ text }) => text), ['global.first (Link) ×n.big (Terminus)'])
+  const { object } = await offheap.analyzeHeapSnapshot(out(1), { id: classes[0].paths[0].exampleId })
+  assert.strictEqual(object.path.stepCount, 61_003)
+  assert.match(object.path.text, /^global\.first \(Link\)\.next \(Link\) ×1998 … 57003 steps …\.next \(Link\) ×1999\.big \(Terminus\)$/)
+})
+
 test('the strings of a Map and its table are one line', async (t) => {
   const { growth } = await apart(t, `
     globalThis.names = new Map([[0, 'first']])

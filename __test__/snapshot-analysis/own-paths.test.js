@@ -150,6 +150,14 @@ const HELD_BY_OFFHEAP = {
   'a callback on a promise of offheap': `
     const waiting = offheap.settledAddons()
     leak = (item) => { waiting.then(() => item) }`,
+  'Promise.race with a promise of offheap': `
+    const waiting = offheap.settledAddons()
+    leak = (item) => { Promise.race([waiting, Promise.resolve(item)]) }`,
+  'an AbortSignal that was handed to offheap': `
+    const { signal } = new AbortController()
+    offheap.settledAddons({ signal })
+    const held = new WeakRef(signal)
+    leak = (item) => { (held.deref().items ??= []).push(item) }`,
   'errors of offheap': `
     const errors = globalThis.errors = []
     leak = (item) => { try { offheap.unslab(1) } catch { } try { offheap.start({ snapshotAt: { nonsense: 1 } }) } catch (error) { error.item = item; errors.push(error) } }`,

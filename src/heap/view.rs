@@ -17,7 +17,7 @@ use crate::heap::graph::{Graph, Ordinal, NONE};
 use crate::heap::json::JsonWriter;
 use crate::heap::paths::keys;
 use crate::heap::paths::places::{unite, Places};
-use crate::heap::paths::steps::{steps, Step};
+use crate::heap::paths::steps::{count, steps, Step};
 use crate::heap::paths::{describe, describe_shared, describe_step, position, Detail};
 use crate::heap::solve::retained::Dominated;
 use crate::heap::solve::Analysis;
@@ -191,7 +191,7 @@ impl<'a> View<'a> {
             } else {
                 steps.clone()
             };
-            json.key("stepCount").number(steps.len() as u64);
+            json.key("stepCount").number(count(&steps) as u64);
             json.key("steps").list(shown, |json, step| {
                 json.object(|json| self.write_step(json, step));
             });

@@ -17,16 +17,15 @@ use crate::heap::graph::{Bits, Graph, Ordinal};
 
 /// How edges of offheap's own are called: what it puts on the global object and on requests, and how a Monitor hangs on its
 /// timer and its signal (lib/faces/register.js, lib/faces/express.js, lib/monitor/monitor.js, lib/buffers/main-realm.js).
-const EDGES: [&str; 5] = [
+const EDGES: [&str; 4] = [
     "<symbol offheap.registered>",
     "<symbol offheap.wrapped>",
     "<symbol offheap.realm>",
     "<symbol offheap request route>",
-    "offheapMonitor",
 ];
 
 /// How the scripts begin that are part of the addon and so have no file (lib/buffers/main-realm.js).
-const EMBEDDED: &[u8] = b"// offheap: ";
+const EMBEDDED: &[u8] = b"// offheap: evaluated once per thread, in the main realm";
 
 /// Where a package lies whose addon is not known: in a redacted snapshot.
 const INSTALLED: &str = "/node_modules/offheap/";
@@ -72,7 +71,7 @@ impl Ours {
     /// Whether an edge was added by offheap to an object of others: a path goes over it only if there is no other way.
     #[inline]
     pub(crate) fn is_edge(&self, kind: EdgeKind, name: u32) -> bool {
-        !self.edges.is_empty() && kind.has_string_name() && self.edges.contains(&name)
+        kind == EdgeKind::Property && !self.edges.is_empty() && self.edges.contains(&name)
     }
 
     #[inline]
@@ -94,8 +93,8 @@ impl Ours {
         }
     }
 
-    /// Whether a node is the program's, whoever holds it: a function that it has written, what such a function runs, or an instance of its
-    /// classes.
+    /// Whether a node is the program's, whoever holds it: a function that it has written, what such a function runs, an instance of a class of its own or
+    /// of Node's (a request, a Buffer, a signal), or a promise, with all that waits for it. Of what offheap holds, those were handed to it.
     pub(crate) fn is_of_others(&self, graph: &Graph, node: Ordinal) -> bool {
         match graph.kind(node) {
             NodeKind::Closure => self.is_function_of_others(graph, node, MAX_BOUND),
@@ -104,6 +103,9 @@ impl Ours {
                     let edge = graph.find_edge(node, kind, name)?;
                     Some(graph.to(edge))
                 };
+                if graph.is_named(node, "Promise") {
+                    return true;
+                }
                 // The run of an async function, or of a generator.
                 let running = function(EdgeKind::Internal, "function");
                 let made_by = || {
@@ -112,8 +114,11 @@ impl Ours {
                     Some(graph.to(edge))
                 };
                 running.or_else(made_by).is_some_and(|function| {
+                    // What is built into V8, a Map or an array, has no file: it is whose it hangs from.
                     graph.kind(function) == NodeKind::Closure
-                        && self.is_function_of_others(graph, function, MAX_BOUND)
+                        && !self.is_node(function)
+                        && script_of_closure(graph, function)
+                            .is_some_and(|script| file_of(graph, script).is_some())
                 })
             }
             _ => false,

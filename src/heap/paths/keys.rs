@@ -39,8 +39,12 @@ pub(crate) fn patterns(
     place: impl Fn(Ordinal) -> u32,
 ) -> Patterns {
     let mut keys: FxHashMap<u32, FxHashSet<Cow<[u8]>>> = FxHashMap::default();
-    for step in steps.iter().filter(|step| key(graph, step.edge).is_some()) {
-        keys.entry(place(step.node)).or_default();
+    // Not the references within a list or a tree: they lead from its place to the same.
+    let enters = |edge: u32, node: Ordinal| place(graph.from(edge)) != place(node);
+    for step in steps {
+        if key(graph, step.edge).is_some() && enters(step.edge, step.node) {
+            keys.entry(place(step.node)).or_default();
+        }
     }
     if keys.is_empty() {
         return Patterns::default();
@@ -53,7 +57,9 @@ pub(crate) fn patterns(
                 break;
             }
             if let Some(seen) = keys.get_mut(&place(node)) {
-                seen.extend(key(graph, edge));
+                if enters(edge, node) {
+                    seen.extend(key(graph, edge));
+                }
             }
             node = graph.from(edge);
             if node == graph.root {
@@ -64,7 +70,13 @@ pub(crate) fn patterns(
     steps
         .iter()
         .filter_map(|step| {
-            let found = keys.get(&place(step.node))?;
+            key(graph, step.edge)?;
+            let found = keys
+                .get(&place(step.node))
+                .filter(|found| !found.is_empty())?;
+            if !enters(step.edge, step.node) {
+                return None;
+            }
             let is_entry = graph.kind(graph.from(step.edge)) == NodeKind::Array;
             // Two names of one list, which is held at both ends.
             let from = graph.from(step.edge);

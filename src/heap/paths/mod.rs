@@ -67,12 +67,18 @@ fn in_words(
     let mut places: Vec<(u32, usize)> = Vec::new();
     let mut from: Option<Ordinal> = None;
     for step in steps {
+        if step.edge == NONE && from.is_some() {
+            words.push(format!(" … {} steps …", step.node));
+            repeats.push(1);
+            continue;
+        }
         let word = match from {
             None if step.edge != NONE && graph.from(step.edge) != graph.root => {
                 format!("… {}", start(graph, step.node))
             }
             None => start(graph, step.node),
-            Some(from) => {
+            Some(_) => {
+                let from = graph.from(step.edge);
                 let label = match patterns.get(&step.edge) {
                     Some(pattern) => pattern.clone(),
                     None => label(graph, from, step.edge, detail),
