@@ -195,8 +195,9 @@ test('a list of any length keeps the name of who holds it, and of no other refer
   const { classes } = await offheap.analyzeHeapSnapshot(out(1), { filter: 'Terminus' })
   assert.deepStrictEqual(classes[0].paths.map(({ text }) => text), ['global.first (Link) ×n.big (Terminus)'])
   const { object } = await offheap.analyzeHeapSnapshot(out(1), { id: classes[0].paths[0].exampleId })
-  assert.strictEqual(object.path.stepCount, 61_003)
-  assert.match(object.path.text, /^global\.first \(Link\)\.next \(Link\) ×1998 … 57003 steps …\.next \(Link\) ×1999\.big \(Terminus\)$/)
+  // On Node 26 a global variable has a cell, which is a step.
+  assert.ok([61_003, 61_004].includes(object.path.stepCount), String(object.path.stepCount))
+  assert.match(object.path.text, /^global\.first \(Link\)\.next \(Link\) ×199[78] … 5700[34] steps …\.next \(Link\) ×1999\.big \(Terminus\)$/)
 })
 
 test('the strings of a Map and its table are one line', async (t) => {
