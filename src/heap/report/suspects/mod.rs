@@ -21,7 +21,7 @@ mod tables;
 mod timers;
 mod weak_refs;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::base::error::Failure;
 use crate::heap::control::Ticker;
@@ -33,6 +33,9 @@ use crate::heap::view::{cut, View};
 
 /// From how many bytes on something is heavy, beside its share of the heap.
 const HEAVY_BYTES: u64 = 1_000_000;
+
+/// Steps from an object to the head of a list that it holds, at most.
+const MAX_BELOW: usize = 4;
 
 /// When a pattern is a suspect: `many` of it that hold a thousandth of the heap, or `few` of it that are heavy.
 /// docs/analysis.md states these numbers.
@@ -277,19 +280,37 @@ fn find(view: &View) -> Result<Vec<Suspect>, Failure> {
     weak_refs::find(view, &names, &claimed, &mut suspects)?;
     contexts::find(view, &names, &mut suspects)?;
     slices::find(view, &mut suspects)?;
-    // One object, one line: that many small parts come together in it says less than what it is.
-    let named: FxHashSet<Ordinal> = suspects
+    // One structure, one line: that many small parts come together in an object says less than what they are.
+    let others: Vec<(Ordinal, u64)> = suspects
         .iter()
         .filter(|suspect| suspect.kind != accumulations::KIND)
-        .map(|suspect| suspect.node)
+        .map(|suspect| (suspect.node, suspect.bytes))
         .collect();
-    suspects
-        .retain(|suspect| suspect.kind != accumulations::KIND || !named.contains(&suspect.node));
+    suspects.retain(|suspect| {
+        suspect.kind != accumulations::KIND
+            || !others.iter().any(|&(node, bytes)| {
+                bytes >= suspect.bytes / 2 && is_right_below(view, node, suspect.node)
+            })
+    });
     // What is offheap's own is none. The listeners are those of the program, on a Monitor as on any other emitter.
     suspects.retain(|suspect| {
         suspect.kind == listeners::KIND || !view.analysis.distances.ours.get(suspect.node)
     });
     Ok(suspects)
+}
+
+/// Whether a node is an object, or one of the first things that it dominates: the head of its list.
+fn is_right_below(view: &View, mut node: Ordinal, object: Ordinal) -> bool {
+    for _ in 0..MAX_BELOW {
+        if node == object {
+            return true;
+        }
+        if node == view.graph().root {
+            return false;
+        }
+        node = view.analysis.retained.dominator[node as usize];
+    }
+    false
 }
 
 /// The largest of each kind and path, with the number of the others; the largest first.
