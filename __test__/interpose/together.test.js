@@ -126,7 +126,7 @@ test('checks from outside tell an addon that takes back more than it declared', 
   assert.match(message, /10000 bytes/)
 })
 
-test('what is declared behind the back of the hooks is told apart from strings, ArrayBuffers and what a Blob holds', { skip: needs(interposition) }, async () => {
+test('what no hook has seen declared has a figure that strings, ArrayBuffers and Blobs do not change', { skip: needs(interposition) }, async () => {
   const { grown, hidden } = await runChildForJson(`
     const zlib = require('node:zlib')
     const offheap = require(${JSON.stringify(root)})

@@ -150,9 +150,9 @@ test('a restart does not reset the limits: what lies in the directory counts, fi
 
 test('a snapshot that a signal asked for does not hold up the one of a threshold', async (t) => {
   const directory = emptyFolder(t)
-  const { monitor, events } = monitorOf(t, { snapshotAt: { rss: 1 }, signal: 'SIGUSR2', snapshot: { directory, cooldownMs: HOUR_MS, maxPerDay: 1 } })
-  // Not sent: the test runner writes a report of its own at this signal.
-  process.emit('SIGUSR2', 'SIGUSR2')
+  const { monitor, events } = monitorOf(t, { snapshotAt: { rss: 1 }, signal: 'SIGHUP', snapshot: { directory, cooldownMs: HOUR_MS, maxPerDay: 1 } })
+  // Not SIGUSR2: where the test runner runs this file on Node 24 and later, Node writes a diagnostic report at that signal.
+  process.emit('SIGHUP', 'SIGHUP')
   await once(monitor, 'snapshotWritten')
   breach(monitor)
   await once(monitor, 'snapshotWritten')

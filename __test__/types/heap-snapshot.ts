@@ -11,10 +11,15 @@ export async function use (signal: AbortSignal): Promise<void> {
   analysis.closures.length.toFixed()
   const comparison = await compareHeapSnapshots('a', 'b', { retainers: 3 })
   comparison.classes[0].newCount.toFixed()
+  const [most] = comparison.growth
+  const kind: 'new' | 'grown' | 'engine' | 'offheap' = most.kind
+  const mostly: string | undefined = most.mostly?.className
+  // @ts-expect-error what V8 keeps for itself has no path
+  most.path.toUpperCase()
   const { redactedCount } = await redactHeapSnapshot('a', 'b', { salt: 'sixteen characters' })
   // @ts-expect-error an unknown option
   await analyzeHeapSnapshot('a', { tops: 5 })
   // @ts-expect-error id is for one snapshot
   await compareHeapSnapshots('a', 'b', { id: 1 })
-  void [names, distance, holder, redactedCount]
+  void [names, distance, holder, redactedCount, kind, mostly]
 }

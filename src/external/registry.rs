@@ -2,7 +2,7 @@
 //!
 //! Knows: a record per tracked value: what it is counted as, and its weak handle as an opaque number; which records
 //! are young and which are old, in the sense of V8's generations.
-//! Out of scope: what a handle is, or whether its value is alive; the sweep is told by a closure.
+//! Out of scope: what a handle is, or whether its value is alive; the sweep calls a closure for that.
 //! Limits: one thread only; [`ADDRESS_CHAIN_LIMIT`] values per address.
 //!
 //! # Generations

@@ -23,7 +23,7 @@ async function counted (make) {
 }
 
 /**
- * Compares with the growth of the counters named. The test runner's own Buffers come and go meanwhile, so it allows for
+ * Compares with the growth of the counters named. The test runner allocates and frees Buffers of its own meanwhile, so it allows for
  * 16 KiB of them; what the tests allocate is megabytes.
  */
 function close (grown, expected) {

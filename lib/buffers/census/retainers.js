@@ -19,8 +19,8 @@ class OffheapMarks {}
 /**
  * Who holds each, in their order; null where nothing but the engine does. Nothing else may hold what was found: it would be
  * on the paths.
- * @param {{ store?: WeakRef<ArrayBuffer>, object?: WeakRef<object> }[]} found a store is told by who holds its views
- * @param {number} fullCount the first of them, which are told with the commonest holders, the others with the nearest
+ * @param {{ store?: WeakRef<ArrayBuffer>, object?: WeakRef<object> }[]} found a store stands for the views of it: who holds those is looked for
+ * @param {number} fullCount for the first of them the commonest holders are given, for the others the nearest
  * @returns {({ path: string, holders: { path: string, count: number }[] } | null)[]}
  */
 function readRetainers (found, fullCount) {

@@ -53,13 +53,13 @@ pub(crate) struct Change {
     pub(crate) row: u32,
     /// How many there are now.
     pub(crate) after: u64,
-    /// Of objects that are told apart: the new ones less the deleted ones.
+    /// Of objects that are matched by id: the new ones less the deleted ones.
     pub(crate) count: i64,
     pub(crate) bytes: i64,
-    /// Of objects that are told apart and are in both: those whose size has changed, and by how much.
+    /// Of objects that are matched by id and are in both: those whose size has changed, and by how much.
     pub(crate) resized: u64,
     pub(crate) resized_bytes: i64,
-    /// Of objects that are not told apart: how many more there are.
+    /// Of objects that are not matched by id: how many more there are.
     pub(crate) rest_count: i64,
     pub(crate) rest_bytes: i64,
 }
@@ -231,7 +231,7 @@ struct Net {
     new_bytes: i64,
 }
 
-/// What of the change of each place is growth. Objects that are not told apart may have moved from one place to another.
+/// What of the change of each place is growth. Objects that are not matched by id may have moved from one place to another.
 fn net(changes: &[Change], names: &[String]) -> Vec<Net> {
     let rest = arrived(changes, names);
     changes
@@ -258,11 +258,11 @@ fn net(changes: &[Change], names: &[String]) -> Vec<Net> {
         .collect()
 }
 
-/// By place, how many objects that are not told apart are more than before and have not come from another place.
+/// By place, how many objects that are not matched by id are more than before and have not come from another place.
 ///
 /// What a place has lost of a class is taken off the place whose gain is nearest to it, and the rest off the next one: the objects have
 /// moved there. Of a class that everybody uses not off a gain that is more than [`MUCH_MORE`] times as large: a leak of Objects is not cut for the
-/// few that come and go elsewhere.
+/// few that other places gain and lose.
 /// Where much little is lost, all gains are cut in proportion.
 fn arrived(changes: &[Change], names: &[String]) -> Vec<i64> {
     let mut counts: Vec<i64> = changes.iter().map(|change| change.rest_count).collect();

@@ -414,7 +414,7 @@ impl Sides<'_, '_> {
         last.map_or(0, |&node| self.view.graph().id(node))
     }
 
-    /// How each place has changed. As for [`Sides::count`], objects are told apart up to the id `limit`.
+    /// How each place has changed. As for [`Sides::count`], objects are matched up to the id `limit`.
     fn changes(
         &self,
         united: &United,
@@ -466,7 +466,7 @@ impl Sides<'_, '_> {
         Ok(changes)
     }
 
-    /// What came and went, in the rows; and what of the second snapshot is new. Up to the id `limit` objects are told apart. Above it ids mean
+    /// What came and went, in the rows; and what of the second snapshot is new. Up to the id `limit` objects are matched. Above it ids mean
     /// nothing, and what a class has more than before is the least that came, what it has less the least that went.
     fn count(
         &self,

@@ -2,7 +2,7 @@
 //!
 //! Knows: one shortest path per node. Places form a tree; a place has one class, and what is below it hangs from its
 //! objects. Out of scope: sizes, and how a path is put into words.
-//! Two snapshots are told apart place by place only if both draw the line between a name and a key in the same way:
+//! Two snapshots can be compared place by place only if both draw the line between a name and a key in the same way:
 //! [`unite`] draws it for both.
 //! Limits: what comes after [`MAX_PLACES`] has no place.
 
@@ -259,7 +259,7 @@ impl United {
     }
 }
 
-/// Makes the places of two snapshots alike: properties are keys in both where they are in one, or where they come and go
+/// Makes the places of two snapshots alike: properties are keys in both where they are in one, or where some appear and some disappear
 /// between the two. With one snapshot (the second is empty), the places of objects of which some are dictionaries.
 pub(crate) fn unite(sides: [&[Place]; 2]) -> United {
     let is_pair = sides.iter().all(|side| !side.is_empty());
@@ -343,7 +343,7 @@ fn chains(
     chains
 }
 
-/// Marks places as dictionaries whose properties come and go.
+/// Marks places as dictionaries if some of their properties appear and some disappear between the two.
 fn mark_changed_keys(
     level: &[Vec<u32>; 2],
     sides: [&[Place]; 2],
