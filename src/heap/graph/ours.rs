@@ -83,6 +83,13 @@ impl Ours {
     /// hold, but of an instance only the private fields, and of a function not what others have put on it.
     pub(crate) fn passes_on(&self, graph: &Graph, from: Ordinal, edge: u32) -> bool {
         let kind = graph.edge_kind(edge);
+        if kind == EdgeKind::Internal
+            && graph.kind(from) == NodeKind::Object
+            && graph.is_named(from, "Promise")
+            && graph.strings.bytes(graph.edge_name(edge)) == b"reactions_or_result"
+        {
+            return self.is_awaited_by_ours(graph, graph.to(edge));
+        }
         if kind != EdgeKind::Property || !self.is_node(from) {
             return true;
         }
@@ -93,8 +100,29 @@ impl Ours {
         }
     }
 
+    /// Whether an async function of offheap's waits in a promise's reaction; what its result is, is offheap's as well.
+    fn is_awaited_by_ours(&self, graph: &Graph, reaction: Ordinal) -> bool {
+        if graph.kind(reaction) == NodeKind::Object {
+            return true;
+        }
+        // The handler is a function of V8's, in whose scope is the run that goes on then.
+        graph.edges(reaction).any(|edge| {
+            let handler = graph.to(edge);
+            let scope = || graph.find_edge(handler, EdgeKind::Internal, "context");
+            graph.kind(handler) == NodeKind::Closure
+                && (self.is_node(handler)
+                    || scope().is_some_and(|scope| {
+                        let scope = graph.to(scope);
+                        graph.edges(scope).any(|edge| {
+                            graph.kind(graph.to(edge)) == NodeKind::Object
+                                && self.is_node(graph.to(edge))
+                        })
+                    }))
+        })
+    }
+
     /// Whether a node is the program's, whoever holds it: a function that it has written, what such a function runs, an instance of a class of its own or
-    /// of Node's (a request, a Buffer, a signal), or a promise, with all that waits for it. Of what offheap holds, those were handed to it.
+    /// of Node's (a request, a Buffer, a signal), or what waits for a promise. Of what offheap holds, those were handed to it.
     pub(crate) fn is_of_others(&self, graph: &Graph, node: Ordinal) -> bool {
         match graph.kind(node) {
             NodeKind::Closure => self.is_function_of_others(graph, node, MAX_BOUND),
@@ -103,9 +131,6 @@ impl Ours {
                     let edge = graph.find_edge(node, kind, name)?;
                     Some(graph.to(edge))
                 };
-                if graph.is_named(node, "Promise") {
-                    return true;
-                }
                 // The run of an async function, or of a generator.
                 let running = function(EdgeKind::Internal, "function");
                 let made_by = || {
