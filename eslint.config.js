@@ -5,7 +5,7 @@ module.exports = [
     ignores: ['target/**', 'prebuilds/**', '.cache/**', 'node_modules/**']
   }),
   {
-    files: ['__test__/jest/*'],
+    files: ['__test__/faces/jest/*'],
     languageOptions: { globals: { expect: 'readonly', jest: 'readonly', test: 'readonly' } }
   }
 ]

@@ -1,6 +1,6 @@
 'use strict'
 
-// Runs the jest project in __test__/jest: in a worker process, in a worker thread, without globals, and with --detectLeaks.
+// Runs the jest project in __test__/faces/jest: in a worker process, in a worker thread, without globals, and with --detectLeaks.
 // What only the slow group has (the same again in a worker thread, and a census of jest's heap) is left out without `--slow` or `--all`.
 // NODE_UNDER_TEST names the Node binary to run it with (default: this one).
 
@@ -8,7 +8,7 @@ const { spawnSync } = require('node:child_process')
 const path = require('node:path')
 
 const root = path.join(__dirname, '..')
-const project = path.join(root, '__test__', 'jest')
+const project = path.join(root, '__test__', 'faces', 'jest')
 const node = process.env.NODE_UNDER_TEST ?? process.execPath
 const jest = require.resolve('jest/bin/jest')
 

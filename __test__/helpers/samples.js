@@ -1,6 +1,6 @@
 'use strict'
 
-// The code in README.md, CONTRIBUTING.md, docs/ and the @example blocks of the type declarations, and a folder in which it is an application's.
+// The code in README.md, CONTRIBUTING.md and docs/, the @example blocks of the type declarations, and a folder in which it is an application's.
 
 const fs = require('node:fs')
 const path = require('node:path')
@@ -16,7 +16,7 @@ const LANGUAGES = ['js', 'json', 'sh', 'text']
  */
 function samples () {
   const pages = ['README.md', 'CONTRIBUTING.md', ...list('docs', '.md')]
-  return [...pages.flatMap(fenced), ...[...list('.', '.d.ts'), ...list('.', '.d.mts')].flatMap(examples)]
+  return [...pages.flatMap(fenced), ...[...list('.', '.d.ts'), ...list('.', '.d.mts'), ...list('types', '.d.ts')].flatMap(examples)]
 }
 
 function list (folder, ending) {

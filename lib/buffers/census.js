@@ -31,7 +31,7 @@ const worthAnotherWay = new Set(['ERR_OFFHEAP_UNSUPPORTED_PLATFORM', 'ERR_OFFHEA
 /** The one of this thread that is being taken, for those who ask for the same meanwhile. */
 let running
 
-/** Takes a census of the Buffers of this thread; see index.d.ts. */
+/** Takes a census of the Buffers of this thread; see types/buffers.d.ts. */
 async function census (options) {
   const settings = check(options)
   const { signal } = settings

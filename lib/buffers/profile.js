@@ -14,7 +14,7 @@ const MAX_OVERHEAD = 0.01
 
 const FORMATS = { object: readProfile, pprof, folded }
 
-/** See index.d.ts. */
+/** See types/buffers-profile.d.ts. */
 function trackBuffers (options) {
   return startTracking(trackingSettings('options', options))
 }
@@ -42,7 +42,7 @@ function share (name, value) {
   return value
 }
 
-/** See index.d.ts. */
+/** See types/buffers-profile.d.ts. */
 function bufferProfile (options) {
   const { format = 'object', sites = true } = checkOptions('options', options, ['format', 'sites'])
   oneOf('options.format', format, Object.keys(FORMATS))

@@ -12,7 +12,7 @@ const { invalidType, options: checkOptions } = require('../base/validate.js')
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype)
 const DETACHED = { store: { byteLength: 0 }, byteLength: 0 }
 
-/** See index.d.ts. */
+/** See types/buffers.d.ts. */
 function unslab (view, options) {
   if (!ArrayBuffer.isView(view)) throw invalidType('view', 'a Buffer, a TypedArray or a DataView', view)
   const { ifWasteOver = 0 } = checkOptions('options', options, ['ifWasteOver'])

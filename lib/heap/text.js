@@ -31,7 +31,7 @@ function analysisText (result, style) {
 
   const suspects = result.suspects.map((suspect) =>
     `  ${bytes(suspect.retainedBytes).padStart(8)}  ${style.red(clean(suspect.text))}\n            ${style.dim(`${style.path(clean(suspect.path))} @${suspect.id}`)}\n`)
-  out += section('Suspects', suspects.length > 0 ? suspects.join('') : `  ${style.dim('none: no pattern that leaks have (docs/analysis.md)')}\n`, style)
+  out += section('Suspects', suspects.length > 0 ? suspects.join('') : `  ${style.dim('none: no pattern that leaks have (docs/heap-analysis.md)')}\n`, style)
 
   out += section(`Classes by retained size (${count(result.classes.length)} of ${count(result.classCount)})`, classTable(
     [{ title: 'class', left: true }, { title: 'count' }, { title: 'shallow' }, { title: 'retained' }, { title: '' }, { title: 'heaviest path', left: true }],

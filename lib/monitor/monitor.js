@@ -18,7 +18,7 @@ const { METRICS, columns, valueOf } = require('./thresholds.js')
 // any other snapshot on its way it dies at once.
 const HOLD_ABORT_MS = 30_000
 
-/** Samples memory, and acts when a threshold is crossed; made by start(). See index.d.ts. */
+/** Samples memory, and acts when a threshold is crossed; made by start(). See types/monitor.d.ts. */
 class Monitor extends EventEmitter {
   // The analysis of snapshots knows a Monitor of ours by this (src/heap/distances.rs).
 

@@ -18,7 +18,7 @@ const DEFAULTS = { cooldownMs: 30 * 60_000, maxFiles: 5, maxTotalBytes: 4e9, hol
 const MAX_PER_DAY = 6
 const SAMPLE_INTERVAL_MS = 5000
 
-/** Starts a Monitor; see index.d.ts. */
+/** Starts a Monitor; see types/monitor.d.ts. */
 function start (options) {
   const given = known('options', options, ['sampleIntervalMs', 'thresholds', 'snapshot', 'snapshotAt', 'signal', 'historyLength', 'baseline', 'trackBuffers'])
   const { sampleIntervalMs = SAMPLE_INTERVAL_MS, thresholds, snapshot, snapshotAt, signal, historyLength = 720, baseline = false, trackBuffers = false } = given

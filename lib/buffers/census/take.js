@@ -20,7 +20,7 @@ const ROW = 7
 /** With retainers, the largest of each list are grouped by their path as well: up to this many. */
 const GROUPED_BY_PATH = 10_000
 
-/** A heap snapshot, packed and read, took 4 to 5.5 times as long as a look at every object of the same heap (docs/buffer-slabs.md). */
+/** A heap snapshot, packed and read, took 4 to 5.5 times as long as a look at every object of the same heap (docs/buffers.md). */
 const LOOKS_FOR_RETAINERS = 6
 
 /**

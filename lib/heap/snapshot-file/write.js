@@ -13,7 +13,7 @@ const { writerFor } = require('./writer.js')
 let running
 let lastBegunAt = -Infinity
 
-/** Writes a heap snapshot; see index.d.ts. */
+/** Writes a heap snapshot; see types/heap-snapshots.d.ts. */
 async function writeHeapSnapshot (options) {
   return requestSnapshot(snapshotSettings('options', options))
 }

@@ -38,7 +38,7 @@ const HEAVY_BYTES: u64 = 1_000_000;
 const MAX_BELOW: usize = 4;
 
 /// When a pattern is a suspect: `many` of it that hold a thousandth of the heap, or `few` of it that are heavy.
-/// docs/analysis.md states these numbers.
+/// docs/heap-analysis.md states these numbers.
 struct Limits {
     few: u64,
     many: u64,

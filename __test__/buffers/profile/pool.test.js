@@ -1,0 +1,117 @@
+'use strict'
+
+const test = require('node:test')
+const assert = require('node:assert')
+const { Worker } = require('node:worker_threads')
+const path = require('node:path')
+const { bufferPool } = require('../../..')
+const { collect, collectThoroughly, settledWhen } = require('../../helpers/settle.js')
+const { runChildForJson } = require('../../helpers/child.js')
+
+const root = path.join(__dirname, '..', '..', '..')
+
+// What a reader can find out about the pool without offheap.
+const slabOf = (slice) => slice.buffer
+
+test('the current slab is the one that Node cuts its next slice from', () => {
+  const { currentSlab } = bufferPool()
+  const slice = Buffer.allocUnsafe(1)
+
+  assert.strictEqual(currentSlab.byteLength, slabOf(slice).byteLength)
+  assert.strictEqual(currentSlab.usedBytes, slice.byteOffset)
+  assert.strictEqual(currentSlab.usedBytes + currentSlab.freeBytes, currentSlab.byteLength)
+})
+
+test('without trackBuffers() coverage is partial, with a reason, and Buffer is untouched', async () => {
+  const result = await runChildForJson(`
+    const before = Object.getOwnPropertyDescriptors(Buffer)
+    const { bufferPool } = require(${JSON.stringify(root)})
+    const { coverage, coverageReason, fullSince, createdCount, liveCount } = bufferPool()
+    const after = Object.getOwnPropertyDescriptors(Buffer)
+    const same = Object.keys(before).every((name) => before[name].value === after[name].value) && Reflect.ownKeys(before).length === Reflect.ownKeys(after).length
+    console.log(JSON.stringify({ coverage, coverageReason, fullSince, createdCount, liveCount, same }))
+  `)
+
+  assert.match(result.coverageReason, /no trackBuffers\(\) is running/)
+  assert.deepStrictEqual({ ...result, coverageReason: 0 }, { coverage: 'partial', coverageReason: 0, fullSince: null, createdCount: 1, liveCount: 1, same: true })
+})
+
+test('a slab that a slice keeps is alive, and one that nothing keeps is not', async () => {
+  const { byteLength } = bufferPool().currentSlab
+  const before = bufferPool()
+  const kept = nextSlabs(7)
+  const during = bufferPool()
+
+  assert.strictEqual(during.createdCount, before.createdCount + 7)
+  await collectThoroughly()
+  const { liveCount, liveBytes } = bufferPool()
+  assert.ok(liveCount >= 7)
+  assert.strictEqual(liveBytes, liveCount * byteLength)
+
+  // The last of them is the current one, which Node keeps.
+  kept.length = 0
+  await settledWhen('six slabs are gone', () => bufferPool().liveCount <= liveCount - 6)
+  assert.strictEqual(bufferPool().liveBytes, bufferPool().liveCount * byteLength)
+  assert.ok(bufferPool().liveCount >= 1)
+})
+
+/** Goes through so many slabs, looking at each, and keeps a slice of 50 bytes of each. */
+function nextSlabs (count) {
+  const kept = []
+  let slab = slabOf(Buffer.allocUnsafe(1))
+  while (kept.length < count) {
+    const slice = Buffer.allocUnsafe(50)
+    if (slabOf(slice) === slab) continue
+    slab = slabOf(slice)
+    bufferPool()
+    kept.push(slice)
+  }
+  return kept
+}
+
+test('the slab is probed, whatever Buffer.poolSize says', async () => {
+  const results = await runChildForJson(`
+    const { bufferPool } = require(${JSON.stringify(root)})
+    const usual = Buffer.poolSize
+    const results = []
+    for (const size of [100_000, 24_576]) {
+      Buffer.poolSize = size
+      // The old slab is used up first.
+      const old = Buffer.allocUnsafe(1).buffer
+      while (Buffer.allocUnsafe(1000).buffer === old);
+      const { byteLength } = bufferPool().currentSlab
+      results.push(byteLength === Buffer.allocUnsafe(1).buffer.byteLength && byteLength >= size && byteLength < size + 128)
+    }
+    Buffer.poolSize = 0
+    results.push(bufferPool().currentSlab)
+    Buffer.poolSize = usual
+    results.push(bufferPool().currentSlab !== null)
+    console.log(JSON.stringify(results))
+  `)
+
+  assert.deepStrictEqual(results, [true, true, null, true])
+})
+
+test('each worker has a pool of its own', async () => {
+  const worker = new Worker(`
+    const { parentPort } = require('node:worker_threads')
+    const { bufferPool } = require(${JSON.stringify(root)})
+    parentPort.postMessage(bufferPool())
+  `, { eval: true })
+  const [pool] = await require('node:events').once(worker, 'message')
+  await worker.terminate()
+
+  assert.deepStrictEqual([pool.createdCount, pool.liveCount], [1, 1])
+})
+
+test('two copies of the JavaScript files on a thread share one tally', async () => {
+  const before = bufferPool().createdCount
+  for (const file of Object.keys(require.cache)) {
+    if (file.startsWith(path.join(root, 'lib')) || file === path.join(root, 'index.js')) delete require.cache[file]
+  }
+  const other = require('../../..')
+
+  assert.notStrictEqual(other.bufferPool, bufferPool)
+  assert.strictEqual(other.bufferPool().createdCount, before)
+  await collect()
+})

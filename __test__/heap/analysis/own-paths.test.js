@@ -1,0 +1,218 @@
+'use strict'
+
+// What a service keeps is shown on the service's own path, however much of offheap is beside it.
+
+const test = require('node:test')
+const assert = require('node:assert')
+const fs = require('node:fs')
+const path = require('node:path')
+const { analyzeHeapSnapshot, compareHeapSnapshots, support } = require('../../../index.js')
+const { root, runChildForJson } = require('../../helpers/child.js')
+const { emptyFolder } = require('../../helpers/folder.js')
+
+test('no path to what a service leaks leads through its Monitor, the registration, or the profile', async (t) => {
+  const paths = await runChildForJson(`
+    const { analyzeHeapSnapshot, start, writeHeapSnapshot } = require(${JSON.stringify(root)})
+    class LeakedSession { constructor (id) { this.id = id; this.data = Buffer.alloc(100) } }
+    // Each in a scope of its own: the service holds its sessions deep inside, and a listener sees them at once.
+    function serve (sessions) {
+      const service = { a: { b: { c: { d: { e: { f: { sessions } } } } } } }
+      return setInterval(() => service, 1e6)
+    }
+    function observe (monitor, sessions) {
+      for (const name of ['sample', 'triggered', 'error']) monitor.on(name, () => sessions.size)
+    }
+    function begin () {
+      const sessions = new Map(Array.from({ length: 50 }, (_, id) => [id, new LeakedSession(id)]))
+      const monitor = start({ sampleIntervalMs: 1e6, signal: 'SIGUSR2', trackBuffers: true })
+      observe(monitor, sessions)
+      return [monitor, serve(sessions)]
+    }
+    const [monitor, interval] = begin()
+    ;(async () => {
+      const { path } = await writeHeapSnapshot({ directory: process.argv[1], mode: 'in-process' })
+      const { classes } = await analyzeHeapSnapshot(path, { filter: 'LeakedSession', retainers: 3 })
+      monitor.stop()
+      clearInterval(interval)
+      console.log(JSON.stringify(classes[0].paths.map(({ text }) => text)))
+    })()
+  `, { args: [emptyFolder(t)], execArgv: ['-r', path.join(root, 'lib', 'faces', 'register.js')] })
+
+  assert.ok(paths.length > 0)
+  for (const text of paths) {
+    assert.doesNotMatch(text, /Monitor|offheap|Registration/)
+    assert.match(text, /sessions/)
+  }
+})
+
+test('offheap is no line of what has grown, no class and no path, however busy it is', { skip: support().probe.available ? false : 'no probe here' }, async (t) => {
+  // GIVEN a service with all of offheap on, which leaks, and two snapshots of it by children
+  const [before, after] = await runChildForJson(`
+    const { start, track, writeHeapSnapshot } = require(${JSON.stringify(root)})
+    class LeakedSession { constructor (id) { this.id = id; this.data = Buffer.alloc(1_000) } }
+    function serve () {
+      const sessions = new Map()
+      globalThis.handle = (id) => {
+        const session = new LeakedSession(id)
+        sessions.set('session-' + id, session)
+        track(session.data, { label: 'session' })
+      }
+    }
+    serve()
+    const monitor = start({ sampleIntervalMs: 10, signal: 'SIGUSR2', trackBuffers: true })
+    ;(async () => {
+      const options = { directory: process.argv[1] }
+      const { path: before } = await writeHeapSnapshot(options)
+      for (let id = 0; id < 3_000; id++) handle(id)
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 10))
+      const { path: after } = await writeHeapSnapshot(options)
+      monitor.stop()
+      console.log(JSON.stringify([before, after]))
+    })()
+  `, { args: [emptyFolder(t)], execArgv: ['-r', path.join(root, 'lib', 'faces', 'register.js')] })
+
+  const { classes, growth } = await compareHeapSnapshots(before, after, { top: 1000, retainers: 3 })
+
+  // THEN the leak is the first line, by the service's own path
+  const [first] = growth
+  assert.deepStrictEqual([first.className, first.count], ['LeakedSession', 3_000])
+  assert.match(first.path, /^global\.handle \(function.* → variable sessions \(Map\) entry\["session-…"\] \(LeakedSession\)$/)
+  // AND nothing of offheap's is shown
+  const OURS = /Monitor|Registration|AddonWatch|BufferTracking|OffheapError|offheap|writeHeapSnapshot|sites|nursery|\/lib\//
+  for (const { name } of classes) assert.doesNotMatch(name, OURS)
+  // What waits for the snapshot itself, a few hundred bytes, is the service's, and has no other path.
+  for (const { path } of growth.filter(({ bytes }) => bytes >= 1_000)) assert.doesNotMatch(path ?? '', OURS)
+  for (const { text } of classes.flatMap(({ paths }) => paths)) assert.doesNotMatch(text, OURS)
+  // AND so it is in one snapshot
+  const analysis = await analyzeHeapSnapshot(after, { top: 1000 })
+  for (const { name } of analysis.classes) assert.doesNotMatch(name, OURS)
+})
+
+test('the global object holds nothing of offheap\'s that leads to the modules of the service', async () => {
+  const found = await runChildForJson(`
+    const held = globalThis[Symbol.for('offheap.registered')]
+    const seen = [held instanceof WeakRef, held.deref() === require(${JSON.stringify(path.join(root, 'lib', 'faces', 'register.js'))})]
+    // Nothing but offheap itself keeps it from being collected.
+    for (const file of Object.keys(require.cache)) delete require.cache[file]
+    setTimeout(() => {
+      gc()
+      console.log(JSON.stringify([...seen, held.deref() !== undefined]))
+    }, 1)
+  `, { execArgv: ['--expose-gc', '-r', path.join(root, 'lib', 'faces', 'register.js')] })
+  assert.deepStrictEqual(found, [true, true, true])
+})
+
+test('no suspect is of offheap itself: neither its profile of 1,200 call sites, nor its contexts of 2,000 requests', async (t) => {
+  const suspects = await runChildForJson(`
+    const { analyzeHeapSnapshot, createRouteContext, start, trackBuffers, writeHeapSnapshot } = require(${JSON.stringify(root)})
+    const monitor = start({ sampleIntervalMs: 1e6 })
+    trackBuffers({ sampleIntervalBytes: 1, maxOverhead: 1 })
+    const parts = []
+    for (let index = 0; index < 1200; index++) parts.push(new Function('return Buffer.alloc(70).length\\n//# sourceURL=site-' + index + '.js')())
+    const timers = []
+    for (let index = 0; index < 2000; index++) {
+      const context = createRouteContext('/route-' + index)
+      context.run(() => { timers.push(setInterval(() => {}, 1e8)) })
+    }
+    // What a program has its Monitor call is the program's.
+    monitor.setMaxListeners(0)
+    for (let index = 0; index < 20; index++) monitor.on('sample', () => index)
+    ;(async () => {
+      const { path } = await writeHeapSnapshot({ directory: process.argv[1], mode: 'in-process' })
+      const { suspects } = await analyzeHeapSnapshot(path, { top: 1000 })
+      console.log(JSON.stringify(suspects.map(({ kind, text }) => kind + ': ' + text)))
+      process.exit()
+    })()
+  `, { args: [emptyFolder(t)], execArgv: ['-r', path.join(root, 'lib', 'faces', 'register.js')] })
+
+  assert.deepStrictEqual(suspects.filter((text) => !text.startsWith('many-timers')), [
+    'many-listeners: Monitor with 20 listeners for "sample"'
+  ])
+})
+
+// Each leaks 2,000 Items of 1,000 bytes and more which only offheap, or something like it, holds.
+const HELD_BY_OFFHEAP = {
+  'a listener of a Monitor': `
+    // In a scope of its own: functions of one scope hold each other's variables.
+    const listen = (service) => {
+      monitor.on('sample', () => service.onSample())
+      return new WeakRef(service)
+    }
+    const held = listen({ items: [], onSample () { return this.items } })
+    return (item) => held.deref().items.push(item)`,
+  'a bound listener of a Monitor': `
+    const service = { items: [], onSample () { return this.items } }
+    monitor.on('sample', service.onSample.bind(service))
+    return weak(service, ({ items }, item) => items.push(item))`,
+  'a function made of a text': `
+    const items = []
+    monitor.on('sample', new Function('items', 'return () => items')(items))
+    return weak(items, (items, item) => items.push(item))`,
+  'an async function that waits for offheap': `
+    const handler = async (item) => { await offheap.settledAddons(); return item }
+    return (item) => { handler(item) }`,
+  'a callback on a promise of offheap': `
+    return weak(offheap.settledAddons(), (waiting, item) => { waiting.then(() => item) })`,
+  'Promise.race with a promise of offheap': `
+    return weak(offheap.settledAddons(), (waiting, item) => { Promise.race([waiting, Promise.resolve(item)]) })`,
+  'plain data in Promise.all with a promise of offheap': `
+    return weak(offheap.settledAddons(), (waiting, { text }) => { Promise.all([waiting, { text }]) })`,
+  'plain data on an AbortSignal that was handed to offheap': `
+    const { signal } = new AbortController()
+    offheap.settledAddons({ signal })
+    return weak(signal, (signal, { text }) => { (signal.rows ??= []).push({ text }) })`,
+  'an AbortSignal that was handed to offheap': `
+    const { signal } = new AbortController()
+    offheap.settledAddons({ signal })
+    return weak(signal, (signal, item) => { (signal.items ??= []).push(item) })`,
+  'errors of offheap': `
+    const errors = globalThis.errors = []
+    return (item) => { try { offheap.start({ snapshotAt: { nonsense: 1 } }) } catch (error) { error.item = item; errors.push(error) } }`,
+  'a property on a Monitor': `
+    monitor.stash = []
+    return weak(monitor, ({ stash }, item) => stash.push(item))`,
+  'a property on a function of offheap': `
+    offheap.memory.cache = []
+    return (item) => offheap.memory.cache.push(item)`,
+  'a route context': `
+    const contexts = globalThis.contexts = []
+    return (item) => contexts.push(offheap.createRouteContext(() => item && '/a'))`,
+  'an object under a name like one of offheap\'s': `
+    globalThis.service = { offheapMonitor: { readings: [] } }
+    return (item) => globalThis.service.offheapMonitor.readings.push(item)`,
+  'a file that begins with a word like offheap\'s': `
+    return weak(require(process.argv[2]), (cache, item) => cache.push(item))`
+}
+
+for (const [name, source] of Object.entries(HELD_BY_OFFHEAP)) {
+  test(`what the program leaks is shown though its path leads through offheap: ${name}`, { skip: support().interposition.available ? false : 'addons cannot be watched here' }, async (t) => {
+    const folder = emptyFolder(t)
+    const file = path.join(folder, 'cache.js')
+    fs.writeFileSync(file, '// offheap: this cache showed up in it\nmodule.exports = []\n')
+    const [before, after] = await runChildForJson(`
+      const v8 = require('node:v8')
+      const offheap = require(${JSON.stringify(root)})
+      class Item { constructor (id) { this.id = id; this.text = Array.from({ length: 120 }, () => id) } }
+      offheap.watchAddons()
+      const monitor = offheap.start({ sampleIntervalMs: 1e6 })
+      // Nothing but what the case is about holds what it holds.
+      const weak = (object, add) => { const held = new WeakRef(object); return (item) => { add(held.deref(), item) } }
+      const leak = ((monitor) => {
+        ${source}
+      })(monitor)
+      const write = (name) => { const path = process.argv[1] + '/' + name + '.heapsnapshot'; v8.writeHeapSnapshot(path); return path }
+      leak(new Item(0))
+      setTimeout(() => {
+        const before = write('before')
+        for (let id = 0; id < 2_000; id++) leak(new Item(id))
+        console.log(JSON.stringify([before, write('after')]))
+        process.exit()
+      }, 1)
+    `, { args: [folder, file] })
+    const { growth, classes } = await compareHeapSnapshots(before, after, { top: 1000 })
+
+    if (!name.startsWith('plain')) assert.strictEqual(classes.find(({ name }) => name === 'Item')?.newCount, 2_000)
+    const [most] = growth.filter(({ kind }) => kind === 'new' || kind === 'grown')
+    assert.ok(most.bytes >= 1_900_000, JSON.stringify(growth.slice(0, 4)))
+  })
+}
