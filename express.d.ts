@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AddonTally, BufferFigures, BufferPool, ExternalAllocations, Memory, OwnReferences } from './index.js'
 
 declare namespace offheapExpress {
   interface ExpressOptions {
@@ -21,45 +20,16 @@ declare namespace offheapExpress {
     routes?: boolean
   }
 
-  /** What is served as JSON. Numbers, and the labels and route templates they belong to; nothing of any request. */
-  interface MemoryReading {
-    /** When, in ms since 1970. */
-    timeMs: number
-    pid: number
-    /** 0 is the main thread. All figures of an isolate are those of this thread. */
-    threadId: number
-    memory: Memory
-    /** Tracked external allocations of this thread. */
-    externalAllocations: ExternalAllocations
-    /** napi references that offheap itself holds in this thread. */
-    ownReferences: OwnReferences
-    /** Node's pool in this thread. */
-    bufferPool: Pick<BufferPool, 'createdCount' | 'liveCount' | 'liveBytes' | 'liveCountStandardError' | 'currentSlab' | 'coverage'>
-    /** What `bufferProfile()` says by route, without call sites; `null` where nobody has called `trackBuffers()`. */
-    sampledBuffers: {
-      sampleIntervalBytes: number
-      liveBytes: number
-      liveBytesStandardError: number
-      routes: Record<string, BufferFigures>
-    } | null
-    /**
-     * What each addon holds, while addons are watched; otherwise `null`. Rows of `addons()` without the paths of files.
-     */
-    addons: Array<Omit<AddonTally, 'id' | 'file' | 'osThreadId' | 'coverageReason' | 'stacks' | 'growth'>> | null
-    /** Requests that are over, by route; `null` with `routes: false`. */
-    requestCounts: Record<string, number> | null
-  }
-
   /** A middleware of Express 4 and 5. */
   type Middleware = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => void
 }
 
 /**
- * Makes the Express middleware: it serves one reading as JSON, and counts whatever is tracked while a request is served, in
+ * Makes the Express middleware: it serves `reading()` as JSON, and counts whatever is tracked while a request is served, in
  * any function it awaits, under the template of its route: `GET /users/:id/orders`, never the URL.
  *
- * Put it first. Twice is as good as once. No failure of it breaks a request. A reading costs what `memory()` and
- * `externalAllocations()` do, about 0.1 to 0.2 ms; no pause, no garbage collection.
+ * Put it first. Twice is as good as once. No failure of it breaks a request. A reading costs 0.1 to 0.3 ms; no
+ * pause, no garbage collection.
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` for wrong options, misspelt names included
  * @example
  * const express = require('express')

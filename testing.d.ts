@@ -29,10 +29,10 @@ export function gcUntil (condition: () => unknown, options?: GcUntilOptions): Pr
 
 /**
  * A figure of this isolate, in bytes.
- * - `tracked`: live bytes under each label of `track()` and `allocExternal()`. Exact.
+ * - `trackedExternalBytes`: live bytes under each label of `track()` and `allocExternal()`. Exact.
  * - `external`, `arrayBuffers`, `declaredExternalBytes`: as in `memory()`. They see memory that nobody tracks, and overlap.
  */
-export type GrowthMetric = 'tracked' | 'external' | 'arrayBuffers' | 'declaredExternalBytes'
+export type GrowthMetric = 'trackedExternalBytes' | 'external' | 'arrayBuffers' | 'declaredExternalBytes'
 
 /** What `expectNoExternalGrowth()` and the matcher take beside the function. */
 export interface ExternalGrowthOptions {
@@ -42,11 +42,11 @@ export interface ExternalGrowthOptions {
   warmup?: number
   /** Look at this label only (default: all labels). A label that nothing was ever tracked under is an error. */
   label?: string
-  /** Which figures must be flat (default: all four; with `label`: `['tracked']`). */
+  /** Which figures must be flat (default: all four; with `label`: `['trackedExternalBytes']`). */
   metrics?: GrowthMetric[]
   /**
    * How many bytes a figure may grow in a block (`10_240`, `'10kB'`); one size for all figures, or an object for some.
-   * Default: `0` for `tracked`, one slab of the Buffer pool and 2,048 bytes for the others: 10,240 bytes on Node 20 and 22,
+   * Default: `0` for `trackedExternalBytes`, one slab of the Buffer pool and 2,048 bytes for the others: 10,240 bytes on Node 20 and 22,
    * 67,584 on 24, 67,648 on 26. Divided by `iterations`, this is the smallest leak per call that is found.
    */
   toleranceBytes?: Size | { [metric in GrowthMetric]?: Size }
@@ -55,11 +55,11 @@ export interface ExternalGrowthOptions {
 /** How one figure went. */
 export interface GrowthFigure {
   metric: GrowthMetric
-  /** The label, for `tracked`; otherwise `null`. */
+  /** The label, for `trackedExternalBytes`; otherwise `null`. */
   label: string | null
   /** Growth over the first and over the second block, in bytes; negative when it shrank; `null` when it cannot be measured here. */
   blockBytes: [number, number] | null
-  /** The same in live values, for `tracked`; otherwise `null`. */
+  /** The same in live values, for `trackedExternalBytes`; otherwise `null`. */
   blockCounts: [number, number] | null
   /** Growth over the second block by its iterations. */
   bytesPerIteration: number | null
@@ -125,7 +125,7 @@ export interface ReferenceGrowthOptions {
   /** Calls before the first block (default: `10`). Enough to fill the addon's caches. */
   warmup?: number
   /** How many of each there may be more after a block (default: `0`: the counts are exact). */
-  tolerance?: number
+  toleranceCount?: number
 }
 
 /** How one count went. */
@@ -136,8 +136,8 @@ export interface ReferenceGrowthFigure {
   /** Growth over the first and over the second block; negative when it shrank. */
   blockCounts: [number, number]
   /** Growth over the second block by its iterations. */
-  perIteration: number
-  tolerance: number
+  countPerIteration: number
+  toleranceCount: number
   /** Whether it grew by more than that in the second block; when there were two attempts, of both. */
   grew: boolean
 }
@@ -193,13 +193,13 @@ export interface BufferGrowthOptions {
   toleranceBytes?: Size
   /** How the censuses are taken; `'auto'` stops this thread where there can be no child (default: `'auto'`). */
   mode?: 'auto' | 'probe' | 'in-process'
-  /** How long each census may take, in ms (default: `120000`). One that stops this thread may stop it for as long. */
+  /** How long each census may take, in ms (default: `600000`). One that stops this thread may stop it for as long. */
   timeoutMs?: number
 }
 
 /** How one figure of the census went. */
 export interface BufferGrowthFigure {
-  name: 'slabs.pinnedBytes' | 'slices.pinnedBytes' | 'backingStores.totalBytes'
+  metric: 'slabs.pinnedBytes' | 'slices.pinnedBytes' | 'backingStores.bytes'
   /** Growth over the first and over the second block, in bytes. */
   blockBytes: [number, number]
   bytesPerIteration: number

@@ -46,8 +46,8 @@ const TOOLS = {
     run(() => binding.heapSnapshotCore(file, 1))
   `,
   'offheap with the whole report': `
-    const offheap = require(${JSON.stringify(root)})
-    run(() => offheap.analyzeHeapSnapshot(file))
+    const snapshots = require(${JSON.stringify(path.join(root, 'analysis.js'))})
+    run(() => snapshots.analyzeHeapSnapshot(file))
   `,
   memlab: `
     const core = require('@memlab/core')

@@ -26,15 +26,15 @@ function serve (requests) {
 
 /** Slabs by what holds their slices, those that waste most first. */
 function byHolder (slabs) {
-  const holders = new Map()
-  for (const { path, liveSliceBytes, wasteBytes } of slabs) {
-    const holder = holders.get(path) ?? { path, slabCount: 0, liveSliceBytes: 0, wasteBytes: 0 }
+  const byPath = new Map()
+  for (const { path, sliceBytes, wasteBytes } of slabs) {
+    const holder = byPath.get(path) ?? { path, slabCount: 0, sliceBytes: 0, wasteBytes: 0 }
     holder.slabCount++
-    holder.liveSliceBytes += liveSliceBytes
+    holder.sliceBytes += sliceBytes
     holder.wasteBytes += wasteBytes
-    holders.set(path, holder)
+    byPath.set(path, holder)
   }
-  return [...holders.values()].sort((a, b) => b.wasteBytes - a.wasteBytes)
+  return [...byPath.values()].sort((a, b) => b.wasteBytes - a.wasteBytes)
 }
 
 async function main () {
@@ -43,8 +43,8 @@ async function main () {
   const worst = byHolder(slabs.top)[0]
 
   console.log(`census in the ${mode === 'probe' ? 'child' : 'process'}, the service stood still for ${pauseMs.toFixed(1)} ms`)
-  console.log(`${slabs.liveSliceCount} slices use ${slabs.liveSliceBytes} bytes and keep ${slabs.pinnedBytes} bytes alive in ${slabs.pinnedCount} slabs`)
-  console.log(`the worst: ${worst.liveSliceBytes} bytes in ${worst.slabCount} slabs of ${slabs.slabBytes} bytes, held by`)
+  console.log(`${slabs.sliceCount} slices use ${slabs.sliceBytes} bytes and keep ${slabs.pinnedBytes} bytes alive in ${slabs.pinnedCount} slabs`)
+  console.log(`the worst: ${worst.sliceBytes} bytes in ${worst.slabCount} slabs of ${slabs.slabBytes} bytes, held by`)
   console.log(`  ${worst.path}`)
   console.log('the cure: Buffer.allocUnsafeSlow() or Buffer.alloc() for what is kept, or a copy with its own memory')
 

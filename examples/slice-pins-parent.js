@@ -22,11 +22,11 @@ async function main () {
 
   console.log(`census in the ${mode === 'probe' ? 'child' : 'process'}, the service stood still for ${pauseMs.toFixed(1)} ms`)
   console.log(`${slices.count} slices use ${slices.viewBytes} bytes and keep ${slices.pinnedBytes} bytes alive`)
-  console.log(`the worst: ${worst.viewBytes} bytes of ${worst.backingBytes}, a ${worst.className} labelled "${worst.label}", held by`)
+  console.log(`the worst: ${worst.viewBytes} bytes of ${worst.bytes}, a ${worst.className} labelled "${worst.label}", held by`)
   console.log(`  ${worst.path}`)
   console.log('the cure: keep Buffer.from(slice), which copies, instead of the slice')
 
-  assert.strictEqual(slices.top.filter(({ backingBytes }) => backingBytes === UPLOAD_BYTES).length, 5)
+  assert.strictEqual(slices.top.filter(({ bytes }) => bytes === UPLOAD_BYTES).length, 5)
   assert.strictEqual(worst.label, 'image signatures')
   assert.match(worst.path, /^global\.signatures\.recent.* \(Buffer\) → backing store$/)
 }

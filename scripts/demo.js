@@ -142,7 +142,7 @@ function verdict (before, after, snapshot) {
   return [
     `route:    ${route[0]}: live bytes ${fromTo(route[1])}, ${kilobytes(route[1].grownBytes / requests)} for each of its ${requests} requests`,
     `label:    ${label[0]}: live bytes ${fromTo(label[1])}, ${label[1].grownCount} more alive`,
-    `snapshot: ${snapshot.path}, ${megabytes(snapshot.byteLength)}`,
+    `snapshot: ${snapshot.file}, ${megabytes(snapshot.byteLength)}`,
     `pause:    the JS thread stood still for ${snapshot.pauseMs.toFixed(snapshot.pauseMs < 10 ? 1 : 0)} ms (${snapshot.mode})`
   ]
 }

@@ -39,7 +39,7 @@ export interface AddonReferences {
 
 /**
  * What one addon holds more than it did; negative is less. Most of its figures are 0 most of the time: docs/references.md has a loop that
- * prints those which are not, a line for each addon. `AddonTally.collectedSince` says whether garbage may be among it.
+ * prints those which are not, a line for each addon. `AddonRow.collectedSince` says whether garbage may be among it.
  */
 export interface AddonGrowth {
   /** Live references. */
@@ -68,7 +68,7 @@ export interface AddonGrowth {
  * What one addon holds through Node-API in one thread. Figures are `null` where nothing was counted (`coverage: 'none'`), never a
  * made-up 0. docs/references.md says what each means.
  */
-export interface AddonTally {
+export interface AddonRow {
   /** The number of this environment; no other has it, now or later. `null` for an addon that has called nothing yet. */
   id: number | null
   /** The addon's file. */
@@ -198,14 +198,23 @@ export interface AddonWatch {
  * @example
  * const { addons, watchAddons } = require('offheap')
  * const watch = watchAddons()
- * for (const { name, references } of addons()) console.log(name, references.liveCount)
+ * for (const { name, references } of addons().rows) console.log(name, references.liveCount)
  * watch.stop()
  */
 export function watchAddons (options?: WatchAddonsOptions): AddonWatch
 
+/** What `addons()` read. */
+export interface AddonsReading {
+  /** A row for each addon and thread, and one for each addon that has called nothing yet. */
+  rows: AddonRow[]
+  /** What V8 says of this thread, to compare the rows with. */
+  checks: AddonChecks
+}
+
 /**
- * Reads what every addon of the process holds: one row for each addon and thread, and one for each addon that has called
- * nothing yet. Costs some tens of microseconds; no pause, no garbage collection. The rows of a worker go with it.
+ * Reads what every addon of the process holds, and checks from outside of the hooks what those of this thread hold. Costs some tens of
+ * microseconds; no pause, no garbage collection. The rows of a worker go with it. While addons are not watched the rows are there, and their figures are
+ * `null`.
  * @param options.since an earlier reading: rows then have `growth`, which has garbage in it that nobody has collected yet, and `collectedSince`
  * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
  * @throws {ERR_INVALID_ARG_TYPE} if `since` is not what `addons()` returned
@@ -214,16 +223,16 @@ export function watchAddons (options?: WatchAddonsOptions): AddonWatch
  * const { addons, watchAddons } = require('offheap')
  * const watch = watchAddons()
  * const before = addons()
- * for (const { name, growth } of addons({ since: before })) {
+ * for (const { name, growth } of addons({ since: before }).rows) {
  *   if (growth && growth.references > 0) console.log(`${name} holds ${growth.references} more references`)
  * }
  * watch.stop()
  */
-export function addons (options?: { since?: readonly AddonTally[] }): AddonTally[]
+export function addons (options?: { since?: AddonsReading }): AddonsReading
 
 export interface SettledAddonsOptions {
   /** An earlier reading, of `addons()` or `settledAddons()`: rows then have `growth` and `collectedSince`. */
-  since?: AddonTally[]
+  since?: AddonsReading
   /**
    * Forces full garbage collections, two to five, until two readings agree (default: `false`). The JS thread stands still for each: 6 to
    * 20 ms with a heap of 5 MB, 170 to 230 ms with 110 MB. Not for a service under load.
@@ -246,12 +255,12 @@ export interface SettledAddonsOptions {
  * @example
  * const { addons, settledAddons, watchAddons } = require('offheap')
  * const watch = watchAddons()
- * settledAddons({ since: addons(), force: true }).then((rows) => {
+ * settledAddons({ since: addons(), force: true }).then(({ rows }) => {
  *   for (const { name, growth } of rows) console.log(name, growth)
  *   watch.stop()
  * })
  */
-export function settledAddons (options?: SettledAddonsOptions): Promise<AddonTally[]>
+export function settledAddons (options?: SettledAddonsOptions): Promise<AddonsReading>
 
 /** What V8 says of this thread, beside what its addons hold. Bytes; `null` while addons are not watched. */
 export interface AddonChecks {
@@ -265,8 +274,8 @@ export interface AddonChecks {
   declaredExternalBytes: number
   /** What of it is addons' external Buffers, ArrayBuffers and strings, and what they declared. */
   addonExternalBytes: number | null
-  /** `memory().arrayBuffers`: ArrayBuffers and Buffers that Node allocated. */
-  arrayBuffersBytes: number | null
+  /** As in `memory()`: ArrayBuffers and Buffers that Node allocated. */
+  arrayBuffers: number | null
   /**
    * `declaredExternalBytes` less the two above: strings outside the heap, resizable and WebAssembly memory,
    * what Node itself declared, and for a moment ArrayBuffers that V8 is freeing; less SharedArrayBuffers and what a `Blob` or a message under
@@ -288,21 +297,9 @@ export interface AddonChecks {
 export interface AddonWarning {
   /** Permanent; the message may change. */
   code: 'external-memory-below-zero'
-  /** Its name, as in `AddonTally`. */
+  /** Its name, as in `AddonRow`. */
   addon: string
   file: string
   threadId: number | null
   message: string
 }
-
-/**
- * Checks from outside of the hooks what the addons of this thread hold. Costs about as much as `addons()` and `memory()` together.
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
- * @example
- * const { addonChecks, watchAddons } = require('offheap')
- * const watch = watchAddons()
- * const { globalHandlesBytes, liveReferencesBytes } = addonChecks()
- * console.log(`${liveReferencesBytes} of ${globalHandlesBytes} bytes are references of addons`)
- * watch.stop()
- */
-export function addonChecks (): AddonChecks

@@ -7,7 +7,7 @@ export type BufferFunction = 'from' | 'alloc' | 'allocUnsafe' | 'allocUnsafeSlow
 export interface TrackBuffersOptions {
   /** Bytes from sample to sample, on average (default: `524288`, 512 KiB). Half of it halves the variance and doubles the cost. */
   sampleIntervalBytes?: Size
-  /** Which functions are wrapped (default: all). `bufferPool()` has full coverage when all but `alloc` and `allocUnsafeSlow` are. */
+  /** Which functions are wrapped (default: all). `memory().bufferPool` has full coverage when all but `alloc` and `allocUnsafeSlow` are. */
   functions?: BufferFunction[]
   /** Frames of a stack that are kept, from the innermost (default: `16`; 1 to 200). */
   stackDepth?: number
@@ -20,6 +20,8 @@ export interface TrackBuffersOptions {
 
 /** See `trackBuffers`. */
 export interface BufferTracking {
+  /** Whether it has not been stopped. */
+  readonly active: boolean
   /** Ends it; again does nothing. With the last one of a thread Buffer's functions are put back, and the profile stays readable. */
   stop (): void
   /** The same as `stop()`, for `using`. */
@@ -90,14 +92,17 @@ export interface BufferSite extends BufferFigures {
   routes: Record<string, BufferFigures>
 }
 
-/** See `bufferProfile`. */
-export interface BufferProfile extends BufferFigures {
-  /** When sampling began (ISO 8601). What was allocated before is not in here. */
-  startedAt: string
-  /** Whether it goes on. */
-  isActive: boolean
+/** The same names, each `null` where nothing is known. */
+type OrUnknown<T> = { [name in keyof T]: T[name] | null }
+
+/** See `bufferProfile`. Its figures are `null`, and its lists empty, where nobody has called `trackBuffers()` in this thread. */
+export interface BufferProfile extends OrUnknown<BufferFigures> {
+  /** Whether sampling goes on. */
+  active: boolean
+  /** When it began (ISO 8601, UTC). What was allocated before is not in here. */
+  startedAt: string | null
   /** Bytes from sample to sample at this moment; more than was asked for when samples took too much time. */
-  sampleIntervalBytes: number
+  sampleIntervalBytes: number | null
   /** What is watched. */
   functions: BufferFunction[]
   /** By call site, most live bytes first; at most 4,096 are kept apart, the rest is `(other)`. `null` with `sites: false`. */
@@ -110,11 +115,11 @@ export interface BufferProfile extends BufferFigures {
  * Reads the sampled profile of this thread: live and total bytes by call site and route.
  *
  * Costs about 1 ms for a hundred call sites; with `sites: false` some microseconds per route. No pause, no garbage collection: what
- * has died since the last one still counts.
+ * has died since the last one still counts. Where nobody has called `trackBuffers()` nothing is thrown: `active` is `false`, figures are `null`, and the
+ * other formats have no samples.
  * @param options.format `'object'` (default); `'pprof'`: a gzip'd protobuf with inuse_space, inuse_objects, alloc_space and
  * alloc_objects, for `go tool pprof`, speedscope and Pyroscope; `'folded'`: lines for flame graphs, live bytes
  * @param options.sites `false` leaves the call sites out (default: `true`; `'object'` only)
- * @throws {ERR_OFFHEAP_BUFFERS_NOT_TRACKED} if nobody has called `trackBuffers()` in this thread
  * @throws {ERR_INVALID_ARG_VALUE} for another format or an unknown option
  * @example
  * const fs = require('node:fs')

@@ -15,7 +15,7 @@ export interface CensusOptions {
   /** Adds to each row who holds it, from a heap snapshot taken at the same instant (default: `false`). Takes as long, and as much memory, as a snapshot. */
   retainers?: boolean
   /**
-   * How long the census may take, in ms (default: `120000`). Before that time is up it is handed out with what has been read until then,
+   * How long the census may take, in ms (default: `600000`). Before that time is up it is handed out with what has been read until then,
    * `complete: false`. Where not even the main realm could be read in that time, the child is killed (`ERR_OFFHEAP_PROBE_TIMEOUT`).
    */
   timeoutMs?: number
@@ -29,7 +29,7 @@ export interface CensusOptions {
 }
 
 /** A group of views that are held in the same way. */
-export interface CensusHolder {
+export interface CensusRetainer {
   /** A retaining path, with keys and indices left out: `global.cache (Map) entry (Session).token (Buffer) → backing store`. */
   path: string
   /** How many views. */
@@ -38,8 +38,8 @@ export interface CensusHolder {
 
 /** What every row of a census says. */
 export interface CensusRow {
-  /** What the backing store is. `'external'`: memory of `allocExternal`. `'addon'`: memory of an addon, made while `watchAddons()` watched it. */
-  kind: 'slab' | 'plain' | 'resizable' | 'shared' | 'wasm' | 'external' | 'addon'
+  /** What the backing store is. `'allocExternal'`: memory of `allocExternal()`. `'addon'`: memory of an addon, made while `watchAddons()` watched it. */
+  kind: 'slab' | 'plain' | 'resizable' | 'shared' | 'wasm' | 'allocExternal' | 'addon'
   /** The class of its longest view, of equals a Buffer first and a Uint8Array after other typed arrays; without a view, of the ArrayBuffer. */
   className: string
   /** The length of its longest view; `null` without a view. */
@@ -51,7 +51,7 @@ export interface CensusRow {
   /** With `retainers: true`: the shortest path from a GC root to one of its views; `null` if nothing but the engine holds it. */
   path?: string | null
   /** With `retainers: true`: the commonest paths to its views, three at most. */
-  holders?: CensusHolder[]
+  retainers?: CensusRetainer[]
 }
 
 /**
@@ -95,7 +95,7 @@ export interface Census {
    */
   realms: { count: number, readCount: number, unseenCount: number, method: 'inspector' | 'query-objects' }
   /**
-   * Figures that are lower limits, by name (`'views'`, `'slabs.totalBytes'`), because a realm was not read; empty otherwise. The rest
+   * Figures that are lower limits, by name (`'views'`, `'slabs.bytes'`), because a realm was not read; empty otherwise. The rest
    * (waste, slices, `unviewed…`, `small…`) may be too high as well: a view that was not read may be one of the whole store.
    */
   lowerLimits: string[]
@@ -110,7 +110,7 @@ export interface Census {
    */
   backingStores: {
     count: number
-    totalBytes: number
+    bytes: number
     unviewedCount: number
     unviewedBytes: number
     smallCount: number
@@ -130,16 +130,16 @@ export interface Census {
     /** The length of the slab in use. */
     slabBytes: number
     count: number
-    totalBytes: number
-    liveSliceCount: number
-    liveSliceBytes: number
+    bytes: number
+    sliceCount: number
+    sliceBytes: number
     pinnedCount: number
     pinnedBytes: number
     wasteBytes: number
     /** Those that waste most. */
-    top: (CensusRow & { totalBytes: number, liveSliceBytes: number, wasteBytes: number, sliceCount: number })[]
+    top: (CensusRow & { bytes: number, sliceBytes: number, wasteBytes: number, sliceCount: number })[]
     /** Those that waste something, grouped; the groups that waste most. */
-    groups: (CensusGroup & { totalBytes: number, liveSliceBytes: number, wasteBytes: number, sliceCount: number })[]
+    groups: (CensusGroup & { bytes: number, sliceBytes: number, wasteBytes: number, sliceCount: number })[]
   }
   /** Views of parts of other stores, where no view of the whole is left. Shared and WebAssembly memory is never among them. */
   slices: {
@@ -149,19 +149,19 @@ export interface Census {
     pinnedBytes: number
     wasteBytes: number
     /** Those that waste most. */
-    top: (CensusRow & { viewBytes: number, backingBytes: number, wasteBytes: number, viewCount: number })[]
+    top: (CensusRow & { viewBytes: number, bytes: number, wasteBytes: number, viewCount: number })[]
     /** Those that waste something, grouped; the groups that waste most. */
-    groups: (CensusGroup & { viewBytes: number, backingBytes: number, wasteBytes: number, viewCount: number })[]
+    groups: (CensusGroup & { viewBytes: number, bytes: number, wasteBytes: number, viewCount: number })[]
   }
   /** Backing stores of any kind. */
   large: {
     /** The largest ones. */
-    top: (CensusRow & { totalBytes: number, viewBytes: number, viewCount: number })[]
+    top: (CensusRow & { bytes: number, viewBytes: number, viewCount: number })[]
     /** All of them, grouped; the groups with most bytes. A thousand Buffers of one Map are one row here. */
-    groups: (CensusGroup & { totalBytes: number, viewBytes: number, viewCount: number })[]
+    groups: (CensusGroup & { bytes: number, viewBytes: number, viewCount: number })[]
   }
-  /** Memory of `allocExternal` behind ArrayBuffers. */
-  external: { count: number, totalBytes: number }
+  /** Memory of `allocExternal()` behind ArrayBuffers. */
+  allocExternal: { count: number, bytes: number }
   /**
    * Strings outside V8's heap: what Buffers of about 1 MB and more became, addons' external strings, Node's own sources (1.5 to 4.5 MB). On
    * Node 26 a character of two bytes counts as one, as V8 counts it. `null` with realms that were not seen, and on Node 20 and 22 while
@@ -221,45 +221,6 @@ export interface Census {
  * })
  */
 export function census (options?: CensusOptions): Promise<Census>
-
-/** Node's pool, from which small Buffers are cut, and its slabs in this thread. docs/buffer-profile.md. */
-export interface BufferPool {
-  /** Slabs that were seen since offheap looked first. With coverage `'partial'` there were at least as many. */
-  createdCount: number
-  /** Those of them that are alive: the current one, and those that slices keep. */
-  liveCount: number
-  /**
-   * The standard error of `liveCount`; 0: it is exact. While Buffers are tracked, and more than some thousand slabs a second are made,
-   * one in several is watched and stands for as many.
-   */
-  liveCountStandardError: number
-  /** Bytes of the slabs that are alive, used or not. */
-  liveBytes: number
-  /**
-   * The slab that the next small Buffer is cut from, found by cutting one (8 bytes). `null` when the pool is switched off
-   * (`Buffer.poolSize` below 4).
-   */
-  currentSlab: { byteLength: number, usedBytes: number, freeBytes: number } | null
-  /**
-   * `'full'` while `trackBuffers()` runs: each slab made since `fullSince` was counted. `'partial'` otherwise: nothing of Node
-   * is changed then, and only slabs are counted that were current at a reading, or at a sample of a Monitor.
-   */
-  coverage: 'full' | 'partial'
-  /** Why coverage is partial. */
-  coverageReason: string | null
-  /** Since when coverage has been full (ISO 8601). */
-  fullSince: string | null
-}
-
-/**
- * Says how many slabs of Node's pool there are in this thread, and how full the current one is. One finalizer per slab, none per
- * slice. Costs a few microseconds and 8 bytes of the pool; no pause, no garbage collection.
- * @example
- * const { bufferPool } = require('offheap')
- * const { liveCount, liveBytes, currentSlab } = bufferPool()
- * console.log(`${liveCount} slabs, ${liveBytes} bytes; ${currentSlab?.freeBytes ?? 0} left in the current one`)
- */
-export function bufferPool (): BufferPool
 
 /**
  * Returns a copy of `view` with bytes of its own when the view keeps more alive than it uses, and the view itself otherwise.

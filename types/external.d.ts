@@ -105,26 +105,17 @@ export interface ExternalAllocations extends Tally {
  */
 export function externalAllocations (options?: { scope?: 'environment' | 'process' }): ExternalAllocations
 
-/** The napi references that offheap holds in this environment. */
+/** The napi references that offheap itself holds in this environment, see `support()`; each is 32 bytes of V8's global handles. */
 export interface OwnReferences {
   /** References now. */
   liveCount: number
   /** Those that keep their object alive; none of them refers to a value of yours. */
-  strongReferenceCount: number
+  strongCount: number
   /** Those that do not: one for each tracked value, for each live sample of a Buffer, and for each slab that is watched. */
-  weakReferenceCount: number
+  weakCount: number
   /** References ever created. */
   totalCount: number
 }
-
-/**
- * Reads how many napi references offheap itself holds in this environment; each is 32 bytes of V8's global handles.
- * Costs a microsecond.
- * @example
- * const { ownReferences } = require('offheap')
- * console.log(ownReferences().weakReferenceCount) // 0, as long as nothing is tracked
- */
-export function ownReferences (): OwnReferences
 
 /** See `createRouteContext`. */
 export interface RouteContext {
@@ -132,7 +123,8 @@ export interface RouteContext {
   run<T, A extends unknown[]> (fn: (...args: A) => T, ...args: A): T
   /**
    * Call it when the route is known for certain or the work is over: what was counted before that is moved under the route,
-   * which stays what it is then. The function that told it is released, with all that it holds.
+   * which stays what it is then, and one more is counted under it in `reading().requestCounts`. The function that said the route is released, with all that it
+   * holds. Twice is once.
    */
   settle (): void
 }

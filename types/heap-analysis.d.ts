@@ -10,7 +10,10 @@ export interface SnapshotProgress {
 export interface SnapshotRunOptions {
   /** Stops the run within milliseconds, with `ERR_OFFHEAP_ABORTED` and the signal's reason as `cause`. */
   signal?: AbortSignal
-  /** Called about ten times a second while the run goes on. What it throws ends the run and is what the run rejects with. */
+  /**
+   * Called about ten times a second while the run goes on. One that throws is not called again, which is a process warning; the run
+   * goes on.
+   */
   onProgress?: (progress: SnapshotProgress) => void
 }
 
@@ -18,7 +21,7 @@ export interface SnapshotReportOptions extends SnapshotRunOptions {
   /** Rows per table, 1 to 1,000 (default: `20`). */
   top?: number
   /** Retaining paths per class, those that retain most first, 0 to 100 (default: `1`). */
-  retainers?: number
+  paths?: number
   /** Only classes whose name contains this, in any case of letters; at most 1,000 characters (default: all). */
   filter?: string
 }
@@ -59,16 +62,17 @@ export interface RetainingStep {
 
 /** The shortest path from a root to an object. */
 export interface RetainingPath {
-  /** In words: `global.sessions (Map) entry (Session).user (User)`. */
-  text: string
-  stepCount: number
+  /** In words: `global.sessions (Map) entry (Session).user (User)`. `null` if no root reaches the object. */
+  path: string | null
+  pathStepCount: number
   /** All steps, or the first and the last 24 of a very long path. */
-  steps: RetainingStep[]
+  pathSteps: RetainingStep[]
 }
 
 /** Objects whose paths read the same once indices and dictionary keys are left out. */
 export interface GroupedPath {
-  text: string
+  /** In words, with keys and indices left out. */
+  path: string
   count: number
   shallowBytes: number
   /** What they retain together, nothing counted twice. */
@@ -121,7 +125,8 @@ export interface SnapshotSuspect {
 }
 
 export interface HeapSnapshotAnalysis {
-  path: string
+  /** The snapshot, as it was given. */
+  file: string
   durationMs: number
   /** Length of the file, unpacked. */
   snapshotBytes: number
@@ -139,8 +144,7 @@ export interface HeapSnapshotAnalysis {
     types: Array<{ type: string, count: number, shallowBytes: number }>
   }
   /** The object that `id` asked for. */
-  object: (SnapshotObject & {
-    path: RetainingPath | null
+  object: (SnapshotObject & RetainingPath & {
     retainerCount: number
     retainers: Array<SnapshotObject & { edgeType: string, edge: string, path: string | null }>
     /** From the nearest to the farthest. */
@@ -149,7 +153,7 @@ export interface HeapSnapshotAnalysis {
   /** How many classes there are; `classes` shows the first `top` by retained size. */
   classCount: number
   classes: SnapshotClass[]
-  largest: Array<SnapshotObject & { path: RetainingPath | null }>
+  largest: Array<SnapshotObject & RetainingPath>
   /** Four levels of the dominator tree, five children each at most, nothing below a hundredth of the heap. */
   dominators: DominatorNode[]
   backingStores: {
@@ -159,7 +163,8 @@ export interface HeapSnapshotAnalysis {
     unheldCount: number
     unheldBytes: number
     classes: Array<{ className: string, count: number, bytes: number }>
-    holders: Array<{ text: string, count: number, bytes: number, exampleId: number }>
+    /** What holds them, the paths with most bytes. */
+    paths: Array<{ path: string, count: number, bytes: number, exampleId: number }>
     largest: Array<{ id: number, bytes: number, viewCount: number, holderId: number | null, className: string | null, path: string | null }>
   }
   strings: {
@@ -175,7 +180,7 @@ export interface HeapSnapshotAnalysis {
     pinnedBySlices: Array<{ id: number, text: string, bytes: number, sliceCount: number }>
   }
   /** By place in the source, counted from 1; `null` if the snapshot has no locations. */
-  closures: Array<{ name: string, script: string | null, line: number, column: number, count: number, shallowBytes: number, retainedBytes: number, exampleId: number }> | null
+  closures: Array<{ name: string, file: string | null, line: number, column: number, count: number, shallowBytes: number, retainedBytes: number, exampleId: number }> | null
   /** Plain objects by the names of their properties; those that hold numbers have no reference and no name here. */
   plainObjects: Array<{ shape: string, count: number, shallowBytes: number, retainedBytes: number, exampleId: number }>
   suspectCount: number
@@ -187,7 +192,7 @@ export interface HeapSnapshotAnalysis {
  *
  * Runs on libuv's thread pool and one thread beside it: the JavaScript thread is not held up, nothing is paused and
  * no GC is forced. Takes about 100 bytes per object of the snapshot; docs/analysis.md has the measurements.
- * @param path a `.heapsnapshot` or `.heapsnapshot.gz` file of Node 18 to 26 or Chrome; `-` is standard input
+ * @param file a `.heapsnapshot` or `.heapsnapshot.gz` file of Node 18 to 26 or Chrome; `-` is standard input
  * @throws {ERR_INVALID_ARG_TYPE} {ERR_INVALID_ARG_VALUE} {ERR_OUT_OF_RANGE} for wrong arguments
  * @throws {ERR_OFFHEAP_SNAPSHOT_READ_FAILED} if the file cannot be read
  * @throws {ERR_OFFHEAP_SNAPSHOT_SYNTAX} {ERR_OFFHEAP_SNAPSHOT_FORMAT} {ERR_OFFHEAP_SNAPSHOT_TRUNCATED}
@@ -195,11 +200,11 @@ export interface HeapSnapshotAnalysis {
  * @throws {ERR_OFFHEAP_SNAPSHOT_OBJECT_NOT_FOUND} if no object has `options.id`
  * @throws {ERR_OFFHEAP_ABORTED} once `options.signal` has fired
  * @example
- * import { analyzeHeapSnapshot } from 'offheap'
+ * import { analyzeHeapSnapshot } from 'offheap/analysis'
  * const { classes } = await analyzeHeapSnapshot('server.heapsnapshot', { top: 5 })
- * for (const { name, count, retainedBytes, paths } of classes) console.log(name, count, retainedBytes, paths[0]?.text)
+ * for (const { name, count, retainedBytes, paths } of classes) console.log(name, count, retainedBytes, paths[0]?.path)
  */
-export function analyzeHeapSnapshot (path: string, options?: AnalyzeHeapSnapshotOptions): Promise<HeapSnapshotAnalysis>
+export function analyzeHeapSnapshot (file: string, options?: AnalyzeHeapSnapshotOptions): Promise<HeapSnapshotAnalysis>
 
 export interface ComparedClass {
   name: string
@@ -243,8 +248,8 @@ export interface SnapshotGrowth {
 
 export interface HeapSnapshotComparison {
   durationMs: number
-  before: { path: string, nodeCount: number, shallowBytes: number }
-  after: { path: string, nodeCount: number, shallowBytes: number }
+  before: { file: string, nodeCount: number, shallowBytes: number }
+  after: { file: string, nodeCount: number, shallowBytes: number }
   /** Whether the ids of the two files mean the same objects. */
   matchedById: boolean
   /** Why not. */
@@ -253,7 +258,7 @@ export interface HeapSnapshotComparison {
   /** The most grown retained size first. */
   classes: ComparedClass[]
   growthCount: number
-  /** What has grown by what holds it, the most bytes first; empty with `retainers: 0`. */
+  /** What has grown by what holds it, the most bytes first; empty with `paths: 0`. */
   growth: SnapshotGrowth[]
 }
 
@@ -267,7 +272,7 @@ export interface HeapSnapshotComparison {
  * @param before `-` is standard input, for one of the two
  * @throws as {@link analyzeHeapSnapshot}
  * @example
- * import { compareHeapSnapshots } from 'offheap'
+ * import { compareHeapSnapshots } from 'offheap/analysis'
  * const { growth: [most] } = await compareHeapSnapshots('before.heapsnapshot', 'after.heapsnapshot')
  * console.log(`${most?.bytes} bytes more: ${most?.count} ${most?.className} via ${most?.path}`)
  */
@@ -287,15 +292,16 @@ export interface RedactHeapSnapshotOptions extends SnapshotRunOptions {
  *
  * Streams: takes a few megabytes whatever the size. The copy is readable by its owner only; an existing file is never
  * overwritten. A key of an object that is used as a dictionary is a property name and stays: see docs/analysis.md.
- * @param path the snapshot; `-` is standard input
+ * @param file the snapshot; `-` is standard input
  * @param out the copy; gzip if it ends in `.gz`
  * @throws {ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED} if the copy cannot be written; otherwise as {@link analyzeHeapSnapshot}
  * @example
- * import { redactHeapSnapshot } from 'offheap'
+ * import { redactHeapSnapshot } from 'offheap/analysis'
  * await redactHeapSnapshot('server.heapsnapshot', 'shareable.heapsnapshot.gz')
  */
-export function redactHeapSnapshot (path: string, out: string, options?: RedactHeapSnapshotOptions): Promise<{
-  path: string
+export function redactHeapSnapshot (file: string, out: string, options?: RedactHeapSnapshotOptions): Promise<{
+  /** The copy. */
+  file: string
   durationMs: number
   redactedCount: number
   keptCount: number

@@ -40,7 +40,7 @@ export interface SnapshotFileOptions {
    * SIGABRT is there, unless somebody else has one; SIGABRT sent from outside, SIGKILL and SIGTERM end the process at once. Main
    * thread only; not with `report: 'only'`.
    */
-  holdAbortMs?: number
+  delayAbortMs?: number
   /** After an in-process snapshot, gives back what it left behind in malloc (default: `true`). */
   trim?: boolean
   /**
@@ -59,7 +59,10 @@ export interface WriteHeapSnapshotOptions extends SnapshotFileOptions {
   reason?: string
   /** Ends it: at the next point where this thread may act, nothing is left behind. */
   signal?: AbortSignal
-  /** Called as each phase begins, and while the child writes. One that throws is not called again; the snapshot goes on. */
+  /**
+   * Called as each phase begins, and while the child writes. One that throws is not called again, which is a process warning; the snapshot
+   * goes on.
+   */
   onProgress?: (progress: WriteProgress) => void
 }
 
@@ -71,11 +74,11 @@ export interface WriteProgress {
 }
 
 export interface HeapSnapshot {
-  /** The file, complete and on the disk. Mode 0600: it holds every secret of the process. With `report: 'only'`, the JSON report. */
-  path: string
+  /** Where it is: a complete file, and on the disk. Mode 0600: it holds every secret of the process. With `report: 'only'`, the JSON report. */
+  file: string
   /** The report as JSON and as text; `null` without one. */
-  reportPath: string | null
-  reportTextPath: string | null
+  reportFile: string | null
+  reportTextFile: string | null
   /** Why there is no report although one was asked for. */
   reportError: OffheapError | null
   /** Its size. */
@@ -101,7 +104,7 @@ export interface HeapSnapshot {
   comparableIds: boolean
   compressed: boolean
   reason: string
-  /** What retention deleted. */
+  /** The files that retention deleted. */
   removed: string[]
 }
 
@@ -128,8 +131,8 @@ export interface HeapSnapshot {
  * @throws {ERR_OFFHEAP_ABORTED} `signal` fired
  * @example
  * const { writeHeapSnapshot } = require('offheap')
- * writeHeapSnapshot({ reason: 'after warm-up' }).then(({ path, byteLength, pauseMs }) => {
- *   console.log(`${path}: ${byteLength} bytes, the service stood still for ${Math.round(pauseMs)} ms`)
+ * writeHeapSnapshot({ reason: 'after warm-up' }).then(({ file, byteLength, pauseMs }) => {
+ *   console.log(`${file}: ${byteLength} bytes, the service stood still for ${Math.round(pauseMs)} ms`)
  * })
  */
 export function writeHeapSnapshot (options?: WriteHeapSnapshotOptions): Promise<HeapSnapshot>

@@ -1,3 +1,34 @@
+/** Node's pool, from which small Buffers are cut, and its slabs in this thread. docs/buffer-profile.md. */
+export interface BufferPool {
+  /** Slabs that were seen since offheap looked first. With coverage `'partial'` there were at least as many. */
+  createdCount: number
+  /** Those of them that are alive: the current one, and those that slices keep. */
+  liveCount: number
+  /**
+   * The standard error of `liveCount`; 0: it is exact. While Buffers are tracked, and more than some thousand slabs a second are made,
+   * one in several is watched and stands for as many.
+   */
+  liveCountStandardError: number
+  /** Bytes of the slabs that are alive, used or not. */
+  liveBytes: number
+  /** Those of them that slices alone keep alive: all but the current slab. `census()` says how much of it no slice uses. */
+  pinnedBytes: number
+  /**
+   * The slab that the next small Buffer is cut from, found by cutting one (8 bytes). `null` when the pool is switched off
+   * (`Buffer.poolSize` below 4).
+   */
+  currentSlab: { byteLength: number, usedBytes: number, freeBytes: number } | null
+  /**
+   * `'full'` while `trackBuffers()` runs: each slab made since `fullCoverageAt` was counted. `'partial'` otherwise: nothing of Node
+   * is changed then, and only slabs are counted that were current at a reading, or at a sample of a Monitor.
+   */
+  coverage: 'full' | 'partial'
+  /** Why coverage is partial. */
+  coverageReason: string | null
+  /** Since when coverage has been full (ISO 8601, UTC). */
+  fullCoverageAt: string | null
+}
+
 /**
  * One cheap reading of this isolate and the process around it, in bytes. What cannot be measured is `null`, never 0.
  * docs/memory.md says how the figures overlap.
@@ -59,11 +90,14 @@ export interface Memory {
   machineAvailableBytes: number | null
   /** The smaller one of `cgroupLimitBytes` and `machineTotalBytes`. */
   containerTotalBytes: number | null
+  /** Isolate: Node's pool of small Buffers; `null` at a moment when there is no memory for a slab. */
+  bufferPool: BufferPool | null
 }
 
 /**
  * Reads Node's memory figures and those that Node lacks, for this isolate (main thread or worker) and its process.
- * Costs about 0.1 ms on this thread (some small files of `/proc` and the cgroup); no pause, no garbage collection.
+ * Costs about 0.1 ms on this thread (some small files of `/proc` and the cgroup) and 8 bytes of the Buffer pool; no pause, no garbage
+ * collection.
  * @example
  * const { memory } = require('offheap')
  * const { rss, containerTotalBytes } = memory()
@@ -87,9 +121,9 @@ export interface ResidentBreakdown {
   /** Process: pages that V8 mapped: heaps and code of all isolates, resizable ArrayBuffers. */
   v8HeapBytes: number
   /** Process: WebAssembly memories. */
-  webAssemblyBytes: number
+  wasmBytes: number
   /** Isolate: resident part of ArrayBuffers, Buffers and SharedArrayBuffers that Node allocated. */
-  arrayBuffersBytes: number
+  arrayBuffersResidentBytes: number
   /**
    * Process: in use by malloc beyond the row above, at most. What addons and zlib declare, large strings and Buffers of other isolates are
    * here, unless another allocator has them. `null` without glibc ≥ 2.33, with `malloc: false`, and where ArrayBuffers, many of them

@@ -1,7 +1,7 @@
 import type { support } from './support.js'
 
 export interface ProbeOptions {
-  /** Milliseconds for all attempts together (default: `60000`). A child that takes longer is killed. */
+  /** Milliseconds for all attempts together (default: `600000`). A child that takes longer is killed. */
   timeoutMs?: number
   /** Ends the probe: the child is killed, the promise rejects with `ERR_OFFHEAP_ABORTED`. */
   signal?: AbortSignal

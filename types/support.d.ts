@@ -1,3 +1,5 @@
+import type { OwnReferences } from './external.js'
+
 /** Whether something works here. */
 export interface Capability {
   available: boolean
@@ -12,15 +14,17 @@ export interface Support {
   /** `process.version` */
   node: string
   probe: Capability
-  /** Whether addons can be watched. */
-  interposition: Capability
+  /** `watchAddons()`, and all that counts what addons hold. */
+  watchAddons: Capability
   cgroup: Capability & { version: 1 | 2 | null }
   residentBreakdown: Capability
   trim: Capability
+  /** What offheap itself holds in this environment; `null` where there is no addon for the platform. */
+  ownReferences: OwnReferences | null
 }
 
 /**
- * Says what works on this platform and in this process, and why the rest does not. Opens some files; no pause. Where there is no addon for the
+ * Says what works on this platform and in this process, why the rest does not, and what offheap itself holds. Opens some files; no pause. Where there is no addon for the
  * platform nothing does, for the reason that `ERR_OFFHEAP_BINDING_LOAD_FAILED` has.
  * @example
  * const { support } = require('offheap')

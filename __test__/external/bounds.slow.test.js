@@ -3,13 +3,13 @@
 const test = require('node:test')
 const assert = require('node:assert')
 const path = require('node:path')
-const { ownReferences, track } = require('../..')
+const { support, track } = require('../..')
 const { settledWhen } = require('../helpers/settle.js')
 const { runChildForJson } = require('../helpers/child.js')
 
 const root = path.join(__dirname, '..', '..')
 const preamble = `
-  const { externalAllocations, memory, ownReferences, track } = require(${JSON.stringify(root)})
+  const { externalAllocations, memory, support, track } = require(${JSON.stringify(root)})
   const { settledWhen } = require(${JSON.stringify(path.join(root, '__test__', 'helpers', 'settle.js'))});
 `
 
@@ -54,13 +54,13 @@ test('a million buffers tracked and freed leave live counts at zero and our own 
     (async () => {
       const rss = []
       for (let round = 0; round < 4; round++) { await million(); rss.push(memory().rssAnonBytes) }
-      console.log(JSON.stringify({ live: externalAllocations().liveBytes, total: externalAllocations().totalCount, rss, references: ownReferences() }))
+      console.log(JSON.stringify({ live: externalAllocations().liveBytes, total: externalAllocations().totalCount, rss, references: support().ownReferences }))
     })()
   `, { execArgv: ['--expose-gc'], timeoutMs: 240_000 })
 
   assert.strictEqual(live, 0)
   assert.strictEqual(total, 4_000_000)
-  assert.deepStrictEqual([references.strongReferenceCount, references.weakReferenceCount], [1, 0])
+  assert.deepStrictEqual([references.strongCount, references.weakCount], [1, 0])
   // The first rounds warm malloc and V8 up; from then on a leak of 8 bytes a value would be 16 MB.
   assert.ok(rss[3] - rss[1] < 8 * 2 ** 20, `${rss.map((bytes) => (bytes / 2 ** 20).toFixed(1))} MiB`)
 })
@@ -94,22 +94,22 @@ test('the references that offheap holds return to the baseline, and V8 agrees', 
     async function settled () { for (let i = 0; i < 10; i++) { gc(); await new Promise(setImmediate) } }
     (async () => {
       await settled()
-      const baseline = ownReferences()
+      const baseline = support().ownReferences
       const before = handles()
       let values = Array.from({ length: 10_000 }, () => Buffer.alloc(100)).concat(Array.from({ length: 1_000 }, () => ({})))
       values.forEach((value) => track(value, { byteLength: 100 }))
-      const held = ownReferences()
+      const held = support().ownReferences
       const heldHandles = handles() - before
       values = undefined
       await settled()
-      console.log(JSON.stringify({ baseline, held, heldHandles, released: ownReferences(), releasedHandles: handles() - before }))
+      console.log(JSON.stringify({ baseline, held, heldHandles, released: support().ownReferences, releasedHandles: handles() - before }))
     })()
   `, { execArgv: ['--expose-gc'] })
 
-  assert.strictEqual(baseline.weakReferenceCount, 0)
-  assert.strictEqual(baseline.strongReferenceCount, 1, 'the object that all copies of lib/external/track.js share')
-  assert.strictEqual(held.weakReferenceCount, 11_000)
-  assert.strictEqual(held.liveCount, held.weakReferenceCount + held.strongReferenceCount)
+  assert.strictEqual(baseline.weakCount, 0)
+  assert.strictEqual(baseline.strongCount, 1, 'the object that all copies of lib/external/track.js share')
+  assert.strictEqual(held.weakCount, 11_000)
+  assert.strictEqual(held.liveCount, held.weakCount + held.strongCount)
   assert.ok(Math.abs(heldHandles - 11_000) < 100, `${heldHandles} handles for 11,000 references`)
   assert.deepStrictEqual(
     { ...released, totalCount: 0 },
@@ -120,13 +120,13 @@ test('the references that offheap holds return to the baseline, and V8 agrees', 
 
 test('strong references are counted while there are values, and let go of with the last one', async () => {
   let value = track(Buffer.alloc(1_000), { label: 'the only one' })
-  const { liveCount, strongReferenceCount, weakReferenceCount, totalCount } = ownReferences()
-  assert.strictEqual(weakReferenceCount, 1)
-  assert.ok(strongReferenceCount > 1, 'the objects that wait to become sentinels')
-  assert.strictEqual(liveCount, strongReferenceCount + weakReferenceCount)
+  const { liveCount, strongCount, weakCount, totalCount } = support().ownReferences
+  assert.strictEqual(weakCount, 1)
+  assert.ok(strongCount > 1, 'the objects that wait to become sentinels')
+  assert.strictEqual(liveCount, strongCount + weakCount)
   assert.ok(totalCount >= liveCount)
   assert.strictEqual(value.length, 1_000)
 
   value = undefined
-  await settledWhen('all references are gone but the shared one', () => ownReferences().liveCount === 1)
+  await settledWhen('all references are gone but the shared one', () => support().ownReferences.liveCount === 1)
 })

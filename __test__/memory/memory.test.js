@@ -17,7 +17,8 @@ const NAMES = [
   'rss', 'rssAnonBytes', 'rssFileBytes', 'rssShmemBytes', 'heapTotal', 'heapUsed', 'heapLimit', 'external', 'arrayBuffers',
   'otherExternalBytes', 'declaredExternalBytes', 'trackedExternalBytes', 'globalHandlesBytes', 'cgroupLimitBytes',
   'cgroupUsageBytes', 'cgroupWorkingSetBytes', 'cgroupVersion', 'machineTotalBytes', 'machineAvailableBytes',
-  'containerTotalBytes'
+  'containerTotalBytes',
+  'bufferPool'
 ]
 
 function near (actual, expected, tolerance, what) {
@@ -29,7 +30,9 @@ test('memory() is a plain object of numbers, with null for what cannot be measur
 
   assert.deepStrictEqual(Object.keys(reading), NAMES)
   assert.strictEqual(Object.getPrototypeOf(reading), Object.prototype)
-  for (const [name, value] of Object.entries(reading)) {
+  const { bufferPool, ...figures } = reading
+  assert.strictEqual(bufferPool.pinnedBytes, bufferPool.liveBytes - bufferPool.currentSlab.byteLength)
+  for (const [name, value] of Object.entries(figures)) {
     assert.ok(value === null || (Number.isSafeInteger(value) && value >= 0), `${name} is ${value}`)
   }
 })
@@ -92,22 +95,29 @@ test('the machine is the one that node:os sees', { skip: onLinux }, () => {
   assert.strictEqual(reading.containerTotalBytes, Math.min(reading.cgroupLimitBytes ?? Infinity, os.totalmem()))
 })
 
-test('reading ten thousand times changes nothing that is read', async () => {
-  const { before, after } = await runChildForJson(`
-    const { memory } = require(${JSON.stringify(root)})
+test('reading ten thousand times changes nothing that is read but the pool, by 8 bytes each', async () => {
+  const { before, spent, after } = await runChildForJson(`
+    const { memory, support } = require(${JSON.stringify(root)})
     const { settledReading } = require(${JSON.stringify(path.join(root, '__test__', 'helpers', 'settle.js'))})
     const counters = () => settledReading(() => {
-      const { declaredExternalBytes, globalHandlesBytes } = memory()
-      return { declaredExternalBytes, globalHandlesBytes }
+      const { declaredExternalBytes, globalHandlesBytes, bufferPool } = memory()
+      const { weakCount } = support().ownReferences
+      // A slab more or less is alive, depending on whose slices lie in it. Each has a reference of offheap's and one of V8's own.
+      return { withoutPool: declaredExternalBytes - bufferPool.liveBytes, otherHandlesBytes: globalHandlesBytes - 64 * bufferPool.liveCount, otherReferences: weakCount - bufferPool.liveCount }
     })
+    const cut = ({ createdCount, currentSlab: { byteLength, usedBytes } }) => createdCount * byteLength + usedBytes
     ;(async () => {
       const before = await counters()
-      for (let i = 0; i < 10_000; i++) memory()
-      console.log(JSON.stringify({ before, after: await counters() }))
+      const first = cut(memory().bufferPool)
+      for (let i = 0; i < 9_999; i++) memory()
+      const spent = cut(memory().bufferPool) - first
+      console.log(JSON.stringify({ before, spent, after: await counters() }))
     })()
   `, { execArgv: ['--expose-gc'] })
 
   assert.deepStrictEqual(after, before)
+  // The end of a slab that is too short for a slice is left.
+  assert.ok(spent >= 80_000 && spent < 80_000 + 16 * 8, `${spent} bytes of the pool`)
 })
 
 test('a worker thread sees its own heap and the rss of the whole process', async () => {

@@ -18,7 +18,7 @@ const withMalloc = skip || (support().trim.available ? false : "malloc's figures
 const addon = fixtureAddon('external-memory')
 
 const ROWS = [
-  'v8HeapBytes', 'webAssemblyBytes', 'arrayBuffersBytes', 'mallocInUseBytes', 'mallocFreeBytes', 'mallocUndividedBytes',
+  'v8HeapBytes', 'wasmBytes', 'arrayBuffersResidentBytes', 'mallocInUseBytes', 'mallocFreeBytes', 'mallocUndividedBytes',
   'threadStacksBytes', 'fileMappingsBytes', 'sharedMemoryBytes', 'otherAnonymousBytes', 'unexplainedBytes'
 ]
 
@@ -35,7 +35,7 @@ async function table (options) {
 
 /** The table once nothing is being freed any more: V8 frees what earlier tests left behind on a thread of its own. */
 function quiet () {
-  const rows = ['arrayBuffersBytes', 'mallocInUseBytes', 'notResidentBytes', 'unexplainedBytes']
+  const rows = ['arrayBuffersResidentBytes', 'mallocInUseBytes', 'notResidentBytes', 'unexplainedBytes']
   return settledReading(() => table(), (a, b) => rows.every((row) => Math.abs(a[row] - b[row]) < 64 * 1024))
 }
 
@@ -66,7 +66,7 @@ test('the rows add up to the resident set that the kernel sees', { skip }, async
 test('Buffers of 123,456,789 bytes are ArrayBuffers', { skip: withMalloc }, async () => {
   const { grown, kept } = await growth(() => Buffer.alloc(123_456_789, 1))
 
-  near(grown.arrayBuffersBytes, 123_456_789, 100_000, 'ArrayBuffers')
+  near(grown.arrayBuffersResidentBytes, 123_456_789, 100_000, 'ArrayBuffers')
   near(grown.rss, 123_456_789, 8 * MiB, 'rss')
   near(grown.mallocInUseBytes, 0, 2 * MiB, 'other malloc')
   assert.strictEqual(kept.length, 123_456_789)
@@ -79,14 +79,14 @@ test('a SharedArrayBuffer is an ArrayBuffer too', { skip: withMalloc }, async ()
     return shared
   })
 
-  near(grown.arrayBuffersBytes, 34_567_891, 100_000, 'ArrayBuffers')
+  near(grown.arrayBuffersResidentBytes, 34_567_891, 100_000, 'ArrayBuffers')
   assert.strictEqual(kept.byteLength, 34_567_891)
 })
 
 test('memory that was asked for and never touched is not resident', { skip: withMalloc }, async () => {
   const { grown, kept } = await growth(() => Buffer.alloc(234_567_890))
 
-  assert.ok(grown.arrayBuffersBytes < MiB, `ArrayBuffers grew by ${grown.arrayBuffersBytes}`)
+  assert.ok(grown.arrayBuffersResidentBytes < MiB, `ArrayBuffers grew by ${grown.arrayBuffersResidentBytes}`)
   assert.ok(grown.rss < 8 * MiB, `rss grew by ${grown.rss}`)
   near(grown.notResidentBytes, 234_567_890, MiB, 'not resident')
   assert.ok(memory().arrayBuffers >= 234_567_890)
@@ -100,7 +100,7 @@ test('WebAssembly memory has a row of its own', { skip }, async () => {
     return wasm
   })
 
-  assert.strictEqual(grown.webAssemblyBytes, 20 * MiB)
+  assert.strictEqual(grown.wasmBytes, 20 * MiB)
   near(grown.mallocInUseBytes, 0, MiB, 'malloc in use')
   assert.strictEqual(kept.buffer.byteLength, 20 * MiB)
 })
@@ -110,7 +110,7 @@ test('JavaScript objects are the V8 heap', { skip }, async () => {
 
   // A collection may give other pages back meanwhile, so there is a floor and no exact number.
   assert.ok(grown.v8HeapBytes > 20 * MiB, `the V8 heap grew by ${grown.v8HeapBytes}`)
-  near(grown.arrayBuffersBytes, 0, 100_000, 'ArrayBuffers')
+  near(grown.arrayBuffersResidentBytes, 0, 100_000, 'ArrayBuffers')
   assert.strictEqual(kept.length, 400_000)
 })
 
@@ -132,9 +132,9 @@ test("a worker's heap is V8's; its Buffers are malloc's, and ArrayBuffers when i
 
   // The objects are 56 MB and more; the main thread's own heap may shrink meanwhile by what the tests before have left.
   assert.ok(grown.v8HeapBytes > 20 * MiB, `the V8 heap grew by ${grown.v8HeapBytes}`)
-  near(grown.arrayBuffersBytes, 0, 100_000, 'ArrayBuffers of the main thread')
+  near(grown.arrayBuffersResidentBytes, 0, 100_000, 'ArrayBuffers of the main thread')
   assert.ok(grown.mallocInUseBytes > 56_000_000, `malloc in use grew by ${grown.mallocInUseBytes}`)
-  near(inWorker.arrayBuffersBytes, 56_789_012, MiB, 'ArrayBuffers of the worker')
+  near(inWorker.arrayBuffersResidentBytes, 56_789_012, MiB, 'ArrayBuffers of the worker')
 })
 
 test("an addon's external Buffer is in use by malloc, and said beside the rows as declared", { skip: withMalloc || addon.skip }, async () => {
@@ -146,7 +146,7 @@ test("an addon's external Buffer is in use by malloc, and said beside the rows a
 
   near(grown.otherExternalBytes, 45_678_902, 2 * MiB, 'other external')
   near(grown.mallocInUseBytes, 45_678_902, 2 * MiB, 'malloc in use')
-  near(grown.arrayBuffersBytes, 0, 100_000, 'ArrayBuffers')
+  near(grown.arrayBuffersResidentBytes, 0, 100_000, 'ArrayBuffers')
   assert.strictEqual(kept.length, 45_678_902)
 })
 
@@ -225,7 +225,7 @@ test('without asking malloc its share is one row, and the others are the same', 
   assert.strictEqual(asked.mallocUndividedBytes, null)
   assert.deepStrictEqual([notAsked.mallocInUseBytes, notAsked.mallocFreeBytes, notAsked.notResidentBytes], [null, null, null])
   near(notAsked.mallocUndividedBytes, asked.mallocInUseBytes + asked.mallocFreeBytes, 2 * MiB, "malloc's share")
-  near(notAsked.arrayBuffersBytes, asked.arrayBuffersBytes, MiB, 'ArrayBuffers')
+  near(notAsked.arrayBuffersResidentBytes, asked.arrayBuffersResidentBytes, MiB, 'ArrayBuffers')
   near(notAsked.unexplainedBytes, asked.unexplainedBytes, MiB, 'unexplained')
   assert.strictEqual(buffer.length + untouched.length, 146_913_560)
 })

@@ -19,12 +19,12 @@ async function run (script) {
 
 test('a threshold on the references of an addon fires when there are so many, and names the addon', { skip }, async () => {
   const [{ counts, events, before, during, after }] = await run(`
-    const before = offheap.addons().map(({ coverage }) => coverage)
-    const monitor = offheap.start({ sampleIntervalMs: 1e6, thresholds: { references: [{ addon: name, live: 100, cooldownMs: 0 }, { addon: 'another', live: 1 }, { live: 101, forSamples: 1 }] } })
+    const before = offheap.addons().rows.map(({ coverage }) => coverage)
+    const monitor = offheap.start({ sampleIntervalMs: 1e6, thresholds: { references: [{ addon: name, above: 100, cooldownMs: 0 }, { addon: 'another', above: 1 }, { above: 101, forSamples: 1 }] } })
     const addon = require(file)
     const events = []
     const counts = []
-    monitor.on('triggered', ({ reading, at, ...event }) => events.push(event))
+    monitor.on('triggered', ({ sample, at, ...event }) => events.push(event))
     const step = () => { monitor.sample(); counts.push(events.length) }
     const first = addon.references(99, 1)
     step(); step()
@@ -36,16 +36,16 @@ test('a threshold on the references of an addon fires when there are so many, an
     step(); step()
     const during = monitor.history().at(-1).addons.filter((each) => each.name === name)
     monitor.stop()
-    send({ counts, events, before, during, after: offheap.addons().map(({ coverage }) => coverage) })
+    send({ counts, events, before, during, after: offheap.addons().rows.map(({ coverage }) => coverage) })
   `)
 
   assert.deepStrictEqual(counts, [0, 0, 0, 1, 1, 1, 2, 3])
   assert.deepStrictEqual(events, [
-    { metric: 'references', addon: name, kind: 'absolute', threshold: { addon: name, live: 100, cooldownMs: 0 }, thresholdCount: 100, valueCount: 100, metricCount: 100, snapshot: 'off' },
-    { metric: 'references', addon: null, kind: 'absolute', threshold: { live: 101, forSamples: 1 }, thresholdCount: 101, valueCount: 101, metricCount: 101, snapshot: 'off' },
-    { metric: 'references', addon: name, kind: 'absolute', threshold: { addon: name, live: 100, cooldownMs: 0 }, thresholdCount: 100, valueCount: 101, metricCount: 101, snapshot: 'off' }
+    { metric: 'references', addon: name, kind: 'absolute', threshold: { addon: name, above: 100, cooldownMs: 0 }, thresholdCount: 100, valueCount: 100, metricCount: 100, snapshot: 'off' },
+    { metric: 'references', addon: null, kind: 'absolute', threshold: { above: 101, forSamples: 1 }, thresholdCount: 101, valueCount: 101, metricCount: 101, snapshot: 'off' },
+    { metric: 'references', addon: name, kind: 'absolute', threshold: { addon: name, above: 100, cooldownMs: 0 }, thresholdCount: 100, valueCount: 101, metricCount: 101, snapshot: 'off' }
   ])
-  assert.deepStrictEqual(during, [{ name, liveReferenceCount: 101, outlivedReferenceCount: 0, liveExternalBytes: 0, adjustedExternalBytes: 0 }])
+  assert.deepStrictEqual(during, [{ name, references: { liveCount: 101, outlivedCount: 0 }, externalBytes: 0, adjustedExternalBytes: 0 }])
   // Watched from the Monitor's start to its stop.
   assert.deepStrictEqual([before, after], [[], ['none']])
 })
@@ -54,7 +54,7 @@ test('a threshold on an addon\'s external memory counts what it handed out and w
   const [events] = await run(`
     const { Worker } = require('node:worker_threads')
     const events = []
-    const monitor = offheap.start({ sampleIntervalMs: 1e6, thresholds: { addonExternal: [{ addon: name, above: '1MB', forSamples: 1 }, { above: '80%' }] } })
+    const monitor = offheap.start({ sampleIntervalMs: 1e6, thresholds: { addonExternalBytes: [{ addon: name, above: '1MB', forSamples: 1 }, { above: '80%' }] } })
     monitor.on('triggered', ({ metric, addon, valueBytes, thresholdBytes, kind }) => events.push({ metric, addon, valueBytes, thresholdBytes, kind }))
     const addon = require(file)
     globalThis.kept = [addon.externalBuffer(500_009), addon.externalArrayBuffer(100_003)]
@@ -69,7 +69,7 @@ test('a threshold on an addon\'s external memory counts what it handed out and w
     })
   `)
 
-  assert.deepStrictEqual(events, [{ metric: 'addonExternal', addon: name, kind: 'absolute', valueBytes: 1_100_020, thresholdBytes: 1_000_000 }])
+  assert.deepStrictEqual(events, [{ metric: 'addonExternalBytes', addon: name, kind: 'absolute', valueBytes: 1_100_020, thresholdBytes: 1_000_000 }])
 })
 
 test('growth of references is growth of their floor', { skip }, async () => {
@@ -98,19 +98,19 @@ test('samples say nothing of addons that nobody watches', async () => {
 
 test('thresholds on addons are checked', () => {
   const refused = (thresholds, code, message) => assert.throws(() => start({ ...interval, thresholds }), { code, message })
-  refused({ references: '80%' }, 'ERR_INVALID_ARG_TYPE', /references\.live/)
-  refused({ references: 0 }, 'ERR_OUT_OF_RANGE', /references\.live/)
-  refused({ references: { live: 1.5 } }, 'ERR_OUT_OF_RANGE', /references\.live/)
-  refused({ references: {} }, 'ERR_INVALID_ARG_VALUE', /either \*live\* or \*growth\*/)
-  refused({ references: { live: 5, growth: 5, overMs: 1e9 } }, 'ERR_INVALID_ARG_VALUE', /either \*live\* or \*growth\*/)
+  refused({ references: '80%' }, 'ERR_INVALID_ARG_TYPE', /references\.above/)
+  refused({ references: 0 }, 'ERR_OUT_OF_RANGE', /references\.above/)
+  refused({ references: { above: 1.5 } }, 'ERR_OUT_OF_RANGE', /references\.above/)
+  refused({ references: {} }, 'ERR_INVALID_ARG_VALUE', /either \*above\* or \*growth\*/)
+  refused({ references: { above: 5, growth: 5, overMs: 1e9 } }, 'ERR_INVALID_ARG_VALUE', /either \*above\* or \*growth\*/)
   refused({ references: { growth: '5MB', overMs: 1e9 } }, 'ERR_INVALID_ARG_TYPE', /references\.growth/)
   refused({ references: { growth: 5 } }, 'ERR_INVALID_ARG_TYPE', /references\.overMs/)
-  refused({ references: { live: 5, rearmBelow: '3%' } }, 'ERR_INVALID_ARG_TYPE', /references\.rearmBelow/)
-  refused({ references: { live: 5, rearmBelow: 6 } }, 'ERR_OUT_OF_RANGE', /references\.rearmBelow/)
-  refused({ references: { addon: 5, live: 5 } }, 'ERR_INVALID_ARG_TYPE', /references\.addon/)
-  refused({ references: { addon: '', live: 5 } }, 'ERR_INVALID_ARG_VALUE', /references\.addon/)
-  refused({ references: { adon: 'x', live: 5 } }, 'ERR_INVALID_ARG_VALUE', /adon/)
-  refused({ addonExternal: { addon: 'x' } }, 'ERR_INVALID_ARG_VALUE', /either \*above\* or \*growth\*/)
-  refused({ addonExternal: { addon: 'x', above: '5 apples' } }, 'ERR_INVALID_ARG_VALUE', /addonExternal\.above/)
+  refused({ references: { above: 5, rearmBelow: '3%' } }, 'ERR_INVALID_ARG_TYPE', /references\.rearmBelow/)
+  refused({ references: { above: 5, rearmBelow: 6 } }, 'ERR_OUT_OF_RANGE', /references\.rearmBelow/)
+  refused({ references: { addon: 5, above: 5 } }, 'ERR_INVALID_ARG_TYPE', /references\.addon/)
+  refused({ references: { addon: '', above: 5 } }, 'ERR_INVALID_ARG_VALUE', /references\.addon/)
+  refused({ references: { adon: 'x', above: 5 } }, 'ERR_INVALID_ARG_VALUE', /adon/)
+  refused({ addonExternalBytes: { addon: 'x' } }, 'ERR_INVALID_ARG_VALUE', /either \*above\* or \*growth\*/)
+  refused({ addonExternalBytes: { addon: 'x', above: '5 apples' } }, 'ERR_INVALID_ARG_VALUE', /addonExternalBytes\.above/)
   refused({ rss: { addon: 'x', above: 5 } }, 'ERR_INVALID_ARG_VALUE', /addon/)
 })

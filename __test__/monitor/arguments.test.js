@@ -22,11 +22,12 @@ function refusal (options) {
 }
 
 test('every option refuses the list of wrong values, before anything happens', () => {
-  const right = { thresholds: [undefined, LIST[7]], snapshotAt: [undefined, LIST[7]], snapshot: [undefined, LIST[7]] }
-  for (const option of ['sampleIntervalMs', 'historyLength', 'signal', 'thresholds', 'snapshot', 'snapshotAt']) {
+  const right = { thresholds: [undefined, LIST[7]], snapshot: [undefined, LIST[7]] }
+  for (const option of ['sampleIntervalMs', 'historyLength', 'thresholds', 'snapshot', 'snapshot.processSignal']) {
     for (const value of LIST) {
       if (value === undefined || right[option]?.includes(value)) continue
-      const { code, message } = refusal({ signal: 'SIGUSR2', [option]: value })
+      const given = option === 'snapshot.processSignal' ? { snapshot: { processSignal: value } } : { [option]: value }
+      const { code, message } = refusal({ snapshot: { processSignal: 'SIGUSR2' }, ...given })
       assert.match(code, ARGUMENT, `${option}: ${String(value)}: ${message}`)
       assert.ok(message.includes(`*options.${option}*`), message)
     }
@@ -42,13 +43,14 @@ test('every threshold refuses the list of wrong values', () => {
     (value) => ({ rss: { growth: '1MB', overMs: value } }),
     (value) => ({ rss: { above: '1MB', forSamples: value } }),
     (value) => ({ rss: { above: '1MB', cooldownMs: value } }),
-    (value) => ({ rss: { above: '1MB', rearmBelow: value } })
+    (value) => ({ rss: { above: '1MB', rearmBelow: value } }),
+    (value) => ({ rss: { above: '1MB', action: value } })
   ]
   for (const place of places) {
     for (const value of LIST) {
       const thresholds = place(value)
       if (value === undefined && thresholds.rss?.above === '1MB') continue
-      for (const option of ['thresholds', 'snapshotAt']) assert.match(refusal({ [option]: thresholds }).code, ARGUMENT)
+      for (const snapshot of [undefined, false, true, {}]) assert.match(refusal({ thresholds, snapshot }).code, ARGUMENT)
     }
   }
 })
@@ -69,8 +71,12 @@ test('the codes are the right ones', () => {
     [{ thresholds: { rss: { above: '80%', rearmBelow: '81%' } } }, 'ERR_OUT_OF_RANGE'],
     [{ thresholds: { rss: { above: '80%', rearmBelow: '1MB' } } }, 'ERR_INVALID_ARG_VALUE'],
     [{ thresholds: { rss: { above: '80%', forSample: 2 } } }, 'ERR_INVALID_ARG_VALUE'],
-    [{ snapshotAt: { rss: '80%' }, snapshot: false }, 'ERR_INVALID_ARG_VALUE'],
-    [{ signal: 'SIGUSR2', snapshot: false }, 'ERR_INVALID_ARG_VALUE'],
+    [{ thresholds: { rss: { above: '80%', action: 'snapshot' } }, snapshot: false }, 'ERR_INVALID_ARG_VALUE'],
+    [{ thresholds: { rss: { above: '80%', action: 'diagnose' } } }, 'ERR_INVALID_ARG_VALUE'],
+    [{ thresholds: { mallocFreeBytes: '1GB', mallocUndividedBytes: '1GB' } }, 'ERR_INVALID_ARG_VALUE'],
+    [{ thresholds: { heapLimit: '1GB' } }, 'ERR_INVALID_ARG_VALUE'],
+    [{ snapshotAt: { rss: '80%' } }, 'ERR_INVALID_ARG_VALUE'],
+    [{ signal: 'SIGUSR2' }, 'ERR_INVALID_ARG_VALUE'],
     [{ snapshot: { file: 'x' } }, 'ERR_INVALID_ARG_VALUE'],
     [{ snapshot: { maxPerDay: 0 } }, 'ERR_OUT_OF_RANGE'],
     [{ snapshot: { cooldownMs: -1 } }, 'ERR_OUT_OF_RANGE'],
@@ -80,7 +86,7 @@ test('the codes are the right ones', () => {
   for (const [options, code] of cases) assert.strictEqual(refusal(options).code, code, JSON.stringify(options))
   assert.match(refusal({ thresholds: { heapUsd: 1 } }).message, /did you mean "heapUsed"/)
   for (const [share, percentage] of [[0.8, '80%'], ['80', '80%'], [0.285, '28.5%'], [{ above: 0.5 }, '50%'], ['512', '512MB']]) {
-    const { code, message } = refusal({ snapshotAt: { rss: share } })
+    const { code, message } = refusal({ thresholds: { rss: share } })
     assert.strictEqual(code, 'ERR_INVALID_ARG_VALUE')
     assert.ok(message.includes(`did you mean "${percentage}"?`), message)
   }
@@ -88,7 +94,7 @@ test('the codes are the right ones', () => {
 
 test('signals that would harm the service, or never come, are refused', () => {
   for (const signal of ['SIGUSR1', 'SIGKILL', 'SIGSTOP', 'SIGTERM', 'SIGINT', 'SIGSEGV', 'SIGABRT', 'SIGPROF', 'SIGCHLD', 'SIGNONSENSE', 'sigusr2', 'toString']) {
-    assert.strictEqual(refusal({ signal }).code, 'ERR_INVALID_ARG_VALUE', signal)
+    assert.strictEqual(refusal({ snapshot: { processSignal: signal } }).code, 'ERR_INVALID_ARG_VALUE', signal)
   }
 })
 
@@ -97,7 +103,7 @@ test('in a worker thread a signal is refused, because it would never arrive; the
     const { parentPort } = require('node:worker_threads')
     const { start } = require(${JSON.stringify(path.join(__dirname, '..', '..'))})
     let code
-    try { start({ signal: 'SIGUSR2' }) } catch (error) { code = error.code }
+    try { start({ snapshot: { processSignal: 'SIGUSR2' } }) } catch (error) { code = error.code }
     const monitor = start({ thresholds: { rss: 1 } })
     let fired = 0
     monitor.on('triggered', () => { fired++ })
@@ -113,13 +119,13 @@ test('a threshold that could never fire is refused at the start', () => {
   const { memory } = require('../../lib/memory/memory.js')
   const { parseThresholds, refuseUnmeasurable } = require('../../lib/monitor/thresholds.js')
   const nothing = Object.fromEntries(Object.keys(memory()).map((name) => [name, null]))
-  const refuse = (thresholds, reading) => refuseUnmeasurable(parseThresholds('options.thresholds', thresholds, 5000), reading)
+  const refuse = (thresholds, reading) => refuseUnmeasurable(parseThresholds('options.thresholds', thresholds, { sampleIntervalMs: 5000, action: 'event' }), reading)
   const code = 'ERR_OFFHEAP_METRIC_UNAVAILABLE'
-  for (const metric of ['rss', 'heapUsed', 'external', 'arrayBuffers', 'trackedExternal', 'cgroup']) {
+  for (const metric of ['rss', 'heapUsed', 'external', 'arrayBuffers', 'trackedExternalBytes', 'cgroupWorkingSetBytes', 'bufferPool.pinnedBytes']) {
     for (const limit of [1, '50%', { growth: 1, overMs: 60000 }]) assert.throws(() => refuse({ [metric]: limit }, nothing), { code }, metric)
   }
-  const noCgroup = { ...nothing, rss: 1, heapUsed: 1, cgroupUsageBytes: 1, heapLimit: 0 }
-  for (const metric of ['rss', 'heapUsed', 'cgroup']) {
+  const noCgroup = { ...nothing, rss: 1, heapUsed: 1, cgroupWorkingSetBytes: 1, heapLimit: 0 }
+  for (const metric of ['rss', 'heapUsed', 'cgroupWorkingSetBytes']) {
     refuse({ [metric]: 1 }, noCgroup)
     assert.throws(() => refuse({ [metric]: '50%' }, noCgroup), { code }, metric)
   }

@@ -75,7 +75,7 @@ test('without an error listener the service lives on, with one warning per code'
     process.on('warning', ({ name, code, detail }) => warnings.push([name, code, typeof detail]))
     process.on('uncaughtException', (error) => { send(['uncaught', error.message]); process.exitCode = 1 })
     process.on('unhandledRejection', (error) => { send(['unhandled', error.message]); process.exitCode = 1 })
-    const monitor = offheap.start({ sampleIntervalMs: 10, snapshotAt: { rss: { above: 1, forSamples: 1 } }, snapshot: { directory: '/dev/null' } })
+    const monitor = offheap.start({ sampleIntervalMs: 10, thresholds: { rss: { above: 1, forSamples: 1 } }, snapshot: { directory: '/dev/null' } })
     let samples = 0
     monitor.on('sample', () => { throw new Error('no') })
     monitor.on('sample', async () => { throw new Error('no') })

@@ -28,7 +28,7 @@ test('stop() leaves no timer, no signal handler and no native state, any number 
       timers.clearInterval = (timer) => { ticking.delete(timer); clearInterval(timer) }
       const state = () => ({ timers: ticking.size, resources: process.getActiveResourcesInfo().sort(), signals: process.listenerCount('SIGUSR2'), exits: process.listenerCount('exit'), watches: binding.watchCount() })
       const before = state()
-      const monitors = Array.from({ length: 5 }, () => offheap.start({ thresholds: { rss: 1 }, signal: 'SIGUSR2' }))
+      const monitors = Array.from({ length: 5 }, () => offheap.start({ thresholds: { rss: { above: 1, action: 'event' } }, snapshot: { processSignal: 'SIGUSR2' } }))
       monitors.forEach((monitor) => { monitor.sample(); monitor.sample() })
       const during = state()
       monitors.forEach((monitor) => { monitor.stop(); monitor.stop() })
@@ -54,7 +54,7 @@ test('a stopped Monitor still takes a reading when asked, and does nothing with 
 })
 
 test('a process with a running Monitor, with a signal, ends by itself', async () => {
-  const run = await runScript("offheap.start({ sampleIntervalMs: 10, signal: 'SIGUSR2', snapshotAt: { rss: '100%' } })")
+  const run = await runScript("offheap.start({ sampleIntervalMs: 10, thresholds: { rss: '100%' }, snapshot: { processSignal: 'SIGUSR2' } })")
   assert.deepStrictEqual([run.code, run.signal], [0, null], run.stderr)
 })
 
@@ -89,9 +89,9 @@ test('a signal writes a snapshot, limits or not, beside the handlers of others a
     let theirs = 0
     process.on('SIGUSR2', () => { theirs++ })
     const written = []
-    const options = (directory) => ({ sampleIntervalMs: 1e6, signal: 'SIGUSR2', snapshot: { directory, cooldownMs: 1e9, maxPerDay: 1 } })
+    const options = (directory) => ({ sampleIntervalMs: 1e6, snapshot: { processSignal: 'SIGUSR2', directory, cooldownMs: 1e9, maxPerDay: 1 } })
     const [first, second] = process.argv.slice(1).map((directory) => offheap.start(options(directory)))
-    const next = (monitor) => new Promise((resolve) => monitor.once('snapshotWritten', ({ reason, trigger, path }) => resolve([reason, trigger, path])))
+    const next = (monitor) => new Promise((resolve) => monitor.once('snapshotWritten', ({ reason, trigger, file }) => resolve([reason, trigger, file])))
     const failed = (monitor) => new Promise((resolve) => monitor.once('error', (error) => resolve(error.code)))
     const alive = setInterval(() => {}, 1000)
     ;(async () => {
@@ -150,7 +150,7 @@ test('under the permission model a Monitor is started without a false word on it
   const flags = [flag, '--allow-addons', `--allow-fs-read=${root}`, `--allow-fs-read=${directory}`, '--no-warnings']
   const script = `
     process.on('warning', ({ code }) => { if (code?.startsWith('ERR_OFFHEAP')) send(code) })
-    offheap.start({ signal: 'SIGUSR2', snapshot: { directory: process.argv[1] } }).stop()
+    offheap.start({ snapshot: { processSignal: 'SIGUSR2', directory: process.argv[1] } }).stop()
     setImmediate(() => {})
   `
   const granted = await runScript(script, { execArgv: [...flags, `--allow-fs-write=${directory}${path.sep}*`], args: [directory] })

@@ -40,7 +40,7 @@ async function idle (t) {
 
 test('the short form writes one snapshot when its threshold is crossed, and tells which', async (t) => {
   const directory = emptyFolder(t)
-  const { monitor, events } = monitorOf(t, { snapshotAt: { rss: '1KB' }, snapshot: { directory, gzip: true } })
+  const { monitor, events } = monitorOf(t, { thresholds: { rss: '1KB' }, snapshot: { directory, gzip: true } })
 
   breach(monitor)
   const [written] = await once(monitor, 'snapshotWritten')
@@ -50,9 +50,9 @@ test('the short form writes one snapshot when its threshold is crossed, and tell
   const trigger = events[0][1]
   assert.deepStrictEqual([trigger.metric, trigger.snapshot, trigger.thresholdBytes], ['rss', 'started', 1_000])
   assert.strictEqual(written.trigger, trigger)
-  assert.match(written.path, /-rss\.heapsnapshot\.gz$/)
+  assert.match(written.file, /-rss\.heapsnapshot\.gz$/)
   assert.strictEqual(written.reason, 'rss')
-  assert.deepStrictEqual(fs.readdirSync(directory), [path.basename(written.path)])
+  assert.deepStrictEqual(fs.readdirSync(directory), [path.basename(written.file)])
 })
 
 test('in a process of its own, a growing service gets its snapshot from the timer alone', async (t) => {
@@ -61,14 +61,13 @@ test('in a process of its own, a growing service gets its snapshot from the time
     const kept = globalThis.kept = []
     const monitor = offheap.start({
       sampleIntervalMs: 20,
-      thresholds: { heapUsed: '100%' },
-      snapshotAt: { arrayBuffers: { growth: '20MB', overMs: 200 } },
+      thresholds: { heapUsed: { above: '100%', action: 'event' }, arrayBuffers: { growth: '20MB', overMs: 200 } },
       snapshot: { directory: process.argv[1] }
     })
     const leak = setInterval(() => kept.push(Buffer.alloc(2 ** 20)), 2)
-    monitor.once('snapshotWritten', async ({ path, trigger, pauseMs }) => {
+    monitor.once('snapshotWritten', async ({ file, trigger, pauseMs }) => {
       clearInterval(leak)
-      await send([path, trigger.metric, trigger.kind, pauseMs > 0])
+      await send([file, trigger.metric, trigger.kind, pauseMs > 0])
       monitor.stop()
     })
   `, { args: [directory] })
@@ -94,7 +93,7 @@ test('thresholds alone write nothing; with snapshot options they do', async (t) 
 
 test('several thresholds at once, and a second one during the first, make one snapshot', async (t) => {
   const directory = emptyFolder(t)
-  const { monitor, events } = monitorOf(t, { snapshotAt: { rss: [1, 2], heapUsed: { above: 1, forSamples: 3 } }, snapshot: { directory } })
+  const { monitor, events } = monitorOf(t, { thresholds: { rss: [1, 2], heapUsed: { above: 1, forSamples: 3 } }, snapshot: { directory } })
   breach(monitor)
   monitor.sample()
   await once(monitor, 'snapshotWritten')
@@ -109,7 +108,7 @@ test('several thresholds at once, and a second one during the first, make one sn
 
 test('within the cooldown a threshold fires and writes nothing', async (t) => {
   const directory = emptyFolder(t)
-  const { monitor, events } = monitorOf(t, { snapshotAt: { rss: [1, { above: 1, forSamples: 3 }] }, snapshot: { directory, cooldownMs: HOUR_MS } })
+  const { monitor, events } = monitorOf(t, { thresholds: { rss: [1, { above: 1, forSamples: 3 }] }, snapshot: { directory, cooldownMs: HOUR_MS } })
   breach(monitor)
   await once(monitor, 'snapshotWritten')
   monitor.sample()
@@ -118,7 +117,7 @@ test('within the cooldown a threshold fires and writes nothing', async (t) => {
 
 test('so many a day, and no more', async (t) => {
   const directory = emptyFolder(t)
-  const { monitor, events } = monitorOf(t, { snapshotAt: { rss: [1, 2, 3].map((samples) => ({ above: 1, forSamples: samples })) }, snapshot: { directory, cooldownMs: 0, maxPerDay: 2 } })
+  const { monitor, events } = monitorOf(t, { thresholds: { rss: [1, 2, 3].map((samples) => ({ above: 1, forSamples: samples })) }, snapshot: { directory, cooldownMs: 0, maxPerDay: 2 } })
   for (let sample = 1; sample <= 3; sample++) {
     monitor.sample()
     if (sample < 3) await once(monitor, 'snapshotWritten')
@@ -140,7 +139,7 @@ test('a restart does not reset the limits: what lies in the directory counts, fi
   for (const [story, names, expected] of cases) {
     const directory = emptyFolder(t)
     for (const file of names) fs.writeFileSync(path.join(directory, file), '')
-    const { monitor, events } = monitorOf(t, { snapshotAt: { rss: 1 }, snapshot: { directory, cooldownMs: HOUR_MS, maxPerDay: 3, maxFiles: 9 } })
+    const { monitor, events } = monitorOf(t, { thresholds: { rss: 1 }, snapshot: { directory, cooldownMs: HOUR_MS, maxPerDay: 3, maxFiles: 9 } })
     breach(monitor)
     assert.deepStrictEqual(events.map(([, event]) => event.snapshot), [expected], story)
     monitor.stop()
@@ -150,7 +149,7 @@ test('a restart does not reset the limits: what lies in the directory counts, fi
 
 test('a snapshot that a signal asked for does not hold up the one of a threshold', async (t) => {
   const directory = emptyFolder(t)
-  const { monitor, events } = monitorOf(t, { snapshotAt: { rss: 1 }, signal: 'SIGHUP', snapshot: { directory, cooldownMs: HOUR_MS, maxPerDay: 1 } })
+  const { monitor, events } = monitorOf(t, { thresholds: { rss: 1 }, snapshot: { processSignal: 'SIGHUP', directory, cooldownMs: HOUR_MS, maxPerDay: 1 } })
   // Not SIGUSR2: where the test runner runs this file on Node 24 and later, Node writes a diagnostic report at that signal.
   process.emit('SIGHUP', 'SIGHUP')
   await once(monitor, 'snapshotWritten')
@@ -163,7 +162,7 @@ test('a snapshot that a signal asked for does not hold up the one of a threshold
 test('the defaults keep five files', async (t) => {
   const directory = emptyFolder(t)
   for (let day = 1; day <= 7; day++) fs.writeFileSync(path.join(directory, `heap-2025010${day}T000000.000Z-pid1-thread0-rss.heapsnapshot`), '')
-  const { monitor } = monitorOf(t, { snapshotAt: { rss: 1 }, snapshot: { directory } })
+  const { monitor } = monitorOf(t, { thresholds: { rss: 1 }, snapshot: { directory } })
   breach(monitor)
   const [{ removed }] = await once(monitor, 'snapshotWritten')
   assert.deepStrictEqual(removed.map((file) => path.basename(file).slice(5, 13)), ['20250101', '20250102', '20250103'])
@@ -173,7 +172,7 @@ test('the defaults keep five files', async (t) => {
 test('a failed snapshot is an error event, counts for the cooldown, and throws nothing into the service', async (t) => {
   const directory = path.join(emptyFolder(t), 'file')
   fs.writeFileSync(directory, '')
-  const { monitor, events } = monitorOf(t, { snapshotAt: { rss: [1, { above: 1, forSamples: 3 }] }, snapshot: { directory } })
+  const { monitor, events } = monitorOf(t, { thresholds: { rss: [1, { above: 1, forSamples: 3 }] }, snapshot: { directory } })
   breach(monitor)
   const [error] = await once(monitor, 'error')
     .catch((thrown) => [thrown]) // once() rejects with an 'error' event
@@ -183,7 +182,7 @@ test('a failed snapshot is an error event, counts for the cooldown, and throws n
 })
 
 test('a snapshot that somebody else is writing elsewhere is an error event', async (t) => {
-  const { monitor, events } = monitorOf(t, { snapshotAt: { rss: { above: 1, forSamples: 1 } }, snapshot: { directory: emptyFolder(t) } })
+  const { monitor, events } = monitorOf(t, { thresholds: { rss: { above: 1, forSamples: 1 } }, snapshot: { directory: emptyFolder(t) } })
   const other = writeHeapSnapshot({ directory: emptyFolder(t) })
   monitor.sample()
   await other
@@ -192,7 +191,7 @@ test('a snapshot that somebody else is writing elsewhere is an error event', asy
 
 test('stop() gives up a snapshot that is being written, with nothing left and nothing said', async (t) => {
   const directory = emptyFolder(t)
-  const { monitor, events } = monitorOf(t, { snapshotAt: { rss: 1 }, snapshot: { directory } })
+  const { monitor, events } = monitorOf(t, { thresholds: { rss: 1 }, snapshot: { directory } })
   breach(monitor)
   monitor.stop()
   // The same destination is refused until the one given up is gone.

@@ -17,7 +17,7 @@ test('real buffers cross an arrayBuffers threshold: two samples in a row, once, 
   const messages = await run(`
     const fired = []
     const monitor = offheap.start({ sampleIntervalMs: 1e6, thresholds: { arrayBuffers: { above: '50MiB', cooldownMs: 0 } } })
-    monitor.on('triggered', ({ reading, ...event }) => fired.push(event))
+    monitor.on('triggered', ({ sample, ...event }) => fired.push(event))
     const counts = []
     const step = () => { monitor.sample(); counts.push(fired.length) }
     ;(async () => {
@@ -49,8 +49,8 @@ test('the timer samples, and keeps no process alive', async () => {
     const monitor = offheap.start({ sampleIntervalMs: 10, thresholds: { external: '50MiB' } })
     globalThis.kept = Buffer.alloc(60 * 2 ** 20)
     const alive = setInterval(() => {}, 1000)
-    monitor.on('triggered', async ({ metric, reading }) => {
-      await send([metric, reading === monitor.history().at(-1), monitor.history().length])
+    monitor.on('triggered', async ({ metric, sample }) => {
+      await send([metric, sample === monitor.history().at(-1), monitor.history().length])
       // The monitor goes on; only this timer held the process.
       clearInterval(alive)
     })

@@ -2,18 +2,18 @@
 
 const test = require('node:test')
 const assert = require('node:assert')
-const { bufferPool, bufferProfile, start } = require('../..')
+const { bufferProfile, memory, start } = require('../..')
 
 test('a Monitor with trackBuffers samples Buffers until it is stopped', () => {
   const { from } = Buffer
   const monitor = start({ trackBuffers: { sampleIntervalBytes: 1_000_003 } })
   assert.strictEqual(bufferProfile().sampleIntervalBytes, 1_000_003)
-  assert.strictEqual(bufferPool().coverage, 'full')
+  assert.strictEqual(memory().bufferPool.coverage, 'full')
   monitor.stop()
   monitor.stop()
 
   assert.strictEqual(Buffer.from, from)
-  assert.strictEqual(bufferProfile().isActive, false)
+  assert.strictEqual(bufferProfile().active, false)
 })
 
 test('without it, or when something else is wrong, Buffer is left alone', () => {

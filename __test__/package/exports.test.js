@@ -41,7 +41,7 @@ test('types come before the code, and CommonJS is said to be CommonJS', () => {
   Object.values(manifest.exports).forEach(check)
 })
 
-for (const name of ['offheap', 'offheap/testing', 'offheap/express', 'offheap/register']) {
+for (const name of ['offheap', 'offheap/analysis', 'offheap/testing', 'offheap/express', 'offheap/register']) {
   test(`${name} can be imported by the names that can be required`, async () => {
     const { required, imported } = await runChildForJson(`
       const required = Object.keys(require(${JSON.stringify(name)}))

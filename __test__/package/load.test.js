@@ -10,13 +10,14 @@ const { emptyFolder } = require('../helpers/folder.js')
 
 const root = path.join(__dirname, '..', '..')
 
-// What each part says where there is no addon. Seventeen of them need it; what stands in the path of a request goes on without it.
+// What each part says where there is no addon. Sixteen of them need it; what stands in the path of a request goes on without it.
 const REPORT = `
   const offheap = require(process.argv[process.argv.length - 1])
-  const { addonChecks, addons, allocExternal, analyzeHeapSnapshot, bufferPool, census, createRouteContext, externalAllocations, memory, probe, residentBreakdown } = offheap
+  const { addons, allocExternal, census, createRouteContext, externalAllocations, memory, probe, reading, residentBreakdown } = offheap
+  const { analyzeHeapSnapshot } = require(process.argv[process.argv.length - 1] + '/analysis.js')
   const { settledAddons, start, support, track, trackBuffers, trim, unslab, untrack, watchAddons, writeHeapSnapshot, OffheapError } = offheap
-  const needIt = { addonChecks, addons, allocExternal: () => allocExternal(10), analyzeHeapSnapshot: () => analyzeHeapSnapshot('none'), bufferPool, census, externalAllocations, memory,
-    probe: () => probe(() => 1), residentBreakdown, settledAddons, start, trackBuffers, trim, watchAddons, writeHeapSnapshot, 'writeHeapSnapshot in-process': () => writeHeapSnapshot({ mode: 'in-process' }) }
+  const needIt = { addons, allocExternal: () => allocExternal(10), analyzeHeapSnapshot: () => analyzeHeapSnapshot('none'), census, externalAllocations, memory,
+    probe: () => probe(() => 1), reading, residentBreakdown, settledAddons, start, trackBuffers, trim, watchAddons, writeHeapSnapshot, 'writeHeapSnapshot in-process': () => writeHeapSnapshot({ mode: 'in-process' }) }
   ;(async () => {
     const said = {}
     let message
@@ -38,21 +39,21 @@ const REPORT = `
     }))
   })()
 `
-const REFUSED = Object.fromEntries(['addonChecks', 'addons', 'allocExternal', 'analyzeHeapSnapshot', 'bufferPool', 'census', 'externalAllocations', 'memory', 'probe', 'residentBreakdown', 'settledAddons', 'start',
+const REFUSED = Object.fromEntries(['addons', 'allocExternal', 'analyzeHeapSnapshot', 'census', 'externalAllocations', 'memory', 'probe', 'reading', 'residentBreakdown', 'settledAddons', 'start',
   'trackBuffers', 'trim', 'watchAddons', 'writeHeapSnapshot', 'writeHeapSnapshot in-process'].map((name) => [name, 'ERR_OFFHEAP_BINDING_LOAD_FAILED']))
 
 test('where there is no addon the package loads, each part says why it is missing, and requests go on', async (t) => {
   const directory = emptyFolder(t)
-  for (const part of ['index.js', 'lib', 'package.json']) fs.cpSync(path.join(root, part), path.join(directory, part), { recursive: true })
+  for (const part of ['index.js', 'analysis.js', 'lib', 'package.json']) fs.cpSync(path.join(root, part), path.join(directory, part), { recursive: true })
   const { said, message, support, wrong, goesOn } = await runChildForJson(REPORT, { args: [directory], cwd: directory })
 
   assert.deepStrictEqual(said, REFUSED)
   assert.match(message, /prebuilds.*offheap\.node: MODULE_NOT_FOUND/)
   assert.match(message, /npm run build/)
-  for (const part of ['probe', 'interposition', 'cgroup', 'residentBreakdown', 'trim']) assert.deepStrictEqual([support[part].available, support[part].reason], [false, message], part)
+  for (const part of ['probe', 'watchAddons', 'cgroup', 'residentBreakdown', 'trim']) assert.deepStrictEqual([support[part].available, support[part].reason], [false, message], part)
   assert.deepStrictEqual(goesOn, [true, false, true, 'some'])
   assert.deepStrictEqual(wrong, ['ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_TYPE', 'ERR_OUT_OF_RANGE', 'ERR_INVALID_ARG_VALUE'])
-  assert.deepStrictEqual(fs.readdirSync(directory).sort(), ['index.js', 'lib', 'package.json'])
+  assert.deepStrictEqual(fs.readdirSync(directory).sort(), ['analysis.js', 'index.js', 'lib', 'package.json'])
 })
 
 test('in a bundle the reason names the line for each bundler, and none of the other remedies', async (t) => {
@@ -80,7 +81,7 @@ test('in a bundle the reason names the line for each bundler, and none of the ot
 
 test('where there is no addon Express serves every request, and the reading is not found', async (t) => {
   const directory = emptyFolder(t)
-  for (const part of ['index.js', 'lib', 'package.json']) fs.cpSync(path.join(root, part), path.join(directory, part), { recursive: true })
+  for (const part of ['index.js', 'analysis.js', 'lib', 'package.json']) fs.cpSync(path.join(root, part), path.join(directory, part), { recursive: true })
   const { code, stdout, stderr } = await runChild(`
     const express = require(${JSON.stringify(require.resolve('express'))})
     const { track } = require(process.argv[1])

@@ -58,7 +58,7 @@ function finished (directory) {
   return fs.readdirSync(directory).filter((name) => !name.endsWith('.partial'))
 }
 
-test('an abort is held up no longer than holdAbortMs, and takes the child with it', { skip }, async (t) => {
+test('an abort is held up no longer than delayAbortMs, and takes the child with it', { skip }, async (t) => {
   const directory = folder(t)
   const { signal, said } = await runFixture('integration.js', ['abortWhileWriting', directory])
   assert.strictEqual(signal, 'SIGABRT')

@@ -1,4 +1,4 @@
-import { addonChecks, addons, type AddonTally, type AddonWatch, settledAddons, watchAddons } from '../../index.js'
+import { addons, type AddonRow, type AddonsReading, type AddonWatch, settledAddons, watchAddons } from '../../index.js'
 
 const watch: AddonWatch = watchAddons()
 watchAddons({ buffers: true, stacks: { everyNth: 7 } }).stop()
@@ -8,9 +8,10 @@ watch[Symbol.dispose]()
 // @ts-expect-error misspelt
 watchAddons({ stack: true })
 
-const rows: AddonTally[] = addons()
-const grown = addons({ since: rows })
-const references: number = grown[0]!.growth?.references ?? 0
+const before: AddonsReading = addons()
+const rows: AddonRow[] = before.rows
+const grown = addons({ since: before })
+const references: number = grown.rows[0]!.growth?.references ?? 0
 const live: number | null = rows[0]!.references.liveCount
 const bytes: number | null = rows[0]!.externalBuffers.liveBytes
 const allocated: number | null = rows[0]!.buffers.liveBytes
@@ -20,12 +21,14 @@ const unsettled: number | null = rows[0]!.deferreds.unsettledCount
 const count: number = rows[0]!.wraps.liveCount
 // @ts-expect-error not a reading
 addons({ since: 5 })
+// @ts-expect-error a reading, not its rows
+addons({ since: rows })
 
-settledAddons({ since: rows, force: true, signal: AbortSignal.timeout(1) }).then((settled) => settled[0]!.collectedSince === true)
+settledAddons({ since: before, force: true, signal: AbortSignal.timeout(1) }).then((settled) => settled.rows[0]!.collectedSince === true)
 // @ts-expect-error a flag
 settledAddons({ force: 1 })
 
-const checks = addonChecks()
+const { checks } = before
 const declared: number | null = checks.unattributedDeclaredBytes
 const left: number | null = checks.unattributedGlobalHandlesBytes
 const message: string | undefined = checks.warnings[0]?.message

@@ -1,5 +1,6 @@
 import express = require('express')
 import offheapExpress = require('offheap/express')
+import { type Reading, reading } from 'offheap'
 
 const app = express()
 app.use(offheapExpress())
@@ -13,9 +14,9 @@ const options: offheapExpress.ExpressOptions = { path: '/memory' }
 const middleware: offheapExpress.Middleware = offheapExpress(options)
 app.use(middleware)
 
-export function growth (before: offheapExpress.MemoryReading, after: offheapExpress.MemoryReading): number {
+export function growth (before: Reading, after: Reading = reading()): number {
   const rss: number | null = after.memory.rss
-  const count: number | undefined = after.requestCounts?.['GET /x']
+  const count: number | undefined = after.requestCounts['GET /x']
   const { liveBytes } = after.externalAllocations.routes['GET /x']
   return liveBytes - before.externalAllocations.liveBytes + (rss ?? 0) + (count ?? 0) + after.ownReferences.liveCount + (after.addons?.[0]?.references.liveCount ?? 0)
 }

@@ -1,4 +1,4 @@
-import { allocExternal, createRouteContext, externalAllocations, OffheapError, ownReferences, track, untrack } from '../../index.js'
+import { allocExternal, createRouteContext, externalAllocations, OffheapError, support, track, untrack } from '../../index.js'
 
 const buffer: Buffer = track(Buffer.alloc(1), { label: 'a' })
 const store: ArrayBuffer = track(new ArrayBuffer(1))
@@ -19,7 +19,7 @@ const folded: boolean = reading.labelsFolded
 // @ts-expect-error no such scope
 externalAllocations({ scope: 'thread' })
 
-const references: number = ownReferences().strongReferenceCount
+const references: number = support().ownReferences?.strongCount ?? 0
 
 const context = createRouteContext(() => undefined)
 const sum: number = context.run((a: number, b: number) => a + b, 1, 2)

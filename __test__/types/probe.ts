@@ -6,7 +6,7 @@ async function main (): Promise<void> {
   // @ts-expect-error the option is timeoutMs
   await probe(() => 1, { timeout: 5 })
   const reason: string | null = support().probe.reason
-  const { mode, scratch, comparableIds, childPeakRssBytes } = await writeHeapSnapshot({ mode: 'probe', fallback: true, scratch: 'disk', timeoutMs: 5, holdAbortMs: 5000 })
+  const { mode, scratch, comparableIds, childPeakRssBytes } = await writeHeapSnapshot({ mode: 'probe', fallback: true, scratch: 'disk', timeoutMs: 5, delayAbortMs: 5000 })
   const how: 'probe' | 'in-process' = mode
   const where: 'memory' | 'disk' | null = scratch
   const peak: number | null = childPeakRssBytes

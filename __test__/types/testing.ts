@@ -18,7 +18,7 @@ async function helpers (): Promise<number | null> {
     iterations: 10,
     warmup: 0,
     label: 'uploads',
-    metrics: ['tracked', 'arrayBuffers'],
+    metrics: ['trackedExternalBytes', 'arrayBuffers'],
     toleranceBytes: { arrayBuffers: '1kB' }
   })
   await expectNoExternalGrowth(() => {}, { toleranceBytes: 1_000 })
@@ -32,11 +32,11 @@ async function helpers (): Promise<number | null> {
   const attempts: 1 | 2 = growth.attempts
   // @ts-expect-error what cannot be measured is null
   const bytes: number = figure?.bytesPerIteration
-  return metric === 'tracked' ? bytes + attempts : figure?.blockBytes?.[1] ?? null
+  return metric === 'trackedExternalBytes' ? bytes + attempts : figure?.blockBytes?.[1] ?? null
 }
 
 async function references (): Promise<number> {
-  const growth: ReferenceGrowth = await expectNoReferenceGrowth(async () => {}, { addon: 'sharp', iterations: 10, warmup: 0, tolerance: 1 })
+  const growth: ReferenceGrowth = await expectNoReferenceGrowth(async () => {}, { addon: 'sharp', iterations: 10, warmup: 0, toleranceCount: 1 })
   // @ts-expect-error no such option
   await expectNoReferenceGrowth(() => {}, { metrics: ['references'] })
   // @ts-expect-error an addon is named

@@ -31,7 +31,7 @@ async function main () {
     for (const mode of round % 2 === 0 ? modes : [...modes].reverse()) {
       let taken
       const worst = await worstLagMs(async () => { taken = await census({ mode, timeoutMs: 600_000, maxPauseMs: 600_000 }) })
-      counts.add(`${taken.slabs.count} ${taken.slabs.liveSliceCount} ${taken.slabs.wasteBytes}`)
+      counts.add(`${taken.slabs.count} ${taken.slabs.sliceCount} ${taken.slabs.wasteBytes}`)
       // The first of each warms up.
       if (round === 0) continue
       seen[mode].push(taken)

@@ -1,17 +1,17 @@
 'use strict'
 
-// Every addon's Node-API ledger: watchAddons() patches, addons() reads, addonChecks() compares with what V8 says.
+// What every addon holds: watchAddons() patches, addons() reads, and compares with what V8 says.
 
 const binding = require('../base/load.js')
 const { OffheapError, fromNative } = require('../base/errors.js')
 const { addonName } = require('./name.js')
 const { NUMBERS, figures, noFigures } = require('./figures.js')
 const { collectedSince, mark } = require('./collected.js')
-const { growth, isTally } = require('./growth.js')
+const { growth, isRow } = require('./growth.js')
 const { everyNth, sites } = require('./stacks.js')
 const { sameFile, toPath } = require('./files.js')
 const { refusedReason, unsupportedReason } = require('./supported.js')
-const { memory } = require('../memory/memory.js')
+const { engineFigures } = require('../base/engine-figures.js')
 const { boolean, invalidType, options: checkOptions } = require('../base/validate.js')
 const { threadId } = require('node:worker_threads')
 
@@ -50,28 +50,37 @@ function watchAddons (options) {
   return new AddonWatch()
 }
 
-/** @param {{ since?: import('../../index.js').AddonTally[] }} [options] */
+/**
+ * @param {{ since?: import('../../index.js').AddonsReading }} [options]
+ * @returns {import('../../index.js').AddonsReading}
+ */
 function addons (options) {
   const { since } = checkOptions('options', options, ['since'])
   checkSince(since)
   checkSupport()
-  const { rows } = read()
+  const { isOn, rows } = read()
+  const checks = checksOf(isOn, rows)
   if (since !== undefined) {
-    const collected = collectedSince(since)
+    const collected = collectedSince(since.rows)
     for (const row of rows) {
-      row.growth = growth(row, since)
+      row.growth = growth(row, since.rows)
       // Other threads' collections are not seen from here.
       row.collectedSince = row.threadId === threadId ? collected : null
     }
   }
   mark(rows)
-  return rows
+  return { rows, checks }
+}
+
+/** The rows alone, for samples and sums. */
+function addonRows () {
+  checkSupport()
+  return read().rows
 }
 
 function checkSince (since) {
-  if (since !== undefined && !(Array.isArray(since) && since.every(isTally))) {
-    throw invalidType('options.since', 'an array that addons() returned', since)
-  }
+  if (since === undefined || (Array.isArray(since?.rows) && since.rows.every(isRow))) return
+  throw invalidType('options.since', 'what addons() returned', since)
 }
 
 function checkSupport () {
@@ -112,7 +121,7 @@ function read () {
     if (!image.met) rows.push(idle(image, off, reading.buffers))
   }
   rows.sort((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : (a.id ?? 0) - (b.id ?? 0))
-  return { on: reading.on, rows }
+  return { isOn: reading.on, rows }
 }
 
 function imageOf ({ refusals, imageNumbers }, path, index) {
@@ -155,26 +164,28 @@ function time (ms) {
   return ms !== undefined ? new Date(ms).toISOString() : null
 }
 
-/** @returns {import('../../index.js').AddonChecks} */
-function addonChecks () {
-  checkSupport()
-  const { on, rows } = read()
-  const { globalHandlesBytes, declaredExternalBytes, external, arrayBuffers } = memory()
+/**
+ * What V8 says of this thread, from outside of the hooks.
+ * @returns {import('../../index.js').AddonChecks}
+ */
+function checksOf (isOn, rows) {
+  const { external, arrayBuffers, heap: { used_global_handles_size: globalHandlesBytes } } = engineFigures()
+  const declaredExternalBytes = fromNative(() => binding.declaredExternalBytes())
   const own = rows.filter((row) => row.threadId === threadId && row.coverage !== 'none')
-  const sum = (figure) => on ? own.reduce((total, row) => total + figure(row), 0) : null
+  const sum = (figure) => isOn ? own.reduce((total, row) => total + figure(row), 0) : null
   const liveReferencesBytes = sum(({ references }) => (references.liveCount - references.outlivedCount) * REFERENCE_BYTES)
   const adjustedBytes = sum((row) => row.adjustedExternalBytes)
   const addonExternalBytes = sum((row) => row.adjustedExternalBytes + row.externalBuffers.liveBytes + row.externalArrayBuffers.liveBytes + row.externalStrings.liveBytes)
   return {
     globalHandlesBytes,
     liveReferencesBytes,
-    unattributedGlobalHandlesBytes: on ? globalHandlesBytes - liveReferencesBytes : null,
+    unattributedGlobalHandlesBytes: isOn ? globalHandlesBytes - liveReferencesBytes : null,
     declaredExternalBytes,
     addonExternalBytes,
-    arrayBuffersBytes: arrayBuffers,
-    unattributedExternalBytes: on && arrayBuffers !== null ? declaredExternalBytes - addonExternalBytes - arrayBuffers : null,
+    arrayBuffers,
+    unattributedExternalBytes: isOn && arrayBuffers !== null ? declaredExternalBytes - addonExternalBytes - arrayBuffers : null,
     // Whatever V8 knows as an object's memory (ArrayBuffers, external Buffers, strings) is in both counters: the rest is declarations.
-    unattributedDeclaredBytes: on ? declaredExternalBytes - external - adjustedBytes : null,
+    unattributedDeclaredBytes: isOn ? declaredExternalBytes - external - adjustedBytes : null,
     warnings: rows.filter((row) => row.adjustedExternalBytes < 0).map((row) => ({
       code: 'external-memory-below-zero',
       addon: row.name,
@@ -191,4 +202,4 @@ function isWatching () {
   return binding.watchIsOn?.() ?? false
 }
 
-module.exports = { addonChecks, addons, checkSince, checkSupport, isWatching, watchAddons }
+module.exports = { addonRows, addons, checkSince, checkSupport, isWatching, watchAddons }

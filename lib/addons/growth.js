@@ -26,8 +26,8 @@ function growth (row, since) {
   return Object.fromEntries(Object.entries(HELD).map(([name, held]) => [name, held(row) - (before === undefined ? 0 : held(before))]))
 }
 
-function isTally (value) {
+function isRow (value) {
   return typeof value === 'object' && value !== null && typeof value.file === 'string' && typeof value.coverage === 'string' && typeof value.references === 'object'
 }
 
-module.exports = { growth, isTally }
+module.exports = { growth, isRow }

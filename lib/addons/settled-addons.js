@@ -16,7 +16,7 @@ const MAX_ROUNDS = 5
 
 /**
  * @param {import('../../index.js').SettledAddonsOptions} [options]
- * @returns {Promise<import('../../index.js').AddonTally[]>}
+ * @returns {Promise<import('../../index.js').AddonsReading>}
  */
 async function settledAddons (options) {
   const { since, force = false, signal } = checkOptions('options', options, ['since', 'force', 'signal'])
@@ -39,9 +39,9 @@ async function forced (since, signal) {
     throwIfAborted(signal)
     collectGarbage()
     await finalizers()
-    const rows = addons({ since })
-    const now = ownFigures(rows)
-    if (round === MAX_ROUNDS || (round >= MIN_ROUNDS && now === last)) return rows
+    const reading = addons({ since })
+    const now = ownFigures(reading.rows)
+    if (round === MAX_ROUNDS || (round >= MIN_ROUNDS && now === last)) return reading
     last = now
   }
 }

@@ -2,13 +2,13 @@
 
 // What an addon holds in a few numbers, over all its environments: for samples, thresholds and pages.
 
-const { addons, isWatching } = require('./addons.js')
+const { addonRows, isWatching } = require('./addons.js')
 
 /** @returns {import('../../index.js').AddonSummary[] | null} null while nobody watches */
 function addonSummary () {
   if (!isWatching()) return null
   const byName = new Map()
-  for (const row of addons()) {
+  for (const row of addonRows()) {
     const known = byName.get(row.name)
     if (known === undefined) byName.set(row.name, summary(row))
     else byName.set(row.name, sum(known, summary(row)))
@@ -20,9 +20,8 @@ function summary (row) {
   const counted = row.coverage !== 'none'
   return {
     name: row.name,
-    liveReferenceCount: counted ? row.references.liveCount : null,
-    outlivedReferenceCount: counted ? row.references.outlivedCount : null,
-    liveExternalBytes: counted ? externalBytes(row) : null,
+    references: { liveCount: row.references.liveCount, outlivedCount: row.references.outlivedCount },
+    externalBytes: counted ? externalBytes(row) : null,
     adjustedExternalBytes: counted ? row.adjustedExternalBytes : null
   }
 }
@@ -34,11 +33,16 @@ function externalBytes ({ externalArrayBuffers, externalBuffers, externalSharedA
 
 // What cannot be counted in one environment is not known for the addon either.
 function sum (one, other) {
-  const total = { name: one.name }
-  for (const key of Object.keys(one)) {
-    if (key !== 'name') total[key] = one[key] === null || other[key] === null ? null : one[key] + other[key]
+  const add = (a, b) => a === null || b === null ? null : a + b
+  return {
+    name: one.name,
+    references: {
+      liveCount: add(one.references.liveCount, other.references.liveCount),
+      outlivedCount: add(one.references.outlivedCount, other.references.outlivedCount)
+    },
+    externalBytes: add(one.externalBytes, other.externalBytes),
+    adjustedExternalBytes: add(one.adjustedExternalBytes, other.adjustedExternalBytes)
   }
-  return total
 }
 
 module.exports = { addonSummary, externalBytes }

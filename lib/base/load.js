@@ -77,7 +77,7 @@ function missing (message, cause) {
 
 /** What lib/external/track.js and lib/external/pending-batch.js share by the binding, with nothing in it. */
 function emptyShared () {
-  return { bytes: new Float64Array(1), keys: new Uint32Array(0), tickets: new Float64Array(0), values: [], viewTickets: new WeakMap() }
+  return { bytes: new Float64Array(1), keys: new Uint32Array(0), tickets: new Float64Array(0), values: [], viewTickets: new WeakMap(), requestCounts: new Map() }
 }
 
 module.exports = load()

@@ -8,6 +8,7 @@ const { OffheapError } = require('../base/errors.js')
 const { throwIfAborted } = require('../heap/snapshot-file/failure.js')
 const { inTurn } = require('../heap/snapshot-file/turn.js')
 const { joined } = require('../base/joining.js')
+const { LONGEST_MS, TIMEOUT_MS } = require('../base/times.js')
 const { run } = require('../probe/run.js')
 const { unsupportedReason } = require('../probe/supported.js')
 const { asThrown } = require('../probe/thrown.js')
@@ -19,9 +20,7 @@ const NAMES = ['mode', 'fallback', 'top', 'retainers', 'timeoutMs', 'maxPauseMs'
 const MODES = ['auto', 'probe', 'in-process']
 const TOP = 10
 const MAX_TOP = 1000
-const TIMEOUT_MS = 120_000
 const MAX_PAUSE_MS = 5_000
-const LONGEST_MS = 2 ** 31 - 1
 /** Of its time a child leaves the rest for its answer, and for what takes longer than it looked. */
 const CHILD_SHARE = 0.8
 

@@ -1,6 +1,6 @@
 'use strict'
 
-// bufferPool(): Node's pool, and which of its slabs are alive. What all copies of this file on a thread share is made by
+// Node's pool, and which of its slabs are alive. What all copies of this file on a thread share is made by
 // lib/buffers/main-realm.js, in the main realm, when it is asked for first.
 
 const { Buffer } = require('node:buffer')
@@ -19,28 +19,27 @@ function bufferState () {
   return shared.buffers
 }
 
-/** @returns {import('../../index.js').BufferPool} */
+/** @returns {import('../../index.js').BufferPool | null} null when there is no memory for a slab: whoever asks is about something else */
 function bufferPool () {
-  const { slabBytes, usedBytes, createdCount, liveCount, liveBytes, liveStandardError, isTracked, fullSince } = bufferState().readPool()
+  let pool
+  try {
+    pool = bufferState().readPool()
+  } catch {
+    return null
+  }
+  const { slabBytes, usedBytes, createdCount, liveCount, liveBytes, liveStandardError, isTracked, fullSince } = pool
   return {
     createdCount,
     liveCount,
     liveBytes,
+    // The next small Buffer is cut from the current slab; nothing but slices keeps the others.
+    pinnedBytes: Math.max(0, liveBytes - (slabBytes ?? 0)),
     liveCountStandardError: Math.round(liveStandardError),
     currentSlab: slabBytes === undefined ? null : { byteLength: slabBytes, usedBytes, freeBytes: slabBytes - usedBytes },
     coverage: fullSince === undefined ? 'partial' : 'full',
     coverageReason: fullSince !== undefined ? null : isTracked ? NOT_WRAPPED : NOT_TRACKED,
-    fullSince: fullSince === undefined ? null : new Date(fullSince).toISOString()
+    fullCoverageAt: fullSince === undefined ? null : new Date(fullSince).toISOString()
   }
 }
 
-/** Looks which slab is the current one; costs less than a tenth of a microsecond. Never throws. */
-function noticePool () {
-  try {
-    bufferState().noticePool()
-  } catch {
-    // Out of memory for a slab. Whoever called us is about something else.
-  }
-}
-
-module.exports = { bufferPool, bufferState, noticePool }
+module.exports = { bufferPool, bufferState }

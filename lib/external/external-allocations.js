@@ -47,8 +47,8 @@ function tally (numbers, index) {
 /** The napi references that offheap itself holds in this environment. */
 function ownReferences () {
   flush()
-  const [strongReferenceCount, weakReferenceCount, totalCount] = fromNative(() => binding.ownReferences())
-  return { liveCount: strongReferenceCount + weakReferenceCount, strongReferenceCount, weakReferenceCount, totalCount }
+  const [strongCount, weakCount, totalCount] = fromNative(() => binding.ownReferences())
+  return { liveCount: strongCount + weakCount, strongCount, weakCount, totalCount }
 }
 
 module.exports = { externalAllocations, ownReferences }

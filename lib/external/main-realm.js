@@ -51,6 +51,9 @@
     objectTicket: Ticket.get,
     setObjectTicket: Ticket.set,
 
+    // Route contexts that are settled, by route: a request that is over, or another piece of work.
+    requestCounts: new Map(),
+
     // Called after a major collection with more records than should be looked at in one turn. Keeps no process alive.
     sweepLater () {
       if (sweeping) return

@@ -16,6 +16,11 @@ const FOLDED = 1
 // the rest under "(no route)".
 const MAX_DEFERRED = 4096
 
+// Names that requests are counted under; the rest is counted together.
+const MAX_COUNTED = 1000
+const OTHER = '(other)'
+const NO_ROUTE = '(no route)'
+
 // Made with the first context: a service without one pays nothing in track().
 let storage
 
@@ -25,6 +30,7 @@ class RouteContext {
   #route
   #name
   #key = 0
+  #settled = false
   // Of the route not known yet; null when it is too late for it.
   #deferred
 
@@ -43,10 +49,13 @@ class RouteContext {
    * on, such as a pooled connection, keeps this context, and would keep the request with it.
    */
   settle () {
+    if (this.#settled) return
+    this.#settled = true
     // The native side hears of a route when there is something to count under it.
     if (this.#deferred !== undefined && this.#deferred !== null) this.key()
     this.#route = this.#current()
     this.#deferred = null
+    countRequest(this.#route === undefined ? NO_ROUTE : cut(this.#route))
   }
 
   /** The number of the route; 0 as long as it is not known. It may change: a request may pass several routes. */
@@ -89,14 +98,30 @@ class RouteContext {
   }
 }
 
+/** One more that is over. An application has as many routes as it has; an array path or a host of generated routers may make many more. */
+function countRequest (name) {
+  const { requestCounts } = binding.shared
+  const counted = requestCounts.has(name) || requestCounts.size < MAX_COUNTED ? name : OTHER
+  requestCounts.set(counted, (requestCounts.get(counted) ?? 0) + 1)
+}
+
+/** How many are over, by route. */
+function requestCounts () {
+  return Object.fromEntries(binding.shared.requestCounts)
+}
+
 function changeRecordRoute (id, route) {
   binding.changeRecord(id, -1, -1, route)
+}
+
+function cut (name) {
+  return name.length > MAX_LENGTH ? `${name.slice(0, MAX_LENGTH - 1)}…` : name
 }
 
 function routeKey (name) {
   const known = keys.get(name)
   if (known !== undefined) return known
-  const key = binding.routeKey(name.length > MAX_LENGTH ? `${name.slice(0, MAX_LENGTH - 1)}…` : name)
+  const key = binding.routeKey(cut(name))
   if (key !== FOLDED) keys.set(name, key)
   return key
 }
@@ -112,4 +137,4 @@ function enclosingRoute () {
   return storage === undefined ? undefined : storage.getStore()
 }
 
-module.exports = { createRouteContext, enclosingRoute }
+module.exports = { createRouteContext, enclosingRoute, requestCounts }

@@ -3,20 +3,14 @@
 // offheap/express: one reading as JSON, and every other request under the name of its route.
 // Whatever fails in here, the request goes on as if this middleware were not there.
 
-const { createRouteContext } = require('../../index.js')
-const { reading, toJson } = require('./express/reading.js')
+const { createRouteContext, reading } = require('../../index.js')
 const { routeName, unmatchedName } = require('./express/route-name.js')
 const { boolean, func, invalidValue, options: checkOptions, string } = require('../base/validate.js')
 
-// Routes are as many as the application has, but an array path or a host of generated routers may make many.
-const MAX_COUNTED_ROUTES = 1000
 const OTHER = '(other)'
 
 /** Where a request carries its RequestRoute, so that a second middleware finds it. */
 const REQUEST_ROUTE = Symbol('offheap request route')
-
-// One for the thread, as the tallies are.
-const requestCounts = new Map()
 
 class RequestRoute {
   #req
@@ -49,7 +43,6 @@ class RequestRoute {
     this.#name = name
     this.#req = this.#app = this.#route = undefined
     this.#context.settle()
-    count(name)
   }
 
   // Asked on every track(): a request may pass several routes, the last of which has it.
@@ -90,7 +83,7 @@ function offheapExpress (options) {
     const serve = (allowed) => {
       // The answer has been given, or nobody waits for it any more.
       if (res.headersSent || res.writableEnded || res.destroyed) return
-      if (allowed === true && answer(req, res, routes, warn)) return
+      if (allowed === true && answer(req, res, warn)) return
       if (routes) enter(req, res, next)
       else next()
     }
@@ -122,9 +115,9 @@ async function ask (authorize, req, warn) {
 }
 
 /** @returns {boolean} false when nothing was sent */
-function answer (req, res, routes, warn) {
+function answer (req, res, warn) {
   try {
-    const body = toJson(reading(routes ? requestCounts : undefined))
+    const body = toJson(reading())
     res.statusCode = 200
     res.setHeader('Content-Type', 'application/json; charset=utf-8')
     res.setHeader('Content-Length', Buffer.byteLength(body))
@@ -175,10 +168,9 @@ function outermostApp (app) {
   return outermost
 }
 
-function count (name) {
-  const known = requestCounts.get(name)
-  if (known !== undefined || requestCounts.size < MAX_COUNTED_ROUTES) requestCounts.set(name, (known ?? 0) + 1)
-  else requestCounts.set(OTHER, (requestCounts.get(OTHER) ?? 0) + 1)
+/** JSON has no BigInt, and a figure that becomes one some day is not to break the page. */
+function toJson (value) {
+  return JSON.stringify(value, (key, item) => typeof item === 'bigint' ? Number(item) : item)
 }
 
 module.exports = offheapExpress

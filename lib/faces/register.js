@@ -95,23 +95,22 @@ function startMonitor ({ thresholds, signal, directory }, warn) {
       return false
     }
   }
-  const snapshotAt = new Map()
+  const wanted = new Map()
   for (const { metric, limit, text } of thresholds) {
     if (!works('OFFHEAP_SNAPSHOT_AT', text, () => checkThreshold('OFFHEAP_SNAPSHOT_AT', metric, limit))) continue
     // Several of a metric are fine.
-    snapshotAt.set(metric, [...(snapshotAt.get(metric) ?? []), limit])
+    wanted.set(metric, [...(wanted.get(metric) ?? []), limit])
   }
   const listens = signal !== undefined && works('OFFHEAP_SNAPSHOT_SIGNAL', signal, () => checkSignal('OFFHEAP_SNAPSHOT_SIGNAL', signal))
-  if (snapshotAt.size === 0 && !listens) return null
+  if (wanted.size === 0 && !listens) return null
   const monitor = require('../../index.js').start({
-    ...(snapshotAt.size > 0 && { snapshotAt: Object.fromEntries(snapshotAt) }),
-    ...(listens && { signal }),
-    ...(directory !== undefined && { snapshot: { directory } })
+    thresholds: Object.fromEntries(wanted),
+    snapshot: { ...(listens && { processSignal: signal }), ...(directory !== undefined && { directory }) }
   })
   return monitor.on('snapshotWritten', sayWritten).on('triggered', sayHeldBack)
 }
 
-function sayWritten ({ path: file, byteLength, pauseMs }) {
+function sayWritten ({ file, byteLength, pauseMs }) {
   say(`heap snapshot ${file}, ${bytes(byteLength)}, the thread paused ${pauseMs.toFixed(1)} ms`)
 }
 

@@ -5,6 +5,7 @@
 const binding = require('../base/load.js')
 const { fromNative } = require('../base/errors.js')
 const addons = require('../addons/supported.js')
+const { ownReferences } = require('../external/external-allocations.js')
 const probe = require('../probe/supported.js')
 
 /** @returns {import('../../index.js').Support} */
@@ -16,10 +17,11 @@ function support () {
     platform: platform(),
     node: process.version,
     probe: capability(probe.unsupportedReason()),
-    interposition: capability(addons.refusedReason()),
+    watchAddons: capability(addons.refusedReason()),
     cgroup: { ...capability(resident.cgroup), version: resident.cgroupVersion ?? null },
     residentBreakdown: capability(resident.breakdown),
-    trim: capability(resident.trim)
+    trim: capability(resident.trim),
+    ownReferences: ownReferences()
   }
 }
 
@@ -30,10 +32,11 @@ function unsupported (reason) {
     platform: `${process.platform}-${process.arch}`,
     node: process.version,
     probe: nothing,
-    interposition: nothing,
+    watchAddons: nothing,
     cgroup: { ...nothing, version: null },
     residentBreakdown: nothing,
-    trim: nothing
+    trim: nothing,
+    ownReferences: null
   }
 }
 

@@ -4,6 +4,7 @@
 
 const os = require('node:os')
 const { OffheapError, fromNative, rebuild } = require('../base/errors.js')
+const { progressListener } = require('../base/progress.js')
 const validate = require('../base/validate.js')
 const binding = require('../base/load.js')
 
@@ -26,38 +27,31 @@ function checkCommon (options) {
 }
 
 function reportOptions (options) {
-  const { top = 20, retainers = 1, filter } = options
+  const { top = 20, paths = 1, filter } = options
   validate.integer('options.top', top, { min: 1, max: 1000 })
-  validate.integer('options.retainers', retainers, { min: 0, max: 100 })
+  validate.integer('options.paths', paths, { min: 0, max: 100 })
   if (filter !== undefined) validate.string('options.filter', filter, { maxLength: 1000 })
-  return { top, retainers, filter }
+  return { top, paths, filter }
 }
 
 /** Runs a native job that can be watched and cancelled, and parses its answer. */
-async function run ({ signal, onProgress }, start) {
+async function run (caller, { signal, onProgress }, start) {
   if (signal?.aborted) throw aborted(signal)
   const started = performance.now()
   const number = binding.heapSnapshotBegin()
   const cancel = () => binding.heapSnapshotCancel(number)
-  let thrown
+  const listener = onProgress === undefined ? undefined : progressListener(caller, onProgress)
   // Polled: a callback from the pool thread would need a thread-safe function, which keeps things alive.
-  const timer = onProgress === undefined
+  const timer = listener === undefined
     ? undefined
     : setInterval(() => {
       const [phase, permille] = binding.heapSnapshotProgress(number)
-      try {
-        onProgress({ phase: phases[phase], fraction: permille / 1000 })
-      } catch (error) {
-        clearInterval(timer)
-        thrown = { error }
-        cancel()
-      }
+      listener({ phase: phases[phase], fraction: permille / 1000 })
     }, PROGRESS_INTERVAL_MS)
   timer?.unref()
   try {
     signal?.addEventListener('abort', cancel, { once: true })
     const answer = await start(number).catch((error) => { throw rebuild(error) })
-    if (thrown !== undefined) throw thrown.error
     if (answer.length === 2) {
       const [code, message] = answer
       if (code === 'ERR_OFFHEAP_ABORTED' && signal?.aborted) throw aborted(signal)
@@ -72,21 +66,21 @@ async function run ({ signal, onProgress }, start) {
 }
 
 /** Standard input has the name `-`. */
-function source (path) {
-  return path === '-' ? undefined : path
+function source (file) {
+  return file === '-' ? undefined : file
 }
 
-async function analyzeHeapSnapshot (path, options) {
+async function analyzeHeapSnapshot (file, options) {
   // Validate arguments
-  validate.string('path', path)
-  options = validate.options('options', options, ['top', 'retainers', 'filter', 'id', 'signal', 'onProgress'])
-  const { top, retainers, filter } = reportOptions(options)
+  validate.string('file', file)
+  options = validate.options('options', options, ['top', 'paths', 'filter', 'id', 'signal', 'onProgress'])
+  const { top, paths, filter } = reportOptions(options)
   if (options.id !== undefined) validate.integer('options.id', options.id, { min: 0, max: 2 ** 32 - 1 })
   checkCommon(options)
 
-  const result = await run(options, (number) =>
-    binding.analyzeHeapSnapshot(number, threadCount(), source(path), top, retainers, filter, options.id))
-  return { path, ...result }
+  const result = await run('analyzeHeapSnapshot', options, (number) =>
+    binding.analyzeHeapSnapshot(number, threadCount(), source(file), top, paths, filter, options.id))
+  return { file, ...result }
 }
 
 async function compareHeapSnapshots (before, after, options) {
@@ -94,22 +88,22 @@ async function compareHeapSnapshots (before, after, options) {
   validate.string('before', before)
   validate.string('after', after)
   if (before === '-' && after === '-') throw validate.invalidValue('after', 'another file: standard input can be read once', after)
-  options = validate.options('options', options, ['top', 'retainers', 'filter', 'signal', 'onProgress'])
-  const { top, retainers, filter } = reportOptions(options)
+  options = validate.options('options', options, ['top', 'paths', 'filter', 'signal', 'onProgress'])
+  const { top, paths, filter } = reportOptions(options)
   checkCommon(options)
 
-  const result = await run(options, (number) =>
-    binding.compareHeapSnapshots(number, threadCount(), source(before), source(after), top, retainers, filter))
+  const result = await run('compareHeapSnapshots', options, (number) =>
+    binding.compareHeapSnapshots(number, threadCount(), source(before), source(after), top, paths, filter))
   return {
     ...result,
-    before: { path: before, ...result.before },
-    after: { path: after, ...result.after }
+    before: { file: before, ...result.before },
+    after: { file: after, ...result.after }
   }
 }
 
-async function redactHeapSnapshot (path, out, options) {
+async function redactHeapSnapshot (file, out, options) {
   // Validate arguments
-  validate.string('path', path)
+  validate.string('file', file)
   validate.string('out', out)
   options = validate.options('options', options, ['salt', 'signal', 'onProgress'])
   const { salt } = options
@@ -122,19 +116,19 @@ async function redactHeapSnapshot (path, out, options) {
   // Without a salt the key is random and forgotten.
   const { createHash, randomBytes } = require('node:crypto')
   const key = salt === undefined ? randomBytes(16) : createHash('sha256').update(salt).digest().subarray(0, 16)
-  const result = await run(options, (number) =>
-    binding.redactHeapSnapshot(number, threadCount(), source(path), out, key))
-  return { path: out, ...result }
+  const result = await run('redactHeapSnapshot', options, (number) =>
+    binding.redactHeapSnapshot(number, threadCount(), source(file), out, key))
+  return { file: out, ...result }
 }
 
 /**
  * The synchronous twin of `analyzeHeapSnapshot`, without threads unless asked: a forked child must not start any.
  * Internal; the probe uses it.
  */
-function analyzeHeapSnapshotSync (path, { top = 20, retainers = 1, filter, threads = 1 } = {}) {
+function analyzeHeapSnapshotSync (file, { top = 20, paths = 1, filter, threads = 1 } = {}) {
   const started = performance.now()
-  const text = fromNative(() => binding.analyzeHeapSnapshotSync(threads, path, top, retainers, filter))
-  return { path, ...JSON.parse(text), durationMs: performance.now() - started }
+  const text = fromNative(() => binding.analyzeHeapSnapshotSync(threads, file, top, paths, filter))
+  return { file, ...JSON.parse(text), durationMs: performance.now() - started }
 }
 
 module.exports = { analyzeHeapSnapshot, analyzeHeapSnapshotSync, compareHeapSnapshots, redactHeapSnapshot }

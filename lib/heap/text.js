@@ -23,7 +23,7 @@ function classTable (columns, classes, cells, figure, style) {
 
 function analysisText (result, style) {
   const { totals, backingStores, strings } = result
-  let out = `${style.bold(clean(result.path))}\n`
+  let out = `${style.bold(clean(result.file))}\n`
   out += `  ${count(result.nodeCount)} objects, ${count(result.edgeCount)} references, ${bytes(totals.shallowBytes)}`
   if (backingStores.bytes > 0) out += `, of which ${bytes(backingStores.bytes)} in ${count(backingStores.count)} backing stores`
   if (totals.extraNativeBytes > 0) out += `; ${bytes(totals.extraNativeBytes)} native memory without objects`
@@ -42,7 +42,7 @@ function analysisText (result, style) {
       bytes(row.shallowBytes),
       bytes(row.retainedBytes),
       percent(row.retainedBytes, totals.shallowBytes),
-      row.paths.length > 0 ? `${row.paths[0].count < row.count ? `${count(row.paths[0].count)} via ` : ''}${style.path(clean(row.paths[0].text))}` : ''
+      row.paths.length > 0 ? `${row.paths[0].count < row.count ? `${count(row.paths[0].count)} via ` : ''}${style.path(clean(row.paths[0].path))}` : ''
     ],
     ({ retainedBytes }) => bytes(retainedBytes), style), style)
 
@@ -53,13 +53,13 @@ function analysisText (result, style) {
       `@${row.id}`,
       bytes(row.shallowBytes),
       bytes(row.retainedBytes),
-      row.path === null ? '(not reachable)' : style.path(clean(row.path.text))
+      row.path === null ? '(not reachable)' : style.path(clean(row.path))
     ]), style), style)
 
-  if (backingStores.holders.length > 0) {
+  if (backingStores.paths.length > 0) {
     out += section('Backing stores by what holds them', table(
       [{ title: 'bytes' }, { title: 'count' }, { title: 'held by', left: true }],
-      backingStores.holders.map((row) => [bytes(row.bytes), count(row.count), style.path(clean(row.text))]), style), style)
+      backingStores.paths.map((row) => [bytes(row.bytes), count(row.count), style.path(clean(row.path))]), style), style)
   }
 
   if (strings.duplicates.length > 0) {
@@ -80,7 +80,7 @@ function analysisText (result, style) {
         shorten(row.name || '(anonymous)', NAME_LENGTH),
         count(row.count),
         bytes(row.retainedBytes),
-        `${clean(row.script ?? '(unknown)')}:${row.line}:${row.column}`
+        `${clean(row.file ?? '(unknown)')}:${row.line}:${row.column}`
       ]), style), style)
   }
 
@@ -100,8 +100,8 @@ function objectName (row) {
 
 function comparisonText (result, style) {
   const { before, after } = result
-  let out = `${style.bold(clean(before.path))}: ${count(before.nodeCount)} objects, ${bytes(before.shallowBytes)}\n`
-  out += `${style.bold(clean(after.path))}: ${count(after.nodeCount)} objects, ${bytes(after.shallowBytes)} (${signed(bytes, after.shallowBytes - before.shallowBytes)})\n`
+  let out = `${style.bold(clean(before.file))}: ${count(before.nodeCount)} objects, ${bytes(before.shallowBytes)}\n`
+  out += `${style.bold(clean(after.file))}: ${count(after.nodeCount)} objects, ${bytes(after.shallowBytes)} (${signed(bytes, after.shallowBytes - before.shallowBytes)})\n`
   out += growthSection(result, style)
   const atLeast = (number) => `${result.matchedById || number === 0 ? '' : '≥'}${count(number)}`
   out += section(`Classes by growth of retained size (${count(result.classes.length)} of ${count(result.classCount)})`, classTable(
@@ -153,9 +153,9 @@ function retainersText (result, style) {
   const { object } = result
   let out = `${style.bold(`${clean(objectName(object))} @${object.id}`)}\n`
   out += `  class ${clean(object.className)}, shallow ${bytes(object.shallowBytes)}, retained ${bytes(object.retainedBytes)}, distance ${object.distance ?? '–'}\n`
-  out += `  ${object.path === null ? '(not reachable from any root)' : style.path(clean(object.path.text))}\n`
+  out += `  ${object.path === null ? '(not reachable from any root)' : style.path(clean(object.path))}\n`
   if (object.path !== null) {
-    out += section('Path from the root', object.path.steps.map((step) =>
+    out += section('Path from the root', object.pathSteps.map((step) =>
       `  ${step.edgeType.padEnd(8)} ${clean(step.edge)} ${style.dim('→')} ${clean(step.name || step.className)} ${style.dim(`@${step.id}`)}\n`).join(''), style)
   }
   out += section(`Retainers (${count(object.retainers.length)} of ${count(object.retainerCount)})`, table(

@@ -3,8 +3,9 @@
 // The cheap reading. Everything here is one moment of one isolate and of the process around it.
 
 const binding = require('../base/load.js')
-const { engineFigures } = require('./engine-figures.js')
+const { engineFigures } = require('../base/engine-figures.js')
 const { fromNative } = require('../base/errors.js')
+const { bufferPool } = require('../buffers/pool.js')
 const { trackedBytes } = require('../external/tracked-bytes.js')
 
 /** @returns {import('../../index.js').Memory} */
@@ -34,7 +35,8 @@ function memory () {
     cgroupVersion: native.cgroupVersion ?? null,
     machineTotalBytes: machine,
     machineAvailableBytes: native.machineAvailableBytes ?? null,
-    containerTotalBytes: limit !== null && machine !== null ? Math.min(limit, machine) : limit ?? machine
+    containerTotalBytes: limit !== null && machine !== null ? Math.min(limit, machine) : limit ?? machine,
+    bufferPool: bufferPool()
   }
 }
 

@@ -3,7 +3,7 @@
 // Where the resident set is. The engine's figures are taken here and now; the kernel's are read on another thread.
 
 const binding = require('../base/load.js')
-const { engineFigures } = require('./engine-figures.js')
+const { engineFigures } = require('../base/engine-figures.js')
 const { fromNative, rebuild } = require('../base/errors.js')
 const validate = require('../base/validate.js')
 
@@ -39,8 +39,8 @@ async function breakdown (askMalloc) {
   return {
     rss: table.rss,
     v8HeapBytes: table.v8HeapBytes,
-    webAssemblyBytes: table.webAssemblyBytes,
-    arrayBuffersBytes: table.arrayBuffersBytes,
+    wasmBytes: table.webAssemblyBytes,
+    arrayBuffersResidentBytes: table.arrayBuffersBytes,
     mallocInUseBytes: table.mallocInUseBytes ?? null,
     mallocFreeBytes: table.mallocFreeBytes ?? null,
     mallocUndividedBytes: table.mallocUndividedBytes ?? null,

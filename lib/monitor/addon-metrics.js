@@ -6,13 +6,13 @@ const { isAddon } = require('../addons/name.js')
 
 /** Live references. */
 function liveReferences ({ addons }, addon) {
-  return total(addons, addon, ({ liveReferenceCount }) => liveReferenceCount)
+  return total(addons, addon, ({ references }) => references.liveCount)
 }
 
 /** Bytes that were handed to JavaScript or declared to V8. More taken back than declared counts as nothing. */
-function addonExternal ({ addons }, addon) {
-  return total(addons, addon, ({ liveExternalBytes, adjustedExternalBytes }) =>
-    liveExternalBytes === null || adjustedExternalBytes === null ? null : Math.max(0, liveExternalBytes + adjustedExternalBytes))
+function addonExternalBytes ({ addons }, addon) {
+  return total(addons, addon, ({ externalBytes, adjustedExternalBytes }) =>
+    externalBytes === null || adjustedExternalBytes === null ? null : Math.max(0, externalBytes + adjustedExternalBytes))
 }
 
 /** Of an addon that is not loaded (yet): 0. `null` where it cannot be counted. */
@@ -29,4 +29,4 @@ function total (addons, addon, read) {
   return sum
 }
 
-module.exports = { addonExternal, liveReferences }
+module.exports = { addonExternalBytes, liveReferences }

@@ -3,7 +3,6 @@
 const EventEmitter = require('node:events')
 const timers = require('node:timers')
 const { performance } = require('node:perf_hooks')
-const { noticePool } = require('../buffers/pool.js')
 const { startTracking } = require('../buffers/profile/tracking.js')
 const binding = require('../base/load.js')
 const { addonSummary } = require('../addons/summary.js')
@@ -12,11 +11,12 @@ const { pastSnapshots } = require('../heap/snapshot-file/folder.js')
 const { requestSnapshot } = require('../heap/snapshot-file/write.js')
 const { memory } = require('../memory/memory.js')
 const { afterMajorCollections } = require('./collections.js')
-const { METRICS, columns, valueOf } = require('./thresholds.js')
+const { Breakdowns } = require('./breakdowns.js')
+const { METRICS, columns, missingIn, needsBreakdown, valueOf } = require('./thresholds.js')
 
 // How long a service whose heap is full waits for the snapshot of that heap: about what V8 spends on its last collections. With
 // any other snapshot on its way it dies at once.
-const HOLD_ABORT_MS = 30_000
+const DELAY_ABORT_MS = 30_000
 
 /** Samples memory, and acts when a threshold is crossed; made by start(). See types/monitor.d.ts. */
 class Monitor extends EventEmitter {
@@ -31,16 +31,19 @@ class Monitor extends EventEmitter {
   #historyLength
   #timer
   #ignoreCollections = () => {}
-  #signal
+  #processSignal
   #onSignal
   #writing
   // Of addons, when a threshold is about them.
   #watchedAddons
   #warned = new Set()
   #buffers
+  // Of the resident set, when a threshold is about it.
+  #breakdowns
+  #hasBreakdown = false
 
   /** @param {object} settings checked, from start.js */
-  constructor ({ sampleIntervalMs, thresholds, snapshot, signal, historyLength, watch, buffers }) {
+  constructor ({ sampleIntervalMs, thresholds, snapshot, processSignal, historyLength, watch, buffers }) {
     super()
     this.#thresholds = thresholds
     this.#snapshot = snapshot
@@ -50,10 +53,10 @@ class Monitor extends EventEmitter {
       thresholds.map(({ rule }) => rule),
       snapshot.cooldownMs,
       snapshot.maxPerDay,
-      this.#writesAnything() || signal !== undefined ? pastAttempts(snapshot.directory) : []
+      this.#writesAnything() || processSignal !== undefined ? pastAttempts(snapshot.directory) : []
     ))
     try {
-      this.#begin(sampleIntervalMs, signal, buffers)
+      this.#begin(sampleIntervalMs, processSignal, buffers)
     } catch (error) {
       // Nobody gets this Monitor, so nobody could stop it.
       try {
@@ -63,7 +66,7 @@ class Monitor extends EventEmitter {
     }
   }
 
-  #begin (sampleIntervalMs, signal, buffers) {
+  #begin (sampleIntervalMs, processSignal, buffers) {
     // Under this name, and not as `this`: the analysis of snapshots knows by it what hangs on us alone, and leads no path through a Monitor to
     // what its listeners can see (src/heap/distances.rs).
     const offheapMonitor = this
@@ -73,27 +76,36 @@ class Monitor extends EventEmitter {
     if (this.#thresholds.some(({ metric, kind }) => metric === 'heapUsed' && kind !== 'growth')) {
       this.#ignoreCollections = afterMajorCollections(tick)
     }
-    if (signal !== undefined) {
-      this.#signal = signal
-      this.#onSignal = () => { offheapMonitor.#write(signal, null) }
-      process.on(signal, this.#onSignal)
+    if (processSignal !== undefined) {
+      this.#processSignal = processSignal
+      this.#onSignal = () => { offheapMonitor.#write(processSignal, null) }
+      process.on(processSignal, this.#onSignal)
     }
+    const malloc = needsBreakdown(this.#thresholds)
+    if (malloc !== undefined) this.#breakdowns = new Breakdowns(malloc, (error) => offheapMonitor.#report(error))
     if (buffers !== undefined) this.#buffers = startTracking(buffers)
   }
 
   /** Takes one reading now, with all that follows from it. */
   sample () {
-    const reading = { at: new Date().toISOString(), ...memory(), addons: addonSummary() }
-    noticePool()
-    if (this.#watch === undefined) return reading
+    const sample = { at: new Date().toISOString(), ...memory(), addons: addonSummary(), residentBreakdown: this.#breakdowns?.next() ?? null }
+    if (this.#watch === undefined) return sample
     if (this.#history.length >= this.#historyLength) this.#history.shift()
-    this.#history.push(reading)
-    this.#deliver('sample', reading)
-    for (const { position, value, limit } of this.#observe(reading)) this.#trigger(this.#thresholds[position], value, limit, reading)
-    return reading
+    this.#history.push(sample)
+    if (sample.residentBreakdown !== null) this.#firstBreakdown(sample.residentBreakdown)
+    this.#deliver('sample', sample)
+    for (const { position, value, limit } of this.#observe(sample)) this.#trigger(this.#thresholds[position], value, limit, sample)
+    return sample
   }
 
-  /** The readings of late, oldest first. */
+  /** What of it nobody could know before there was one. */
+  #firstBreakdown (breakdown) {
+    if (this.#hasBreakdown) return
+    this.#hasBreakdown = true
+    for (const error of missingIn(this.#thresholds, breakdown)) this.#report(error)
+  }
+
+  /** The latest samples, oldest first. */
   history () {
     return [...this.#history]
   }
@@ -106,10 +118,11 @@ class Monitor extends EventEmitter {
     timers.clearInterval(this.#timer)
     this.#ignoreCollections()
     this.#buffers?.stop()
+    this.#breakdowns?.stop()
     this.#writing?.abort()
     this.#watchedAddons?.stop()
     // Last: on a frozen process it throws.
-    if (this.#onSignal !== undefined) process.removeListener(this.#signal, this.#onSignal)
+    if (this.#onSignal !== undefined) process.removeListener(this.#processSignal, this.#onSignal)
   }
 
   #tick () {
@@ -120,17 +133,17 @@ class Monitor extends EventEmitter {
     }
   }
 
-  #observe (reading) {
+  #observe (sample) {
     // A listener of 'sample' may have stopped us.
     if (this.#watch === undefined || this.#thresholds.length === 0) return []
-    const { values, bases } = columns(reading, this.#thresholds)
+    const { values, bases } = columns(sample, this.#thresholds)
     return fromNative(() => binding.observeWatch(this.#watch, performance.now(), values, bases))
   }
 
-  #trigger (breached, value, limit, reading) {
+  #trigger (breached, value, limit, sample) {
     // A listener of an earlier event of the same sample may have stopped us.
     if (this.#watch === undefined) return
-    const { metric, kind, threshold, writes } = breached
+    const { metric, kind, threshold, action } = breached
     const { ofAddon, counts } = METRICS[metric]
     const unit = counts ? 'Count' : 'Bytes'
     const event = {
@@ -140,10 +153,10 @@ class Monitor extends EventEmitter {
       threshold,
       [`threshold${unit}`]: limit,
       [`value${unit}`]: value,
-      [`metric${unit}`]: valueOf(breached, reading),
-      at: reading.at,
-      snapshot: writes ? this.#mayWrite() : 'off',
-      reading
+      [`metric${unit}`]: valueOf(breached, sample),
+      at: sample.at,
+      snapshot: action === 'snapshot' ? this.#mayWrite() : 'off',
+      sample
     }
     const starts = event.snapshot === 'started'
     this.#deliver('triggered', event)
@@ -151,7 +164,7 @@ class Monitor extends EventEmitter {
   }
 
   #writesAnything () {
-    return this.#thresholds.some(({ writes }) => writes)
+    return this.#thresholds.some(({ action }) => action === 'snapshot')
   }
 
   #mayWrite () {
@@ -173,7 +186,7 @@ class Monitor extends EventEmitter {
       const settings = {
         ...this.#snapshot,
         cooldownMs: 0,
-        holdAbortMs: this.#snapshot.holdAbortMs ?? (trigger?.metric === 'heapUsed' ? HOLD_ABORT_MS : 0),
+        delayAbortMs: this.#snapshot.delayAbortMs ?? (trigger?.metric === 'heapUsed' ? DELAY_ABORT_MS : 0),
         reason,
         signal: controller.signal,
         onProgress: (progress) => this.#progress(progress, controller)

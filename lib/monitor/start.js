@@ -5,43 +5,40 @@ const { watchAddons } = require('../addons/addons.js')
 const { trackingSettings } = require('../buffers/profile.js')
 const { giveIds } = require('../heap/snapshot-file/ids.js')
 const { whyNotWritable } = require('../heap/snapshot-file/directory.js')
-const { WHERE_AND_HOW, LONGEST_MS, whereAndHow } = require('../heap/snapshot-file/settings.js')
+const { WHERE_AND_HOW, whereAndHow } = require('../heap/snapshot-file/settings.js')
+const { LONGEST_MS } = require('../base/times.js')
 const { memory } = require('../memory/memory.js')
 const { boolean, integer, invalidType, invalidValue, options: known } = require('../base/validate.js')
 const { Monitor } = require('./monitor.js')
 const { checkSignal } = require('./signals.js')
-const { giveColumns, needsAddons, parseThresholds, refuseUnmeasurable } = require('./thresholds.js')
+const { needsAddons, parseThresholds, refuseUnmeasurable } = require('./thresholds.js')
 
 // What a service can bear while nobody watches it: a snapshot in this process stops its thread for seconds.
 // How long an abort is held up depends on what asked for the snapshot: lib/monitor/monitor.js.
-const DEFAULTS = { cooldownMs: 30 * 60_000, maxFiles: 5, maxTotalBytes: 4e9, holdAbortMs: null }
+const DEFAULTS = { cooldownMs: 30 * 60_000, maxFiles: 5, maxTotalBytes: 4e9, delayAbortMs: null }
 const MAX_PER_DAY = 6
 const SAMPLE_INTERVAL_MS = 5000
 
 /** Starts a Monitor; see types/monitor.d.ts. */
 function start (options) {
-  const given = known('options', options, ['sampleIntervalMs', 'thresholds', 'snapshot', 'snapshotAt', 'signal', 'historyLength', 'baseline', 'trackBuffers'])
-  const { sampleIntervalMs = SAMPLE_INTERVAL_MS, thresholds, snapshot, snapshotAt, signal, historyLength = 720, baseline = false, trackBuffers = false } = given
+  const given = known('options', options, ['sampleIntervalMs', 'thresholds', 'snapshot', 'historyLength', 'baseline', 'trackBuffers'])
+  const { sampleIntervalMs = SAMPLE_INTERVAL_MS, thresholds, snapshot = false, historyLength = 720, baseline = false, trackBuffers = false } = given
 
   integer('options.sampleIntervalMs', sampleIntervalMs, { min: 10, max: LONGEST_MS })
   integer('options.historyLength', historyLength, { min: 1, max: 100_000 })
   boolean('options.baseline', baseline)
   const buffers = buffersOptions(trackBuffers)
-  if (signal !== undefined) checkSignal('options.signal', signal)
-  if (snapshot === false && snapshotAt !== undefined) throw invalidValue('options.snapshot', 'left out or an object when *snapshotAt* is given', snapshot)
-  if (snapshot === false && signal !== undefined) throw invalidValue('options.snapshot', 'left out or an object when *signal* is given', snapshot)
-  const writes = snapshot !== undefined && snapshot !== false
-  const parsed = giveColumns([
-    ...parseThresholds('options.thresholds', thresholds, sampleIntervalMs).map((threshold) => ({ ...threshold, writes })),
-    ...parseThresholds('options.snapshotAt', snapshotAt, sampleIntervalMs).map((threshold) => ({ ...threshold, writes: true }))
-  ])
-  const settings = snapshotOptions(snapshot)
+  const { processSignal, ...settings } = snapshotOptions(snapshot)
+  const parsed = parseThresholds('options.thresholds', thresholds, { sampleIntervalMs, action: snapshot === false ? 'event' : 'snapshot' })
+  if (given.snapshot === false && parsed.some(({ action }) => action === 'snapshot')) {
+    throw invalidValue('options.snapshot', 'left out, true or an object when a threshold has the action "snapshot"', snapshot)
+  }
   const watch = needsAddons(parsed) ? watchAddons() : undefined
   try {
     refuseUnmeasurable(parsed, { ...memory(), addons: addonSummary() })
     if (baseline) giveIds()
-    if (signal !== undefined || parsed.some((threshold) => threshold.writes)) warnUnlessWritable(settings.directory)
-    return new Monitor({ sampleIntervalMs, thresholds: parsed, snapshot: settings, signal, historyLength, watch, buffers })
+    if (processSignal !== undefined || parsed.some(({ action }) => action === 'snapshot')) warnUnlessWritable(settings.directory)
+    return new Monitor({ sampleIntervalMs, thresholds: parsed, snapshot: settings, processSignal, historyLength, watch, buffers })
   } catch (error) {
     watch?.stop()
     throw error
@@ -58,7 +55,7 @@ function warnUnlessWritable (directory) {
 
 /** Whether one threshold is right, and can be measured here; throws what `start()` would, under this name. */
 function checkThreshold (name, metric, value) {
-  const parsed = giveColumns(parseThresholds(name, Object.fromEntries([[metric, value]]), SAMPLE_INTERVAL_MS))
+  const parsed = parseThresholds(name, Object.fromEntries([[metric, value]]), { sampleIntervalMs: SAMPLE_INTERVAL_MS, action: 'event' })
   // As in `start()`: what addons hold can be measured while somebody watches them.
   const watch = needsAddons(parsed) ? watchAddons() : undefined
   try {
@@ -75,13 +72,14 @@ function buffersOptions (value) {
 }
 
 function snapshotOptions (value) {
-  if (typeof value !== 'object' && typeof value !== 'boolean' && value !== undefined) {
+  if (typeof value !== 'object' && typeof value !== 'boolean') {
     throw invalidType('options.snapshot', 'an object or a boolean', value)
   }
-  const options = known('options.snapshot', typeof value === 'boolean' ? undefined : value, [...WHERE_AND_HOW, 'maxPerDay'])
-  const { maxPerDay = MAX_PER_DAY } = options
+  const options = known('options.snapshot', typeof value === 'boolean' ? undefined : value, [...WHERE_AND_HOW, 'maxPerDay', 'processSignal'])
+  const { maxPerDay = MAX_PER_DAY, processSignal } = options
   integer('options.snapshot.maxPerDay', maxPerDay, { min: 1, max: 100_000 })
-  return { ...whereAndHow('options.snapshot', options, DEFAULTS), maxPerDay }
+  if (processSignal !== undefined) checkSignal('options.snapshot.processSignal', processSignal)
+  return { ...whereAndHow('options.snapshot', options, DEFAULTS), maxPerDay, processSignal }
 }
 
 module.exports = { checkThreshold, start }

@@ -3,68 +3,54 @@
 // What users write as thresholds, turned into rules for src/monitor, and readings turned into their columns.
 
 const fs = require('node:fs')
-const { addonExternal, liveReferences } = require('./addon-metrics.js')
-const { heapLimitBase } = require('./heap-limit.js')
-const { OffheapError } = require('../base/errors.js')
+const { METRICS, OF_MALLOC, WITHOUT_MALLOC } = require('./metrics.js')
+const binding = require('../base/load.js')
+const { OffheapError, fromNative } = require('../base/errors.js')
 const { bytes, isPercentage, percentage } = require('../base/units.js')
-const { LONGEST_MS } = require('../heap/snapshot-file/settings.js')
-const { integer, invalidType, invalidValue, options: known, outOfRange, string } = require('../base/validate.js')
+const { LONGEST_MS } = require('../base/times.js')
+const { integer, invalidType, invalidValue, oneOf, options: known, outOfRange, string } = require('../base/validate.js')
 
-const processBase = {
-  of: 'the cgroup limit, or the memory of the container or machine where there is none',
-  read: ({ cgroupLimitBytes, containerTotalBytes, machineTotalBytes }) => cgroupLimitBytes ?? containerTotalBytes ?? machineTotalBytes
-}
-
-/** Every metric: how it is read, and what a percentage of it is taken of. The order is the order of the columns. */
-const METRICS = {
-  rss: { read: (memory) => memory.rss, base: processBase },
-  heapUsed: { read: (memory) => memory.heapUsed, base: { of: 'the heap limit', read: (memory) => heapLimitBase(memory.heapLimit) } },
-  external: { read: (memory) => memory.external, base: processBase },
-  arrayBuffers: { read: (memory) => memory.arrayBuffers, base: processBase },
-  trackedExternal: { read: (memory) => memory.trackedExternalBytes, base: processBase },
-  // The working set leaves out file cache that the kernel drops before it kills: usage as such is near its limit in
-  // any container that reads files.
-  cgroup: {
-    read: (memory) => memory.cgroupWorkingSetBytes ?? memory.cgroupUsageBytes,
-    base: { of: 'the cgroup limit', read: (memory) => memory.cgroupLimitBytes }
-  },
-  // These two may name an addon, and each threshold of theirs has a column of its own.
-  references: { read: liveReferences, base: { read: () => null }, ofAddon: true, counts: true },
-  addonExternal: { read: addonExternal, base: processBase, ofAddon: true }
-}
 const NAMES = Object.keys(METRICS)
+/** The order of the columns that all thresholds of a metric share; each threshold of an addon has one of its own behind them. */
 const COLUMNS = NAMES.filter((name) => !METRICS[name].ofAddon)
 
+const ACTIONS = ['event', 'snapshot']
 const FOR_SAMPLES = 2
 const COOLDOWN_MS = 60_000
 
 /**
  * @param {string} name
  * @param {unknown} value
- * @param {number} sampleIntervalMs
- * @returns {{ metric: string, addon?: string | null, kind: 'absolute' | 'percentage' | 'growth', threshold: unknown, rule: object }[]}
+ * @param {{ sampleIntervalMs: number, action: 'event' | 'snapshot' }} defaults `action`: of thresholds that name none
+ * @returns {{ metric: string, addon?: string | null, kind: 'absolute' | 'percentage' | 'growth', action: string, threshold: unknown, rule: object }[]}
  */
-function parseThresholds (name, value, sampleIntervalMs) {
-  return Object.entries(known(name, value, NAMES)).flatMap(([metric, wanted]) => {
+function parseThresholds (name, value, defaults) {
+  const parsed = Object.entries(known(name, value, NAMES)).flatMap(([metric, wanted]) => {
     const list = Array.isArray(wanted) ? wanted : [wanted]
     if (list.length === 0) throw invalidValue(`${name}.${metric}`, 'at least one threshold', wanted)
     return list.map((threshold, index) => {
       const path = Array.isArray(wanted) ? `${name}.${metric}[${index}]` : `${name}.${metric}`
-      if (METRICS[metric].ofAddon) return { metric, ...parseAddonThreshold(path, threshold, sampleIntervalMs, METRICS[metric].counts) }
-      return { metric, ...parseThreshold(path, threshold, sampleIntervalMs, COLUMNS.indexOf(metric)) }
+      if (METRICS[metric].ofAddon) return { metric, ...parseAddonThreshold(path, threshold, defaults, METRICS[metric].counts) }
+      return { metric, ...parseThreshold(path, threshold, defaults, COLUMNS.indexOf(metric)) }
     })
   })
+  const [divided, undivided] = [OF_MALLOC, WITHOUT_MALLOC].map((names) => parsed.find(({ metric }) => names.includes(metric)))
+  if (divided !== undefined && undivided !== undefined) {
+    throw invalidValue(`${name}.${undivided.metric}`, `left out beside ${divided.metric}: malloc's memory is divided then`, undivided.threshold)
+  }
+  return giveColumns(parsed)
 }
 
-function parseThreshold (name, threshold, sampleIntervalMs, column) {
+function parseThreshold (name, threshold, defaults, column) {
   if (typeof threshold !== 'object' || threshold === null) {
     if (typeof threshold !== 'number' && typeof threshold !== 'string') {
       throw invalidType(name, 'a number of bytes, a string such as "512MB" or "80%", or an object', threshold)
     }
-    return parseThreshold(name, { above: threshold }, sampleIntervalMs, column)
+    return parseThreshold(name, { above: threshold }, defaults, column)
   }
-  const options = known(name, threshold, ['above', 'growth', 'overMs', 'forSamples', 'rearmBelow', 'cooldownMs'])
-  const { above, growth, overMs, forSamples = FOR_SAMPLES, rearmBelow, cooldownMs = COOLDOWN_MS } = options
+  const options = known(name, threshold, ['above', 'growth', 'overMs', 'forSamples', 'rearmBelow', 'cooldownMs', 'action'])
+  const { above, growth, overMs, forSamples = FOR_SAMPLES, rearmBelow, cooldownMs = COOLDOWN_MS, action = defaults.action } = options
+  oneOf(`${name}.action`, action, ACTIONS)
   const common = {
     column,
     forSamples: integer(`${name}.forSamples`, forSamples, { min: 1, max: 1000 }),
@@ -78,14 +64,14 @@ function parseThreshold (name, threshold, sampleIntervalMs, column) {
     const read = kind === 'percentage' ? percentage : bytes
     const limit = read(`${name}.above`, above)
     const rule = { ...common, [kind === 'percentage' ? 'percent' : 'bytes']: limit, rearmBelow: rearmLevel(name, rearmBelow, limit, read) }
-    return { kind, threshold: above, rule }
+    return { kind, action, threshold: above, rule }
   }
   integer(`${name}.overMs`, overMs, { min: 1, max: LONGEST_MS })
   // Over less than two samples there is no floor to measure from.
-  if (overMs < 2 * sampleIntervalMs) throw outOfRange(`${name}.overMs`, `at least twice *sampleIntervalMs* (${sampleIntervalMs})`, overMs)
+  if (overMs < 2 * defaults.sampleIntervalMs) throw outOfRange(`${name}.overMs`, `at least twice *sampleIntervalMs* (${defaults.sampleIntervalMs})`, overMs)
   const growthBytes = bytes(`${name}.growth`, growth)
   const rule = { ...common, growthBytes, overMs, rearmBelow: rearmLevel(name, rearmBelow, growthBytes, bytes) }
-  return { kind: 'growth', threshold: { growth, overMs }, rule }
+  return { kind: 'growth', action, threshold: { growth, overMs }, rule }
 }
 
 /** 0.8 and '80' are not bytes that anybody means. */
@@ -99,25 +85,18 @@ function refuseShare (name, above) {
 }
 
 /** The column is given by giveColumns(): it belongs to this threshold alone. */
-function parseAddonThreshold (name, threshold, sampleIntervalMs, counts) {
-  const { addon = null, ...rest } = typeof threshold === 'object' && threshold !== null ? threshold : { [counts ? 'live' : 'above']: threshold }
+function parseAddonThreshold (name, threshold, defaults, counts) {
+  const { addon = null, ...rest } = typeof threshold === 'object' && threshold !== null ? threshold : { above: threshold }
   if (addon !== null) string(`${name}.addon`, addon)
-  const parsed = counts ? parseCount(name, rest, sampleIntervalMs) : parseThreshold(name, rest, sampleIntervalMs, undefined)
-  return { ...parsed, addon, threshold }
+  if (counts) checkCounts(name, rest)
+  return { ...parseThreshold(name, rest, defaults, undefined), addon, threshold }
 }
 
-/** `{ live }` or `{ growth, overMs }`, in whole things. */
-function parseCount (name, threshold, sampleIntervalMs) {
-  const options = known(name, threshold, ['live', 'growth', 'overMs', 'forSamples', 'rearmBelow', 'cooldownMs'])
-  const { live, growth, ...common } = options
-  if ((live === undefined) === (growth === undefined)) throw invalidValue(name, 'an object with either *live* or *growth*', threshold)
-  if (growth === undefined) {
-    integer(`${name}.live`, live, { min: 1 })
-    if (common.rearmBelow !== undefined) integer(`${name}.rearmBelow`, common.rearmBelow)
-    return parseThreshold(name, { ...common, above: live }, sampleIntervalMs, undefined)
-  }
-  integer(`${name}.growth`, growth, { min: 1 })
-  return parseThreshold(name, { ...common, growth }, sampleIntervalMs, undefined)
+/** References are counted in whole things, and there is nothing that a percentage could be of. */
+function checkCounts (name, { above, growth, rearmBelow }) {
+  if (above !== undefined) integer(`${name}.above`, above, { min: 1 })
+  if (growth !== undefined) integer(`${name}.growth`, growth, { min: 1 })
+  if (rearmBelow !== undefined) integer(`${name}.rearmBelow`, rearmBelow)
 }
 
 /** Gives each threshold of an addon its column, behind those that all share. */
@@ -157,6 +136,12 @@ function needsAddons (thresholds) {
   return thresholds.some(({ metric }) => METRICS[metric].ofAddon)
 }
 
+/** Whether a threshold needs residentBreakdown(): whether malloc is to be asked; `undefined` where none does. */
+function needsBreakdown (thresholds) {
+  const wanted = thresholds.filter(({ metric }) => METRICS[metric].ofBreakdown)
+  return wanted.length === 0 ? undefined : wanted.some(({ metric }) => OF_MALLOC.includes(metric))
+}
+
 /** Refuses thresholds that could never fire, because what they compare is not measured here. */
 function refuseUnmeasurable (thresholds, reading) {
   const unmeasurable = (metric, text) => {
@@ -167,9 +152,12 @@ function refuseUnmeasurable (thresholds, reading) {
   }
   for (const each of thresholds) {
     const { metric, kind, threshold } = each
-    const { base } = METRICS[metric]
+    const { base, mayBeMissing, ofBreakdown } = METRICS[metric]
+    if (ofBreakdown) {
+      const reason = breakdownReason()
+      if (reason !== null) throw unmeasurable(metric, `The threshold ${metric} cannot work: ${metric} cannot be measured here (${reason}); leave it out`)
     // null >= 0 is true.
-    if (!((valueOf(each, reading) ?? NaN) >= 0)) {
+    } else if (!mayBeMissing && !((valueOf(each, reading) ?? NaN) >= 0)) {
       const whose = typeof each.addon === 'string' ? ` of ${each.addon}` : ''
       throw unmeasurable(metric, `The threshold ${metric} cannot work: ${metric}${whose} cannot be measured here; leave it out`)
     }
@@ -177,6 +165,18 @@ function refuseUnmeasurable (thresholds, reading) {
       throw unmeasurable(metric, `The threshold ${metric}: ${JSON.stringify(threshold)} cannot work: ${base.of} cannot be measured here; give it in bytes or leave it out`)
     }
   }
+}
+
+/** Why there can be no residentBreakdown() here, or null. What it has is known when there is one. */
+function breakdownReason () {
+  return fromNative(() => binding.residentSupport()).breakdown ?? null
+}
+
+/** What a threshold lacks in the first breakdown: it does nothing as long as that is so. */
+function missingIn (thresholds, residentBreakdown) {
+  const missing = thresholds.filter(({ metric }) => METRICS[metric].ofBreakdown && METRICS[metric].read({ residentBreakdown }) === null)
+  return [...new Set(missing.map(({ metric }) => metric))].map((metric) => new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE',
+    `The threshold ${metric} does nothing: residentBreakdown() has no ${metric} here (docs/memory.md says when); leave it out`))
 }
 
 /** What keeps the system's files from being read, and passes: no descriptor is left. `null`: nothing does. */
@@ -189,4 +189,4 @@ function passingReason () {
   }
 }
 
-module.exports = { METRICS, columns, giveColumns, needsAddons, parseThresholds, refuseUnmeasurable, valueOf }
+module.exports = { METRICS, columns, needsAddons, missingIn, needsBreakdown, parseThresholds, refuseUnmeasurable, valueOf }

@@ -3,13 +3,10 @@
 // The public face of the probe.
 
 const v8 = require('node:v8')
+const { LONGEST_MS, TIMEOUT_MS } = require('../base/times.js')
 const { abortSignal, func, integer, options: checkOptions } = require('../base/validate.js')
 const { asThrown } = require('./thrown.js')
 const { run } = require('./run.js')
-
-const defaultTimeoutMs = 60_000
-/** What a timer of Node can hold. */
-const maxTimeoutMs = 2 ** 31 - 1
 
 /**
  * Runs a synchronous function in a copy-on-write child of this process and resolves with what it returns.
@@ -20,8 +17,8 @@ const maxTimeoutMs = 2 ** 31 - 1
  */
 async function probe (fn, options) {
   func('fn', fn)
-  const { timeoutMs = defaultTimeoutMs, signal } = checkOptions('options', options, ['timeoutMs', 'signal'])
-  integer('options.timeoutMs', timeoutMs, { min: 1, max: maxTimeoutMs })
+  const { timeoutMs = TIMEOUT_MS, signal } = checkOptions('options', options, ['timeoutMs', 'signal'])
+  integer('options.timeoutMs', timeoutMs, { min: 1, max: LONGEST_MS })
   if (signal !== undefined) abortSignal('options.signal', signal)
 
   const { value, thrown } = await run({ work: fn, timeoutMs, signal })

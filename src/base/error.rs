@@ -90,8 +90,6 @@ codes! {
     SnapshotReadFailed => "ERR_OFFHEAP_SNAPSHOT_READ_FAILED",
     /// No object of the snapshot has the id that was asked for.
     SnapshotObjectNotFound => "ERR_OFFHEAP_SNAPSHOT_OBJECT_NOT_FOUND",
-    /// A profile of Buffers was asked for, and nobody has sampled any in this thread.
-    BuffersNotTracked => "ERR_OFFHEAP_BUFFERS_NOT_TRACKED",
     /// Addons cannot be watched in this process: the node image could not be patched, or somebody else has patched it.
     WatchRefused => "ERR_OFFHEAP_WATCH_REFUSED",
     /// What the system says of this process could not be read at this moment.

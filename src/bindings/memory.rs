@@ -60,7 +60,12 @@ pub fn read_memory(env: &Env) -> Result<NativeMemory> {
     })
 }
 
-/// Adding nothing to the counter is the only way to read it; V8 collects nothing on that occasion.
+/// The isolate's true external counter. Adding nothing to it is the only way to read it; V8 collects nothing on that occasion.
+#[napi(catch_unwind, js_name = "declaredExternalBytes")]
+pub fn read_declared_external_bytes(env: &Env) -> Result<f64> {
+    Ok(declared_external_bytes(env)? as f64)
+}
+
 fn declared_external_bytes(env: &Env) -> Result<i64> {
     env.adjust_external_memory(0)
         .map_err(|error| napi::Error::new(Code::Internal, error.reason.clone()))

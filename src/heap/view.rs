@@ -175,26 +175,24 @@ impl<'a> View<'a> {
             .optional(self.analysis.distances.get(node));
     }
 
-    /// A path in words and step by step.
+    /// A path in words and step by step: three keys of the object that is being written.
     pub(crate) fn write_path(&self, json: &mut JsonWriter, node: Ordinal) {
         let graph = self.graph();
         let steps = steps(graph, &self.analysis.distances, node);
+        let path = json.key("path");
         if steps.is_empty() {
-            json.null();
-            return;
+            path.null();
+        } else {
+            path.text(&describe(graph, &steps, Detail::Exact, PATH_LIMIT));
         }
-        json.object(|json| {
-            json.key("text")
-                .text(&describe(graph, &steps, Detail::Exact, PATH_LIMIT));
-            let shown = if steps.len() > 2 * PATH_LIMIT {
-                [&steps[..PATH_LIMIT], &steps[steps.len() - PATH_LIMIT..]].concat()
-            } else {
-                steps.clone()
-            };
-            json.key("stepCount").number(count(&steps) as u64);
-            json.key("steps").list(shown, |json, step| {
-                json.object(|json| self.write_step(json, step));
-            });
+        let shown = if steps.len() > 2 * PATH_LIMIT {
+            [&steps[..PATH_LIMIT], &steps[steps.len() - PATH_LIMIT..]].concat()
+        } else {
+            steps.clone()
+        };
+        json.key("pathStepCount").number(count(&steps) as u64);
+        json.key("pathSteps").list(shown, |json, step| {
+            json.object(|json| self.write_step(json, step));
         });
     }
 
@@ -389,7 +387,7 @@ impl<'a> View<'a> {
     ) {
         json.list(groups, |json, group| {
             json.object(|json| {
-                json.key("text")
+                json.key("path")
                     .text(texts.get(&group.example).map_or("", String::as_str));
                 json.key("count").number(group.tally.count);
                 json.key("shallowBytes").number(group.tally.bytes);

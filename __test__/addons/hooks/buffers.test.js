@@ -9,8 +9,8 @@ const { settledWhen } = require('../../helpers/settle.js')
 const { fixtureAddon } = require('../../helpers/fixture-addon.js')
 
 const { file, skip } = fixtureAddon('loader')
-const { available, reason } = offheap.support().interposition
-const row = () => offheap.addons().find((row) => row.file === file)
+const { available, reason } = offheap.support().watchAddons
+const row = () => offheap.addons().rows.find((row) => row.file === file)
 
 function make (addon) {
   return [addon.buffer(1_013), addon.buffer(1_013), addon.bufferCopy(2_027), addon.arrayBuffer(4_057), addon.arrayBuffer(4_057)]

@@ -89,7 +89,7 @@ test('an addon that another tool has redirected is left alone as a whole, and it
     addon.redirect('napi_delete_reference')
     const before = addon.slots()
     const watch = offheap.watchAddons()
-    const [row] = offheap.addons()
+    const [row] = offheap.addons().rows
     const after = addon.slots()
     watch.stop()
     return { before, after, row }
@@ -120,7 +120,7 @@ test('an addon that is opened by another, by a constructor or by hand is patched
     const module = { exports: {} }
     process.dlopen(module, other)
     module.exports.reference(317)
-    return { rows: offheap.addons().map(({ name, coverage, references }) => [name.split('-x64')[0], coverage, references.liveCount]) }
+    return { rows: offheap.addons().rows.map(({ name, coverage, references }) => [name.split('-x64')[0], coverage, references.liveCount]) }
   `)
 
   assert.deepStrictEqual(rows, [['external-memory', 'full', 317], ['loader', 'full', 0]])

@@ -13,7 +13,7 @@ const { emptyFolder } = require('../../helpers/folder.js')
 
 const root = path.join(__dirname, '..', '..', '..')
 const { file, skip } = fixtureAddon('external-memory')
-const unsupported = offheap.support().interposition.available ? false : offheap.support().interposition.reason
+const unsupported = offheap.support().watchAddons.available ? false : offheap.support().watchAddons.reason
 
 const REPORT = `
   const report = (act) => {
@@ -33,16 +33,16 @@ test('a second copy of offheap does not patch again, and says who did', { skip: 
     const first = require(${JSON.stringify(root)})
     const second = require(${JSON.stringify(copy)})
     const addon = require(${JSON.stringify(file)})
-    const live = (copy) => copy.addons().find((row) => row.file === ${JSON.stringify(file)})
-    const result = { before: second.support().interposition }
+    const live = (copy) => copy.addons().rows.find((row) => row.file === ${JSON.stringify(file)})
+    const result = { before: second.support().watchAddons }
     const watch = first.watchAddons()
-    result.during = second.support().interposition
+    result.during = second.support().watchAddons
     result.refused = report(() => second.watchAddons())
     addon.reference(11)
     result.counts = [live(first).references.liveCount, live(second).references.liveCount, live(second).coverage]
     result.reason = live(second).coverageReason
     watch.stop()
-    result.after = second.support().interposition
+    result.after = second.support().watchAddons
     const other = second.watchAddons()
     addon.reference(7)
     result.swapped = [live(first).references.liveCount, live(second).references.liveCount]
@@ -64,26 +64,25 @@ test('a second copy of offheap does not patch again, and says who did', { skip: 
 })
 
 test('in a runtime that only looks like Node nothing is patched', async () => {
-  const { support, watched, read, checked } = await runChildForJson(`${REPORT}
+  const { support, watched, read } = await runChildForJson(`${REPORT}
     Object.defineProperty(process.versions, 'bun', { value: '1.4.5', configurable: true })
     const offheap = require(${JSON.stringify(root)})
     console.log(JSON.stringify({
-      support: offheap.support().interposition,
+      support: offheap.support().watchAddons,
       watched: report(() => offheap.watchAddons()).code,
-      read: report(() => offheap.addons()).code,
-      checked: report(() => offheap.addonChecks()).code
+      read: report(() => offheap.addons()).code
     }))
   `)
 
   assert.deepStrictEqual(support, { available: false, reason: 'this is Bun 1.4.5, and interposition is known to work only in Node' })
-  assert.deepStrictEqual([watched, read, checked], new Array(3).fill('ERR_OFFHEAP_UNSUPPORTED_PLATFORM'))
+  assert.deepStrictEqual([watched, read], new Array(2).fill('ERR_OFFHEAP_UNSUPPORTED_PLATFORM'))
 })
 
 test('require alone patches nothing', { skip: skip ?? unsupported }, async () => {
   const coverages = await runChildForJson(`
     const offheap = require(${JSON.stringify(root)})
     require(${JSON.stringify(file)})
-    console.log(JSON.stringify(offheap.addons().map(({ coverage, coverageReason }) => [coverage, coverageReason])))
+    console.log(JSON.stringify(offheap.addons().rows.map(({ coverage, coverageReason }) => [coverage, coverageReason])))
   `)
 
   assert.deepStrictEqual(coverages, [['none', 'addons are not watched; watchAddons() begins that']])
@@ -93,7 +92,7 @@ test('wrong arguments are refused before anything is patched', { skip: unsupport
   for (const value of [null, 5, 'x', [], true]) assert.throws(() => offheap.watchAddons(value), { code: 'ERR_INVALID_ARG_TYPE', name: 'TypeError' })
   assert.throws(() => offheap.watchAddons({ stack: true }), { code: 'ERR_INVALID_ARG_VALUE' })
   for (const buffers of [null, 0, 1, 'true', {}]) assert.throws(() => offheap.watchAddons({ buffers }), { code: 'ERR_INVALID_ARG_TYPE' })
-  for (const since of [null, 5, 'x', {}, [5], [{}], [null]]) assert.throws(() => offheap.addons({ since }), { code: 'ERR_INVALID_ARG_TYPE' })
+  for (const since of [null, 5, 'x', {}, [], { rows: 5 }, { rows: [5] }, { rows: [{}] }, { rows: [null] }]) assert.throws(() => offheap.addons({ since }), { code: 'ERR_INVALID_ARG_TYPE' })
   assert.throws(() => offheap.addons({ sinse: [] }), { code: 'ERR_INVALID_ARG_VALUE', message: /did you mean "since"/ })
-  assert.ok(offheap.addons().every((row) => row.coverage === 'none'))
+  assert.ok(offheap.addons().rows.every((row) => row.coverage === 'none'))
 })

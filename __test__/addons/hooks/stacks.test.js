@@ -11,7 +11,7 @@ const { fixtureAddon } = require('../../helpers/fixture-addon.js')
 
 const root = path.join(__dirname, '..', '..', '..')
 const { file, skip } = fixtureAddon('loader')
-const { available, reason } = offheap.support().interposition
+const { available, reason } = offheap.support().watchAddons
 const needs = skip ?? (available ? false : reason)
 
 const run = (options) => runChildForJson(`
@@ -19,7 +19,7 @@ const run = (options) => runChildForJson(`
   const watch = offheap.watchAddons(${JSON.stringify(options)})
   const addon = require(${JSON.stringify(file)})
   addon.work(300)
-  const row = offheap.addons().find((row) => row.file === ${JSON.stringify(file)})
+  const row = offheap.addons().rows.find((row) => row.file === ${JSON.stringify(file)})
   console.log(JSON.stringify({ stacks: row.stacks, live: row.references.liveCount }))
   watch.stop()
 `)

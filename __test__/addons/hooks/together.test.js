@@ -11,10 +11,10 @@ const { fixtureAddon } = require('../../helpers/fixture-addon.js')
 
 const root = path.join(__dirname, '..', '..', '..')
 const { file, skip } = fixtureAddon('external-memory')
-const { interposition, probe } = offheap.support()
+const { watchAddons, probe } = offheap.support()
 const needs = (...capabilities) => skip ?? capabilities.find((capability) => !capability.available)?.reason ?? false
 
-test('a probe sees what its service has counted, and counts on for itself', { skip: needs(interposition, probe) }, async () => {
+test('a probe sees what its service has counted, and counts on for itself', { skip: needs(watchAddons, probe) }, async () => {
   const { inside, outside } = await runChildForJson(`
     const offheap = require(${JSON.stringify(root)})
     const watch = offheap.watchAddons()
@@ -23,11 +23,11 @@ test('a probe sees what its service has counted, and counts on for itself', { sk
     offheap.probe(() => {
       addon.reference(4)
       addon.externalBuffer(1003)
-      const [row] = offheap.addons()
+      const [row] = offheap.addons().rows
       addon.release()
-      return [row.references.liveCount, row.externalBuffers.liveBytes, offheap.addons()[0].references.liveCount]
+      return [row.references.liveCount, row.externalBuffers.liveBytes, offheap.addons().rows[0].references.liveCount]
     }).then((inside) => {
-      console.log(JSON.stringify({ inside, outside: offheap.addons()[0].references.liveCount }))
+      console.log(JSON.stringify({ inside, outside: offheap.addons().rows[0].references.liveCount }))
       watch.stop()
     })
   `)
@@ -36,7 +36,7 @@ test('a probe sees what its service has counted, and counts on for itself', { sk
   assert.strictEqual(outside, 13)
 })
 
-test('threads that load, use and let go of an addon while others begin and end watches', { skip: needs(interposition) }, async () => {
+test('threads that load, use and let go of an addon while others begin and end watches', { skip: needs(watchAddons) }, async () => {
   const { exits, rows, environments } = await runChildForJson(`
     const { Worker } = require('node:worker_threads')
     const offheap = require(${JSON.stringify(root)})
@@ -61,7 +61,7 @@ test('threads that load, use and let go of an addon while others begin and end w
           new Worker(body, { eval: true }).on('exit', resolve).on('error', reject)
         }))))
       }
-      const rows = offheap.addons().filter((row) => row.id !== null).length
+      const rows = offheap.addons().rows.filter((row) => row.id !== null).length
       const { watchedEnvironmentCount } = require(${JSON.stringify(path.join(root, 'lib', 'base', 'load.js'))})
       console.log(JSON.stringify({ exits, rows, environments: watchedEnvironmentCount() }))
       watch.stop()
@@ -73,7 +73,7 @@ test('threads that load, use and let go of an addon while others begin and end w
   assert.deepStrictEqual({ rows, environments }, { rows: 0, environments: 0 })
 })
 
-test('what a worker watches ends with it', { skip: needs(interposition) }, async () => {
+test('what a worker watches ends with it', { skip: needs(watchAddons) }, async () => {
   const { during, after } = await runChildForJson(`
     const { Worker } = require('node:worker_threads')
     const offheap = require(${JSON.stringify(root)})
@@ -83,7 +83,7 @@ test('what a worker watches ends with it', { skip: needs(interposition) }, async
       require('node:worker_threads').parentPort.postMessage('on')
       setInterval(() => {}, 1000)
     \`, { eval: true })
-    const coverage = () => offheap.addons()[0].coverage
+    const coverage = () => offheap.addons().rows[0].coverage
     worker.once('message', async () => {
       const during = coverage()
       await worker.terminate()
@@ -94,20 +94,20 @@ test('what a worker watches ends with it', { skip: needs(interposition) }, async
   assert.deepStrictEqual({ during, after }, { during: 'partial', after: 'none' })
 })
 
-test('checks from outside tell an addon that takes back more than it declared', { skip: needs(interposition) }, async () => {
+test('checks from outside tell an addon that takes back more than it declared', { skip: needs(watchAddons) }, async () => {
   const { before, declared, below, off } = await runChildForJson(`
     const offheap = require(${JSON.stringify(root)})
-    const off = offheap.addonChecks()
+    const off = offheap.addons().checks
     const watch = offheap.watchAddons()
     const addon = require(${JSON.stringify(file)})
-    const before = offheap.addonChecks()
+    const before = offheap.addons().checks
     addon.adjust(40_009)
     addon.reference(1_021)
-    const declared = offheap.addonChecks()
+    const declared = offheap.addons().checks
     // Something else stays declared, so that V8's counter stays above 0.
     const held = new ArrayBuffer(1_000_000)
     addon.adjust(-50_009)
-    const below = offheap.addonChecks()
+    const below = offheap.addons().checks
     // Else V8's counter would go below 0 when the ArrayBuffer goes, at the end at the latest.
     addon.adjust(10_000)
     watch.stop()
@@ -126,7 +126,7 @@ test('checks from outside tell an addon that takes back more than it declared', 
   assert.match(message, /10000 bytes/)
 })
 
-test('what no hook has seen declared has a figure that strings, ArrayBuffers and Blobs do not change', { skip: needs(interposition) }, async () => {
+test('what no hook has seen declared has a figure that strings, ArrayBuffers and Blobs do not change', { skip: needs(watchAddons) }, async () => {
   const { grown, hidden } = await runChildForJson(`
     const zlib = require('node:zlib')
     const offheap = require(${JSON.stringify(root)})
@@ -134,7 +134,7 @@ test('what no hook has seen declared has a figure that strings, ArrayBuffers and
     offheap.watchAddons()
     const { adjust } = require(${JSON.stringify(file)})
     const figures = () => settledReading(() => {
-      const { unattributedDeclaredBytes: declared, unattributedExternalBytes: external } = offheap.addonChecks()
+      const { unattributedDeclaredBytes: declared, unattributedExternalBytes: external } = offheap.addons().checks
       return { declared, external }
     })
     ;(async () => {
@@ -161,14 +161,14 @@ test('what no hook has seen declared has a figure that strings, ArrayBuffers and
   assert.ok(hidden > 2_000_000 && hidden < 4_000_000, `ten zlib streams declared ${hidden} bytes`)
 })
 
-test('a census knows the external Buffers of addons that are watched, and takes them off nothing that is held natively', { skip: needs(interposition, probe) }, async () => {
+test('a census knows the external Buffers of addons that are watched, and takes them off nothing that is held natively', { skip: needs(watchAddons, probe) }, async () => {
   const { watched, unwatched, outweighed } = await runChildForJson(`
     const offheap = require(${JSON.stringify(root)})
     const addon = require(${JSON.stringify(file)})
     ;(async () => {
       const read = async () => {
         const { backingStores: { nativelyHeldBytes }, large } = await offheap.census({ mode: 'probe' })
-        return [nativelyHeldBytes, large.top.filter(({ totalBytes }) => totalBytes === 3_000_017).map(({ kind, viewBytes }) => [kind, viewBytes])]
+        return [nativelyHeldBytes, large.top.filter(({ bytes }) => bytes === 3_000_017).map(({ kind, viewBytes }) => [kind, viewBytes])]
       }
       const held = [new Blob([Buffer.alloc(5_000_003)]), addon.externalBuffer(3_000_017)]
       const unwatched = await read()

@@ -9,7 +9,7 @@ const { runChildForJson } = require('../../helpers/child.js')
 const fixture = path.join(__dirname, 'fixtures', 'groups.js')
 const modes = support().probe.available ? ['probe', 'in-process'] : ['in-process']
 
-const plain = (className, count, totalBytes, more) => ({ kind: 'plain', className, label: null, route: null, count, viewCount: count, totalBytes, viewBytes: totalBytes, ...more })
+const plain = (className, count, bytes, more) => ({ kind: 'plain', className, label: null, route: null, count, viewCount: count, bytes, viewBytes: bytes, ...more })
 const kept = [
   ['Buffer', 1_000, 20_499_500, {}, 'global.photos (Map) entry (Buffer) → backing store'],
   ['Uint8Array', 40, 3_600_040, {}, 'global.samples[…] (Uint8Array) → backing store'],
@@ -27,11 +27,11 @@ for (const mode of modes) {
     assert.strictEqual(said.plain.rows, 200)
     // Without paths, what differs by its holder alone is one group; Node itself has Buffers of a few bytes.
     const [first, ...others] = said.plain.large
-    assert.ok(first.count >= 1_030 && first.count < 1_060 && first.totalBytes >= 22_599_530, JSON.stringify(first))
+    assert.ok(first.count >= 1_030 && first.count < 1_060 && first.bytes >= 22_599_530, JSON.stringify(first))
     assert.ok(!('path' in first))
     assert.deepStrictEqual(others.filter(({ label }) => label !== null), kept.slice(3).map(([className, count, bytes, more]) => plain(className, count, bytes, more)))
     assert.deepStrictEqual(said.held.large, kept.map(([className, count, bytes, more, path]) => plain(className, count, bytes, { ...more, path })))
-    const { totalBytes, ...slices } = plain('Buffer', 30, 2_100_030, { viewBytes: 300, backingBytes: 2_100_030, wasteBytes: 2_099_730, path: kept[2][4] })
+    const slices = plain('Buffer', 30, 2_100_030, { viewBytes: 300, wasteBytes: 2_099_730, path: kept[2][4] })
     assert.deepStrictEqual(said.held.slices, [slices])
   })
 }

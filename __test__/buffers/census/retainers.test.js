@@ -15,14 +15,14 @@ for (const mode of modes) {
     assert.deepStrictEqual(withoutAsking, [false, false, false])
     const token = 'global.cache (Map) entry (Session).token (Buffer) → backing store'
     assert.strictEqual(slabs.length, 7)
-    for (const { path, holders } of slabs) assert.deepStrictEqual([path, holders], [token, [{ path: token, count: 1 }]])
-    const [{ count, sliceCount, liveSliceBytes, path: grouped }, ...others] = slabGroups
-    assert.deepStrictEqual([count, sliceCount, liveSliceBytes, grouped, others], [7, 7, 7 * 97, token, []])
-    assert.deepStrictEqual(slices.map(({ backingBytes, path }) => [backingBytes, path]), [
+    for (const { path, retainers } of slabs) assert.deepStrictEqual([path, retainers], [token, [{ path: token, count: 1 }]])
+    const [{ count, sliceCount, sliceBytes, path: grouped }, ...others] = slabGroups
+    assert.deepStrictEqual([count, sliceCount, sliceBytes, grouped, others], [7, 7, 7 * 97, token, []])
+    assert.deepStrictEqual(slices.map(({ bytes, path }) => [bytes, path]), [
       [5_000_011, 'global.header (Buffer) → backing store'],
       [4_000_037, 'global.read (function retainers.js:27) → variable thumbnail (Buffer) → backing store']
     ])
-    assert.deepStrictEqual(large.map(({ totalBytes, path }) => [totalBytes, path]), [
+    assert.deepStrictEqual(large.map(({ bytes, path }) => [bytes, path]), [
       [6_000_023, 'global.image (ArrayBuffer) → backing store'],
       [5_000_011, 'global.header (Buffer) → backing store'],
       [4_000_037, 'global.read (function retainers.js:27) → variable thumbnail (Buffer) → backing store']

@@ -4,7 +4,7 @@ const test = require('node:test')
 const assert = require('node:assert')
 const { Worker } = require('node:worker_threads')
 const path = require('node:path')
-const { bufferPool } = require('../../..')
+const { memory } = require('../../..')
 const { collect, collectThoroughly, settledWhen } = require('../../helpers/settle.js')
 const { runChildForJson } = require('../../helpers/child.js')
 
@@ -14,7 +14,7 @@ const root = path.join(__dirname, '..', '..', '..')
 const slabOf = (slice) => slice.buffer
 
 test('the current slab is the one that Node cuts its next slice from', () => {
-  const { currentSlab } = bufferPool()
+  const { currentSlab } = memory().bufferPool
   const slice = Buffer.allocUnsafe(1)
 
   assert.strictEqual(currentSlab.byteLength, slabOf(slice).byteLength)
@@ -25,34 +25,34 @@ test('the current slab is the one that Node cuts its next slice from', () => {
 test('without trackBuffers() coverage is partial, with a reason, and Buffer is untouched', async () => {
   const result = await runChildForJson(`
     const before = Object.getOwnPropertyDescriptors(Buffer)
-    const { bufferPool } = require(${JSON.stringify(root)})
-    const { coverage, coverageReason, fullSince, createdCount, liveCount } = bufferPool()
+    const { memory } = require(${JSON.stringify(root)})
+    const { coverage, coverageReason, fullCoverageAt, createdCount, liveCount } = memory().bufferPool
     const after = Object.getOwnPropertyDescriptors(Buffer)
     const same = Object.keys(before).every((name) => before[name].value === after[name].value) && Reflect.ownKeys(before).length === Reflect.ownKeys(after).length
-    console.log(JSON.stringify({ coverage, coverageReason, fullSince, createdCount, liveCount, same }))
+    console.log(JSON.stringify({ coverage, coverageReason, fullCoverageAt, createdCount, liveCount, same }))
   `)
 
   assert.match(result.coverageReason, /no trackBuffers\(\) is running/)
-  assert.deepStrictEqual({ ...result, coverageReason: 0 }, { coverage: 'partial', coverageReason: 0, fullSince: null, createdCount: 1, liveCount: 1, same: true })
+  assert.deepStrictEqual({ ...result, coverageReason: 0 }, { coverage: 'partial', coverageReason: 0, fullCoverageAt: null, createdCount: 1, liveCount: 1, same: true })
 })
 
 test('a slab that a slice keeps is alive, and one that nothing keeps is not', async () => {
-  const { byteLength } = bufferPool().currentSlab
-  const before = bufferPool()
+  const { byteLength } = memory().bufferPool.currentSlab
+  const before = memory().bufferPool
   const kept = nextSlabs(7)
-  const during = bufferPool()
+  const during = memory().bufferPool
 
   assert.strictEqual(during.createdCount, before.createdCount + 7)
   await collectThoroughly()
-  const { liveCount, liveBytes } = bufferPool()
+  const { liveCount, liveBytes } = memory().bufferPool
   assert.ok(liveCount >= 7)
   assert.strictEqual(liveBytes, liveCount * byteLength)
 
   // The last of them is the current one, which Node keeps.
   kept.length = 0
-  await settledWhen('six slabs are gone', () => bufferPool().liveCount <= liveCount - 6)
-  assert.strictEqual(bufferPool().liveBytes, bufferPool().liveCount * byteLength)
-  assert.ok(bufferPool().liveCount >= 1)
+  await settledWhen('six slabs are gone', () => memory().bufferPool.liveCount <= liveCount - 6)
+  assert.strictEqual(memory().bufferPool.liveBytes, memory().bufferPool.liveCount * byteLength)
+  assert.ok(memory().bufferPool.liveCount >= 1)
 })
 
 /** Goes through so many slabs, looking at each, and keeps a slice of 50 bytes of each. */
@@ -63,7 +63,7 @@ function nextSlabs (count) {
     const slice = Buffer.allocUnsafe(50)
     if (slabOf(slice) === slab) continue
     slab = slabOf(slice)
-    bufferPool()
+    memory()
     kept.push(slice)
   }
   return kept
@@ -71,7 +71,7 @@ function nextSlabs (count) {
 
 test('the slab is probed, whatever Buffer.poolSize says', async () => {
   const results = await runChildForJson(`
-    const { bufferPool } = require(${JSON.stringify(root)})
+    const { memory } = require(${JSON.stringify(root)})
     const usual = Buffer.poolSize
     const results = []
     for (const size of [100_000, 24_576]) {
@@ -79,13 +79,13 @@ test('the slab is probed, whatever Buffer.poolSize says', async () => {
       // The old slab is used up first.
       const old = Buffer.allocUnsafe(1).buffer
       while (Buffer.allocUnsafe(1000).buffer === old);
-      const { byteLength } = bufferPool().currentSlab
+      const { byteLength } = memory().bufferPool.currentSlab
       results.push(byteLength === Buffer.allocUnsafe(1).buffer.byteLength && byteLength >= size && byteLength < size + 128)
     }
     Buffer.poolSize = 0
-    results.push(bufferPool().currentSlab)
+    results.push(memory().bufferPool.currentSlab)
     Buffer.poolSize = usual
-    results.push(bufferPool().currentSlab !== null)
+    results.push(memory().bufferPool.currentSlab !== null)
     console.log(JSON.stringify(results))
   `)
 
@@ -95,8 +95,8 @@ test('the slab is probed, whatever Buffer.poolSize says', async () => {
 test('each worker has a pool of its own', async () => {
   const worker = new Worker(`
     const { parentPort } = require('node:worker_threads')
-    const { bufferPool } = require(${JSON.stringify(root)})
-    parentPort.postMessage(bufferPool())
+    const { memory } = require(${JSON.stringify(root)})
+    parentPort.postMessage(memory().bufferPool)
   `, { eval: true })
   const [pool] = await require('node:events').once(worker, 'message')
   await worker.terminate()
@@ -105,13 +105,13 @@ test('each worker has a pool of its own', async () => {
 })
 
 test('two copies of the JavaScript files on a thread share one tally', async () => {
-  const before = bufferPool().createdCount
+  const before = memory().bufferPool.createdCount
   for (const file of Object.keys(require.cache)) {
     if (file.startsWith(path.join(root, 'lib')) || file === path.join(root, 'index.js')) delete require.cache[file]
   }
   const other = require('../../..')
 
-  assert.notStrictEqual(other.bufferPool, bufferPool)
-  assert.strictEqual(other.bufferPool().createdCount, before)
+  assert.notStrictEqual(other.memory, memory)
+  assert.strictEqual(other.memory().bufferPool.createdCount, before)
   await collect()
 })

@@ -5,7 +5,7 @@ const assert = require('node:assert')
 const path = require('node:path')
 const { Worker } = require('node:worker_threads')
 const { once } = require('node:events')
-const { bufferPool, bufferProfile, createRouteContext, externalAllocations, ownReferences, trackBuffers } = require('../../..')
+const { bufferProfile, createRouteContext, externalAllocations, memory, support, trackBuffers } = require('../../..')
 const { startTracking } = require('../../../lib/buffers/profile/tracking.js')
 const { trackingSettings } = require('../../../lib/buffers/profile.js')
 const { collectThoroughly, settledWhen } = require('../../helpers/settle.js')
@@ -36,16 +36,24 @@ function of (profile, functionName) {
   }
 }
 
-test('a profile that nobody has taken is an error with a remedy', async () => {
-  const error = await runChildForJson(`
-    const { bufferProfile } = require(${JSON.stringify(root)})
-    const codes = ['object', 'pprof', 'folded'].map((format) => {
-      try { return bufferProfile({ format }) } catch (error) { return error.code + ' ' + error.message }
-    })
-    console.log(JSON.stringify(codes))
+test('a profile that nobody has taken has no figures, is no error, and has the names of one that somebody takes', async () => {
+  const { off, lean, pprof, folded, on } = await runChildForJson(`
+    const { bufferProfile, trackBuffers } = require(${JSON.stringify(root)})
+    const off = bufferProfile()
+    const lean = bufferProfile({ sites: false })
+    const pprof = require('node:zlib').gunzipSync(bufferProfile({ format: 'pprof' })).length
+    const folded = bufferProfile({ format: 'folded' })
+    trackBuffers()
+    console.log(JSON.stringify({ off, lean, pprof, folded, on: bufferProfile() }))
   `)
 
-  for (const text of error) assert.match(text, /^ERR_OFFHEAP_BUFFERS_NOT_TRACKED .*trackBuffers\(\)/)
+  const { active, functions, sites, routes, ...figures } = off
+  assert.deepStrictEqual({ active, functions, sites, routes }, { active: false, functions: [], sites: [], routes: {} })
+  for (const [name, figure] of Object.entries(figures)) assert.strictEqual(figure, null, name)
+  assert.deepStrictEqual(Object.keys(off), Object.keys(on))
+  assert.deepStrictEqual(lean, { ...off, sites: null })
+  assert.deepStrictEqual([pprof > 0, folded], [true, ''])
+  assert.strictEqual(on.active, true)
 })
 
 // The truth of the accuracy test: three call sites, of which half of what the second and all of what the third makes is let go.
@@ -124,7 +132,7 @@ test('estimates hit the truth on average, and miss it by the stated error', (t) 
 
 test('every slab is counted while Buffers are tracked, whatever it is cut by', (t) => {
   trackSeeded(t, 3)
-  const before = bufferPool()
+  const before = memory().bufferPool
   const seen = new Set([Buffer.allocUnsafe(1).buffer])
   const kept = []
   const cuts = [
@@ -146,7 +154,7 @@ test('every slab is counted while Buffers are tracked, whatever it is cut by', (
     if (buffer.byteOffset === 9 && buffer.buffer.byteLength === 70_000) continue
     if (buffer.buffer.byteLength === before.currentSlab.byteLength) seen.add(buffer.buffer)
   }
-  const after = bufferPool()
+  const after = memory().bufferPool
 
   assert.strictEqual(after.coverage, 'full')
   assert.strictEqual(after.coverageReason, null)
@@ -167,14 +175,14 @@ test('slabs are counted exactly between large Buffers of every kind', (t) => {
     () => Buffer.from(new ArrayBuffer(large)),
     () => Buffer.concat([new Uint8Array(large)])
   ]) {
-    const before = bufferPool().createdCount
+    const before = memory().bufferPool.createdCount
     const seen = new Set([Buffer.allocUnsafe(1).buffer])
     for (let round = 0; round < 4_000; round++) {
       seen.add(Buffer.from('x'.repeat(67)).buffer)
       between()
     }
     assert.ok(seen.size > 3)
-    assert.strictEqual(bufferPool().createdCount - before, seen.size - 1, `${between}`)
+    assert.strictEqual(memory().bufferPool.createdCount - before, seen.size - 1, `${between}`)
   }
 })
 
@@ -245,14 +253,15 @@ test('two who track share one profile; it ends with the last of them and can be 
   first.stop()
   first.stop()
   assert.notStrictEqual(Buffer.alloc, original)
-  assert.strictEqual(bufferProfile().isActive, true)
+  assert.strictEqual(bufferProfile().active, true)
+  assert.deepStrictEqual([first.active, second.active], [false, true])
   const kept = Buffer.alloc(900_000_011)
   second[Symbol.dispose]()
 
   assert.strictEqual(Buffer.alloc, original)
-  assert.strictEqual(bufferProfile().isActive, false)
+  assert.strictEqual(bufferProfile().active, false)
   assert.strictEqual(bufferProfile().liveBytes, kept.length)
-  assert.strictEqual(bufferPool().coverage, 'partial')
+  assert.strictEqual(memory().bufferPool.coverage, 'partial')
 })
 
 test('only the functions that were asked for are wrapped', () => {
@@ -262,8 +271,8 @@ test('only the functions that were asked for are wrapped', () => {
     assert.notStrictEqual(Buffer.alloc, alloc)
     assert.deepStrictEqual([Buffer.from, Buffer.allocUnsafe], [from, allocUnsafe])
     assert.deepStrictEqual(bufferProfile().functions, ['alloc'])
-    assert.strictEqual(bufferPool().coverage, 'partial')
-    assert.match(bufferPool().coverageReason, /not watched/)
+    assert.strictEqual(memory().bufferPool.coverage, 'partial')
+    assert.match(memory().bufferPool.coverageReason, /not watched/)
   } finally {
     tracking.stop()
   }
@@ -334,7 +343,7 @@ test('samples and slabs are in no tally of external allocations, and their refer
   assert.deepStrictEqual(externalAllocations(), before)
   await settledWhen('all of churn is gone', () => of(bufferProfile(), 'churn').liveBytes === 0)
   tracking.stop()
-  await settledWhen('few references are left', () => ownReferences().weakReferenceCount < 200)
+  await settledWhen('few references are left', () => support().ownReferences.weakCount < 200)
 
   assert.deepStrictEqual(externalAllocations(), before)
 })

@@ -270,11 +270,11 @@ test('functions that were taken off Buffer before are not seen, and those that l
 
 test('a frozen Buffer, and frozen intrinsics, are left alone and harm nothing', async () => {
   const frozen = await runChildForJson(`
-    const { bufferPool, bufferProfile, trackBuffers } = require(${JSON.stringify(root)})
+    const { bufferProfile, memory, trackBuffers } = require(${JSON.stringify(root)})
     Object.freeze(Buffer)
     const tracking = trackBuffers()
     Buffer.alloc(10_000_000)
-    console.log(JSON.stringify([bufferProfile().functions, bufferPool().coverage]))
+    console.log(JSON.stringify([bufferProfile().functions, memory().bufferPool.coverage]))
     tracking.stop()
   `)
   const intrinsics = await runChildForJson(`

@@ -33,7 +33,7 @@ test('analyze says where the memory is, aligned, in plain text when piped', (t) 
 
 test('--json gives what the function gives', async (t) => {
   const snapshot = file(t, leakySketch().json())
-  const { durationMs: _, ...wanted } = await require('../../../index.js').analyzeHeapSnapshot(snapshot, { top: 3 })
+  const { durationMs: _, ...wanted } = await require('../../../analysis.js').analyzeHeapSnapshot(snapshot, { top: 3 })
   const { durationMs: __, ...result } = JSON.parse(offheap(['analyze', snapshot, '--top', '3', '--json']).stdout)
 
   assert.deepStrictEqual(result, wanted)

@@ -21,12 +21,12 @@ for (const { name, express } of versions.filter((version) => version.name !== 'E
     const { ask } = await serve(t, app)
     await ask('/kept/s3cret')
     await ask('/read/s3cret', { method: 'POST' })
-    const { bufferPool, sampledBuffers } = (await ask('/memory')).json()
+    const { memory: { bufferPool }, bufferProfile } = (await ask('/memory')).json()
 
     assert.strictEqual(bufferPool.coverage, 'full')
-    assert.strictEqual(sampledBuffers.routes['GET /kept/:id'].liveBytes, 30_000_001)
-    assert.strictEqual(sampledBuffers.routes['POST /read/:id'].liveBytes, 40_000_003)
-    assert.ok(!JSON.stringify(sampledBuffers).includes('s3cret'))
-    assert.ok(!JSON.stringify(sampledBuffers).includes(__dirname))
+    assert.strictEqual(bufferProfile.routes['GET /kept/:id'].liveBytes, 30_000_001)
+    assert.strictEqual(bufferProfile.routes['POST /read/:id'].liveBytes, 40_000_003)
+    assert.ok(!JSON.stringify(bufferProfile).includes('s3cret'))
+    assert.ok(!JSON.stringify(bufferProfile).includes(__dirname))
   })
 }

@@ -18,20 +18,20 @@ function loadTwice () {
 test('two registries share one watch, which ends with the last', () => {
   const { file, skip } = fixtureAddon('external-memory')
   const [first, second] = loadTwice()
-  if (skip !== undefined || !first.support().interposition.available) return
+  if (skip !== undefined || !first.support().watchAddons.available) return
 
   const one = first.watchAddons()
   const two = second.watchAddons()
   const addon = require(file)
-  const row = (offheap) => offheap.addons().find((row) => path.basename(row.file) === path.basename(file) && row.id !== null)
+  const row = (offheap) => offheap.addons().rows.find((row) => path.basename(row.file) === path.basename(file) && row.id !== null)
   addon.reference(19)
   const before = first.addons()
 
   expect(row(second).references).toEqual({ liveCount: 19, strongCount: 19, weakCount: 0, outlivedCount: 0, totalCount: 19, deletedCount: 0, countSum: 19, highestCount: 1 })
-  expect(second.addons()).toEqual(before)
+  expect(second.addons().rows).toEqual(before.rows)
   one.stop()
   addon.reference(4)
-  expect(second.addons({ since: before }).find((row) => row.id !== null && path.basename(row.file) === path.basename(file)).growth).toMatchObject({ references: 4 })
+  expect(second.addons({ since: before }).rows.find((row) => row.id !== null && path.basename(row.file) === path.basename(file)).growth).toMatchObject({ references: 4 })
   two.stop()
   expect(row(first)).toBeUndefined()
   addon.release()

@@ -25,6 +25,6 @@ test('a census sees the realm of a test file, and its result is of that realm', 
   holdOwn()
   const taken = await census({ fallback: true })
   expect(taken).toBeInstanceOf(Object)
-  expect(taken.slices.top.slice(0, 2).map(({ className, backingBytes }) => [className, backingBytes])).toStrictEqual([['Frame', 7_654_321], ['Float64Array', 6_543_216]])
+  expect(taken.slices.top.slice(0, 2).map(({ className, bytes }) => [className, bytes])).toStrictEqual([['Frame', 7_654_321], ['Float64Array', 6_543_216]])
   expect(taken.realms.unseenCount).toBe(0)
 }, 60_000)

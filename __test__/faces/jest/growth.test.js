@@ -16,7 +16,7 @@ test('a planted leak is found under its label, with its bytes and values per ite
   expect(error).toMatchObject({ name: 'OffheapError', code: 'ERR_OFFHEAP_EXTERNAL_GROWTH' })
   expect(error.message).toContain('label "jest leak": +12347 bytes, 1 value per iteration (block 1: +246940 bytes, block 2: +246940 bytes, of 20 iterations each; tolerance 0 bytes)')
   expect(error.growth.figures.find(({ label }) => label === 'jest leak')).toEqual({
-    metric: 'tracked',
+    metric: 'trackedExternalBytes',
     label: 'jest leak',
     blockBytes: [246_940, 246_940],
     blockCounts: [20, 20],

@@ -8,7 +8,6 @@ const offheap = require('offheap')
 const results = {
   externalAllocations: () => offheap.externalAllocations(),
   'externalAllocations of the process': () => offheap.externalAllocations({ scope: 'process' }),
-  bufferPool: () => offheap.bufferPool(),
   bufferProfile: () => {
     const tracking = offheap.trackBuffers({ maxOverhead: 1 })
     kept.push(Buffer.alloc(90_000_001))
@@ -16,7 +15,7 @@ const results = {
     return offheap.bufferProfile()
   },
   memory: () => offheap.memory(),
-  ownReferences: () => offheap.ownReferences(),
+  reading: () => offheap.reading(),
   support: () => offheap.support(),
   residentBreakdown: () => offheap.residentBreakdown(),
   trim: () => offheap.trim()

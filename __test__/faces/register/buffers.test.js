@@ -11,9 +11,9 @@ const root = path.join(__dirname, '..', '..', '..')
 const register = path.join(root, 'lib', 'faces', 'register.js')
 
 const REPORT = `
-  const { bufferPool } = require(${JSON.stringify(root)})
+  const { memory } = require(${JSON.stringify(root)})
   const registration = require(${JSON.stringify(register)})
-  const report = () => ({ tracking: registration.bufferTracking !== null, monitor: registration.monitor !== null, coverage: bufferPool().coverage })
+  const report = () => ({ tracking: registration.bufferTracking !== null, monitor: registration.monitor !== null, coverage: memory().bufferPool.coverage })
 `
 
 async function run (script, { env = {}, execArgv = ['-r', register], ...more } = {}) {
@@ -42,9 +42,9 @@ test('OFFHEAP_TRACK_BUFFERS switches sampling off, or gives the interval', async
 
 test('OFFHEAP_SNAPSHOT_AT starts a Monitor that writes where OFFHEAP_SNAPSHOT_DIR says', async (t) => {
   const folder = emptyFolder(t)
-  const { path: written } = await run(`
+  const { file: written } = await run(`
     const { monitor } = registration
-    monitor.on('snapshotWritten', ({ path }) => { console.log(JSON.stringify({ path })); registration.stop(); clearInterval(alive) })
+    monitor.on('snapshotWritten', ({ file }) => { console.log(JSON.stringify({ file })); registration.stop(); clearInterval(alive) })
     const alive = setInterval(() => {}, 1000)
     monitor.sample()
     monitor.sample()
@@ -66,7 +66,7 @@ test('what is wrong with a threshold is said of that threshold, with a code', ()
     const { thresholds, problems } = readVariables({ OFFHEAP_SNAPSHOT_AT: value })
     return [thresholds, problems]
   }
-  for (const value of ['rss', 'rss:', ':80%', 'rss:80%:1', 'rss:80', 'cgroup:0.8']) {
+  for (const value of ['rss', 'rss:', ':80%', 'rss:80%:1', 'rss:80', 'cgroupWorkingSetBytes:0.8']) {
     const [thresholds, problems] = problemsOf(`${value},heapUsed:90%`)
     assert.deepStrictEqual(thresholds, [{ metric: 'heapUsed', limit: '90%', text: 'heapUsed:90%' }])
     assert.deepStrictEqual(problems.map(({ code }) => code), ['ERR_INVALID_ARG_VALUE'])
@@ -106,7 +106,7 @@ test('with a wrong threshold the signal still writes a snapshot, and one line sa
 })
 
 test('a threshold about addons watches them, whatever OFFHEAP_ADDONS says', async () => {
-  for (const value of ['references:100', 'addonExternal:64MB']) {
+  for (const value of ['references:100', 'addonExternalBytes:64MB']) {
     const { stderr, monitor } = await run(SAY, { env: { OFFHEAP_ADDONS: '0', OFFHEAP_SNAPSHOT_AT: value } })
     assert.deepStrictEqual([monitor, stderr], [true, ''], value)
   }

@@ -12,7 +12,7 @@ const script = `
   const offheap = require(${JSON.stringify(require.resolve('../../..'))})
   const addon = require(${JSON.stringify(file)})
   addon.references(3, 1)
-  const rows = () => offheap.addons().map(({ coverage, threadId, references }) => [threadId, coverage, references.liveCount])
+  const rows = () => offheap.addons().rows.map(({ coverage, threadId, references }) => [threadId, coverage, references.liveCount])
 `
 const saysRows = `${script}\nprocess.stdout.write(JSON.stringify(rows()))`
 

@@ -35,8 +35,8 @@ test('a planted leak is found under its label, by its bytes and values per itera
     'Find what keeps it; if it is a cache, raise *warmup* until the cache is full',
     'Counted: what is tracked, and what V8 was told of; native memory that nobody declares comes on top (docs/testing.md)'
   ].join('\n'))
-  assert.deepStrictEqual(figure(error.growth, 'tracked', 'leak'), {
-    metric: 'tracked',
+  assert.deepStrictEqual(figure(error.growth, 'trackedExternalBytes', 'leak'), {
+    metric: 'trackedExternalBytes',
     label: 'leak',
     blockBytes: [12_380, 12_380],
     blockCounts: [20, 20],
@@ -44,8 +44,8 @@ test('a planted leak is found under its label, by its bytes and values per itera
     toleranceBytes: 0,
     grew: true
   })
-  assert.strictEqual(figure(error.growth, 'tracked', 'clean').grew, false)
-  assert.deepStrictEqual(figure(error.growth, 'tracked', 'clean').blockBytes, [0, 0])
+  assert.strictEqual(figure(error.growth, 'trackedExternalBytes', 'clean').grew, false)
+  assert.deepStrictEqual(figure(error.growth, 'trackedExternalBytes', 'clean').blockBytes, [0, 0])
   assert.deepStrictEqual({ iterations: error.growth.iterations, warmup: error.growth.warmup, attempts: error.growth.attempts }, { iterations: 10, warmup: 4, attempts: 2 })
   assert.strictEqual(kept.length, 2 * (4 + 4 * 10))
 })
@@ -57,14 +57,14 @@ test('a leak of one byte in one call of a hundred is found', async () => {
 
   const error = await failure(expectNoExternalGrowth(leaky, { label: 'rare' }))
 
-  assert.deepStrictEqual(figure(error.growth, 'tracked', 'rare').blockBytes, [1, 1])
+  assert.deepStrictEqual(figure(error.growth, 'trackedExternalBytes', 'rare').blockBytes, [1, 1])
   assert.strictEqual(error.growth.figures.length, 1)
 })
 
 test('the message says that only what is tracked was counted, where that is so', async () => {
   const kept = []
   const leaky = () => { kept.push(track({}, { label: 'counted', byteLength: 7 })) }
-  for (const options of [{ label: 'counted' }, { metrics: ['tracked'] }]) {
+  for (const options of [{ label: 'counted' }, { metrics: ['trackedExternalBytes'] }]) {
     const { message } = await failure(expectNoExternalGrowth(leaky, { iterations: 5, ...options }))
     assert.match(message, /\nCounted: only what is tracked \(docs\/testing\.md\)$/)
   }
@@ -94,7 +94,7 @@ test('a leak of Buffers that nobody tracks is found in the figures of V8', async
     assert.ok(Math.abs(second - 20 * 100_003) <= toleranceBytes, `${metric}: ${second}`)
     assert.match(error.message, new RegExp(`^  ${metric}: \\+1000\\d\\d(\\.\\d)? bytes per iteration \\(block 1: \\+20`, 'm'))
   }
-  assert.ok(error.growth.figures.every(({ metric, grew }) => metric !== 'tracked' || !grew))
+  assert.ok(error.growth.figures.every(({ metric, grew }) => metric !== 'trackedExternalBytes' || !grew))
   assert.strictEqual(kept.length, 10 + 4 * 20)
 })
 
@@ -113,9 +113,9 @@ test('a leak of external Buffers is found under its label and in external', asyn
   const kept = []
 
   const error = await failure(expectNoExternalGrowth(() => { kept.push(allocExternal(100_003, { label: 'native' })) },
-    { iterations: 10, metrics: ['tracked', 'external'] }))
+    { iterations: 10, metrics: ['trackedExternalBytes', 'external'] }))
 
-  assert.deepStrictEqual(figure(error.growth, 'tracked', 'native').blockBytes, [1_000_030, 1_000_030])
+  assert.deepStrictEqual(figure(error.growth, 'trackedExternalBytes', 'native').blockBytes, [1_000_030, 1_000_030])
   assert.strictEqual(figure(error.growth, 'external').grew, true)
   assert.strictEqual(kept.length, 50)
 })
@@ -131,8 +131,8 @@ test('clean code passes, and the figures come back', async () => {
 
   assert.strictEqual(calls, 10 + 2 * 100)
   assert.deepStrictEqual({ ...growth, figures: undefined }, { iterations: 100, warmup: 10, attempts: 1, figures: undefined })
-  assert.deepStrictEqual(figure(growth, 'tracked', 'clean code'), {
-    metric: 'tracked',
+  assert.deepStrictEqual(figure(growth, 'trackedExternalBytes', 'clean code'), {
+    metric: 'trackedExternalBytes',
     label: 'clean code',
     blockBytes: [0, 0],
     blockCounts: [0, 0],
@@ -151,7 +151,7 @@ test('a cache that fills up in the first block is no leak', async () => {
 
   const growth = await expectNoExternalGrowth(caching, { iterations: 10, warmup: 5, label: 'cache' })
 
-  assert.deepStrictEqual(figure(growth, 'tracked', 'cache').blockBytes, [10_090, 0])
+  assert.deepStrictEqual(figure(growth, 'trackedExternalBytes', 'cache').blockBytes, [10_090, 0])
   assert.strictEqual(growth.attempts, 1)
 })
 
@@ -161,7 +161,7 @@ test('a cache that is full only in the second block is no leak either: the secon
 
   const growth = await expectNoExternalGrowth(caching, { iterations: 10, warmup: 5, label: 'slow cache' })
 
-  assert.deepStrictEqual(figure(growth, 'tracked', 'slow cache').blockBytes, [0, 0])
+  assert.deepStrictEqual(figure(growth, 'trackedExternalBytes', 'slow cache').blockBytes, [0, 0])
   assert.strictEqual(growth.attempts, 2)
 })
 
@@ -177,7 +177,7 @@ test('what grew in one attempt only is not reported beside a leak', async () => 
     if (calls > 15) keep('in the second attempt')
   }
 
-  const error = await failure(expectNoExternalGrowth(leaky, { iterations: 5, warmup: 0, metrics: ['tracked'] }))
+  const error = await failure(expectNoExternalGrowth(leaky, { iterations: 5, warmup: 0, metrics: ['trackedExternalBytes'] }))
 
   assert.deepStrictEqual(error.growth.figures.filter(({ grew }) => grew).map(({ label }) => label), ['always'])
   assert.doesNotMatch(error.message, /attempt"/)
@@ -203,7 +203,7 @@ test('memory that goes away in steps, one garbage collection each, is waited for
   const growth = await expectNoExternalGrowth(chained, { iterations: 10, warmup: 0, label: 'chain' })
 
   // THEN no block has anything left of it
-  assert.deepStrictEqual(figure(growth, 'tracked', 'chain').blockBytes, [0, 0])
+  assert.deepStrictEqual(figure(growth, 'trackedExternalBytes', 'chain').blockBytes, [0, 0])
   assert.strictEqual(held.size, 0)
 })
 
@@ -213,8 +213,8 @@ test('toleranceBytes allows what it says and no byte more', async () => {
   const options = { iterations: 10, warmup: 0, label: 'tolerated' }
 
   const growth = await expectNoExternalGrowth(leaky, { ...options, toleranceBytes: 1_010 })
-  assert.deepStrictEqual(figure(growth, 'tracked', 'tolerated').blockBytes, [1_010, 1_010])
-  await expectNoExternalGrowth(leaky, { ...options, toleranceBytes: { tracked: 1_010 } })
+  assert.deepStrictEqual(figure(growth, 'trackedExternalBytes', 'tolerated').blockBytes, [1_010, 1_010])
+  await expectNoExternalGrowth(leaky, { ...options, toleranceBytes: { trackedExternalBytes: 1_010 } })
 
   const error = await failure(expectNoExternalGrowth(leaky, { ...options, toleranceBytes: 1_009 }))
   assert.match(error.message, /tolerance 1009 bytes\)/)
@@ -226,7 +226,7 @@ test('memory that shrinks is no growth', async () => {
 
   const growth = await expectNoExternalGrowth(() => { kept.pop() }, { iterations: 10, warmup: 0, label: 'shrinking' })
 
-  assert.deepStrictEqual(figure(growth, 'tracked', 'shrinking').blockBytes, [-1_030, -1_030])
+  assert.deepStrictEqual(figure(growth, 'trackedExternalBytes', 'shrinking').blockBytes, [-1_030, -1_030])
 })
 
 test('what the function throws is passed through unchanged, whenever it does', async () => {
@@ -311,7 +311,7 @@ test('wrong arguments are refused before the function is called', async () => {
   await refuses({ label: 5 }, 'ERR_INVALID_ARG_TYPE', '*options.label*')
   await refuses({ metrics: 'external' }, 'ERR_INVALID_ARG_TYPE', '*options.metrics*')
   await refuses({ metrics: [] }, 'ERR_INVALID_ARG_VALUE', '*options.metrics*')
-  await refuses({ metrics: ['tracked', 'rss'] }, 'ERR_INVALID_ARG_VALUE', '*options.metrics[1]*')
+  await refuses({ metrics: ['trackedExternalBytes', 'rss'] }, 'ERR_INVALID_ARG_VALUE', '*options.metrics[1]*')
   await refuses({ metrics: ['external'], label: 'x' }, 'ERR_INVALID_ARG_VALUE', '*options.label*')
   await refuses({ iteration: 5 }, 'ERR_INVALID_ARG_VALUE', 'did you mean "iterations"?')
 })

@@ -35,7 +35,7 @@ test('references that nobody deletes are found, by the addon and the count per i
     'Counted: what addons hold through Node-API; neither their own malloc nor what Node itself holds (docs/testing.md)'
   ].join('\n'))
   assert.deepStrictEqual(figure(error.growth, 'references'),
-    { addon: name, metric: 'references', blockCounts: [20, 20], perIteration: 2, tolerance: 0, grew: true })
+    { addon: name, metric: 'references', blockCounts: [20, 20], countPerIteration: 2, toleranceCount: 0, grew: true })
   assert.deepStrictEqual(error.growth.figures.filter(({ grew }) => grew).length, 1)
   assert.deepStrictEqual([error.growth.iterations, error.growth.warmup, error.growth.attempts], [10, 4, 2])
 })
@@ -94,9 +94,9 @@ test('an addon that lets go of everything passes, and what it held before does n
 test('a cache that fills up in the first block is no growth, and a tolerance is kept to', { skip }, async () => {
   let made = 0
   await expectNoReferenceGrowth(() => { if (made++ < 5) addon.references(1, 1) }, { addon: name, iterations: 5, warmup: 2 })
-  await expectNoReferenceGrowth(() => { addon.references(2, 1) }, { addon: name, iterations: 3, warmup: 0, tolerance: 6 })
-  const { growth } = await failure(expectNoReferenceGrowth(() => { addon.references(2, 1) }, { addon: name, iterations: 3, warmup: 0, tolerance: 5 }))
-  assert.strictEqual(figure(growth, 'references').tolerance, 5)
+  await expectNoReferenceGrowth(() => { addon.references(2, 1) }, { addon: name, iterations: 3, warmup: 0, toleranceCount: 6 })
+  const { growth } = await failure(expectNoReferenceGrowth(() => { addon.references(2, 1) }, { addon: name, iterations: 3, warmup: 0, toleranceCount: 5 }))
+  assert.strictEqual(figure(growth, 'references').toleranceCount, 5)
 })
 
 test('without a name every addon is looked at', { skip }, async () => {
@@ -121,14 +121,14 @@ test('what another thread does meanwhile is not this one\'s growth', { skip }, a
 test('watching ends with it, and what the function throws is passed through', { skip }, async () => {
   const thrown = new RangeError('from the function under test')
   assert.strictEqual(await failure(expectNoReferenceGrowth(() => { throw thrown })), thrown)
-  assert.deepStrictEqual([...new Set(addons().map(({ coverage }) => coverage))], ['none'])
+  assert.deepStrictEqual([...new Set(addons().rows.map(({ coverage }) => coverage))], ['none'])
 })
 
 test('wrong arguments are refused, and so is an addon that is not there', async () => {
   for (const fn of [undefined, null, 5, {}, 'fn']) {
     await assert.rejects(expectNoReferenceGrowth(fn), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' })
   }
-  for (const option of ['iterations', 'warmup', 'tolerance']) {
+  for (const option of ['iterations', 'warmup', 'toleranceCount']) {
     for (const wrong of WRONG_NUMBERS) {
       const { code } = await failure(expectNoReferenceGrowth(() => {}, { [option]: wrong }))
       assert.ok(code === 'ERR_INVALID_ARG_TYPE' || code === 'ERR_OUT_OF_RANGE', `${option}: ${String(wrong)}: ${code}`)

@@ -2,16 +2,18 @@
 
 const test = require('node:test')
 const assert = require('node:assert')
+const { once } = require('node:events')
 const fs = require('node:fs')
 const zlib = require('node:zlib')
-const offheap = require('../../../index.js')
+const snapshots = require('../../../analysis.js')
+const { OffheapError } = require('../../../index.js')
 const { analyzeHeapSnapshotSync } = require('../../../lib/heap/analysis.js')
 const { Sketch, file, leakySketch, temporaryFolder } = require('./helpers/sketch.js')
 
 const rowOf = (rows, name) => rows.find((row) => row.name === name)
 
 test('every number of a hand-drawn heap is exact', async (t) => {
-  const result = await offheap.analyzeHeapSnapshot(file(t, leakySketch().json()), { retainers: 3 })
+  const result = await snapshots.analyzeHeapSnapshot(file(t, leakySketch().json()), { paths: 3 })
 
   assert.strictEqual(result.nodeCount, 23)
   assert.strictEqual(result.edgeCount, 26)
@@ -20,7 +22,7 @@ test('every number of a hand-drawn heap is exact', async (t) => {
   assert.strictEqual(result.object, null)
   // The table of the Map counts as the Map's own.
   const map = rowOf(result.classes, 'Map')
-  assert.deepStrictEqual({ ...map, paths: map.paths.map(({ text }) => text) }, {
+  assert.deepStrictEqual({ ...map, paths: map.paths.map(({ path }) => path) }, {
     name: 'Map',
     count: 1,
     shallowBytes: 232,
@@ -35,14 +37,14 @@ test('every number of a hand-drawn heap is exact', async (t) => {
     shallowBytes: 144,
     retainedBytes: 144 + 44 + 4280,
     distance: 4,
-    paths: [{ text: 'global.sessions (Map) entry (Session)', count: 3, shallowBytes: 144, retainedBytes: 144 + 44 + 4280, exampleId: 13 }]
+    paths: [{ path: 'global.sessions (Map) entry (Session)', count: 3, shallowBytes: 144, retainedBytes: 144 + 44 + 4280, exampleId: 13 }]
   })
   assert.strictEqual(rowOf(result.classes, '(array)'), undefined)
 })
 
 test('a path says in words how an object is held', async (t) => {
   const snapshot = file(t, leakySketch().json())
-  const path = async (id) => (await offheap.analyzeHeapSnapshot(snapshot, { id })).object.path.text
+  const path = async (id) => (await snapshots.analyzeHeapSnapshot(snapshot, { id })).object.path
 
   assert.strictEqual(await path(21), 'global.sessions (Map) entry (Session).user (User).name')
   assert.strictEqual(await path(27), 'global.sessions (Map) entry (Session).buffer (Buffer) → buffer (ArrayBuffer) → backing_store (system / JSArrayBufferData)')
@@ -51,7 +53,7 @@ test('a path says in words how an object is held', async (t) => {
 })
 
 test('an object comes with its retainers, nearest first and weak ones last, and its dominators', async (t) => {
-  const { object } = await offheap.analyzeHeapSnapshot(file(t, leakySketch().json()), { id: 19 })
+  const { object } = await snapshots.analyzeHeapSnapshot(file(t, leakySketch().json()), { id: 19 })
 
   assert.strictEqual(object.className, 'User')
   assert.strictEqual(object.retainerCount, 2)
@@ -79,28 +81,28 @@ test('a path leads through offheap only where there is no other', async (t) => {
     .edge(service, 'property', 'sessions', map)
     .edge(map, 'property', 'first', shared)
   const snapshot = file(t, sketch.json())
-  const path = async (node) => (await offheap.analyzeHeapSnapshot(snapshot, { id: 2 * node + 1 })).object.path.text
+  const path = async (node) => (await snapshots.analyzeHeapSnapshot(snapshot, { id: 2 * node + 1 })).object.path
 
   assert.strictEqual(await path(shared), 'global.service (Service).sessions (Map).first (Session)')
   assert.strictEqual(await path(own), 'global["<symbol offheap.registered>"] (Registration).history (History)')
 })
 
 test('backing stores are put down to the view and the path that hold them', async (t) => {
-  const { backingStores } = await offheap.analyzeHeapSnapshot(file(t, leakySketch().json()))
+  const { backingStores } = await snapshots.analyzeHeapSnapshot(file(t, leakySketch().json()))
 
   assert.deepStrictEqual(backingStores.classes, [{ className: 'Buffer', count: 1, bytes: 4096 }])
-  assert.deepStrictEqual(backingStores.holders, [
-    { text: 'global.sessions (Map) entry (Session).buffer (Buffer)', count: 1, bytes: 4096, exampleId: 23 }
+  assert.deepStrictEqual(backingStores.paths, [
+    { path: 'global.sessions (Map) entry (Session).buffer (Buffer)', count: 1, bytes: 4096, exampleId: 23 }
   ])
   assert.strictEqual(backingStores.unheldCount, 0)
 })
 
 test('closures stand under their file, line and column, counted from one', async (t) => {
-  const { closures } = await offheap.analyzeHeapSnapshot(file(t, leakySketch().json()))
+  const { closures } = await snapshots.analyzeHeapSnapshot(file(t, leakySketch().json()))
 
   assert.deepStrictEqual(closures, [{
     name: 'handler',
-    script: 'server.js',
+    file: 'server.js',
     line: 42,
     column: 10,
     count: 1,
@@ -111,7 +113,7 @@ test('closures stand under their file, line and column, counted from one', async
 })
 
 test('a long string that only its slices hold is named', async (t) => {
-  const { strings } = await offheap.analyzeHeapSnapshot(file(t, leakySketch().json()))
+  const { strings } = await snapshots.analyzeHeapSnapshot(file(t, leakySketch().json()))
 
   assert.deepStrictEqual(strings.pinnedBySlices, [{ id: 37, text: 'a'.repeat(28), bytes: 8000, sliceCount: 1 }])
 })
@@ -125,7 +127,7 @@ test('equal strings are counted once per copy', async (t) => {
     sketch.edge(global, 'element', index, sketch.node('string', text, text.length > 10 ? 4096 : 48))
   }
   // WHEN it is analyzed
-  const { strings } = await offheap.analyzeHeapSnapshot(file(t, sketch.json()))
+  const { strings } = await snapshots.analyzeHeapSnapshot(file(t, sketch.json()))
   // THEN the copies are counted, and nothing is said of what may differ after the cut
   assert.strictEqual(strings.duplicateCount, 2)
   assert.strictEqual(strings.duplicateBytes, 96)
@@ -133,7 +135,7 @@ test('equal strings are counted once per copy', async (t) => {
 })
 
 test('fields are found by name, in any order and with any others between them', async (t) => {
-  const { durationMs: _, path: __, snapshotBytes: ___, ...wanted } = await offheap.analyzeHeapSnapshot(file(t, leakySketch().json()))
+  const { durationMs: _, file: __, snapshotBytes: ___, ...wanted } = await snapshots.analyzeHeapSnapshot(file(t, leakySketch().json()))
   const layouts = [
     { nodeFields: ['type', 'name', 'id', 'self_size', 'edge_count', 'trace_node_id', 'detachedness'] },
     { nodeFields: ['type', 'name', 'id', 'self_size', 'edge_count'] },
@@ -141,22 +143,22 @@ test('fields are found by name, in any order and with any others between them', 
     { order: ['trace_tree', 'snapshot', 'samples', 'nodes', 'locations', 'edges', 'strings', 'trace_function_infos'] }
   ]
   for (const layout of layouts) {
-    const { durationMs: _, path: __, snapshotBytes: ___, ...result } = await offheap.analyzeHeapSnapshot(file(t, leakySketch().json(layout)))
+    const { durationMs: _, file: __, snapshotBytes: ___, ...result } = await snapshots.analyzeHeapSnapshot(file(t, leakySketch().json(layout)))
     assert.deepStrictEqual(result, wanted, JSON.stringify(layout))
   }
 })
 
 test('gzip is read like the file in it', async (t) => {
   const text = leakySketch().json()
-  const { durationMs: _, path: __, ...plain } = await offheap.analyzeHeapSnapshot(file(t, text))
-  const { durationMs: ___, path: ____, ...packed } = await offheap.analyzeHeapSnapshot(file(t, zlib.gzipSync(text), 'sketch.heapsnapshot.gz'))
+  const { durationMs: _, file: __, ...plain } = await snapshots.analyzeHeapSnapshot(file(t, text))
+  const { durationMs: ___, file: ____, ...packed } = await snapshots.analyzeHeapSnapshot(file(t, zlib.gzipSync(text), 'sketch.heapsnapshot.gz'))
 
   assert.deepStrictEqual(packed, plain)
 })
 
 test('top, retainers and filter bound what is said', async (t) => {
   const snapshot = file(t, leakySketch().json())
-  const result = await offheap.analyzeHeapSnapshot(snapshot, { top: 2, retainers: 0, filter: 'sess' })
+  const result = await snapshots.analyzeHeapSnapshot(snapshot, { top: 2, paths: 0, filter: 'sess' })
 
   assert.strictEqual(result.classCount, 1)
   assert.deepStrictEqual(result.classes.map(({ name, paths }) => [name, paths.length]), [['Session', 0]])
@@ -189,7 +191,7 @@ test('suspects carry their evidence: collections, listeners, chains, timers', as
   }
   for (let index = 0; index < 1000; index++) sketch.edge(global, 'element', index, sketch.node('object', 'Timeout', 8))
   // WHEN it is analyzed
-  const { suspects } = await offheap.analyzeHeapSnapshot(file(t, sketch.json()))
+  const { suspects } = await snapshots.analyzeHeapSnapshot(file(t, sketch.json()))
   // THEN each is there once
   const found = Object.fromEntries(suspects.map(({ kind, text, count }) => [kind, [text, count]]))
   assert.deepStrictEqual(found, {
@@ -203,8 +205,8 @@ test('suspects carry their evidence: collections, listeners, chains, timers', as
 test('broken files are refused with a code that says how', async (t) => {
   const json = leakySketch().json()
   const code = async (name, text) => {
-    await assert.rejects(offheap.analyzeHeapSnapshot(file(t, text)), (error) => {
-      assert.ok(error instanceof offheap.OffheapError)
+    await assert.rejects(snapshots.analyzeHeapSnapshot(file(t, text)), (error) => {
+      assert.ok(error instanceof OffheapError)
       assert.strictEqual(error.code, name)
       return true
     })
@@ -221,36 +223,36 @@ test('broken files are refused with a code that says how', async (t) => {
 test('a file that cannot be read says why', async (t) => {
   const folder = temporaryFolder(t)
   for (const path of [`${folder}/missing.heapsnapshot`, folder]) {
-    await assert.rejects(offheap.analyzeHeapSnapshot(path), { code: 'ERR_OFFHEAP_SNAPSHOT_READ_FAILED' })
+    await assert.rejects(snapshots.analyzeHeapSnapshot(path), { code: 'ERR_OFFHEAP_SNAPSHOT_READ_FAILED' })
   }
 })
 
 test('an id that no object has is an error', async (t) => {
-  await assert.rejects(offheap.analyzeHeapSnapshot(file(t, leakySketch().json()), { id: 2 }), { code: 'ERR_OFFHEAP_SNAPSHOT_OBJECT_NOT_FOUND' })
+  await assert.rejects(snapshots.analyzeHeapSnapshot(file(t, leakySketch().json()), { id: 2 }), { code: 'ERR_OFFHEAP_SNAPSHOT_OBJECT_NOT_FOUND' })
 })
 
 test('wrong arguments are refused before anything happens', async () => {
   for (const path of [undefined, null, 1, {}, []]) {
-    await assert.rejects(offheap.analyzeHeapSnapshot(path), { code: 'ERR_INVALID_ARG_TYPE' })
-    await assert.rejects(offheap.compareHeapSnapshots('a', path), { code: 'ERR_INVALID_ARG_TYPE' })
-    await assert.rejects(offheap.redactHeapSnapshot('a', path), { code: 'ERR_INVALID_ARG_TYPE' })
+    await assert.rejects(snapshots.analyzeHeapSnapshot(path), { code: 'ERR_INVALID_ARG_TYPE' })
+    await assert.rejects(snapshots.compareHeapSnapshots('a', path), { code: 'ERR_INVALID_ARG_TYPE' })
+    await assert.rejects(snapshots.redactHeapSnapshot('a', path), { code: 'ERR_INVALID_ARG_TYPE' })
   }
   for (const top of [0, -1, 1.5, NaN, Infinity, 1001, 2 ** 53]) {
-    await assert.rejects(offheap.analyzeHeapSnapshot('a', { top }), { code: 'ERR_OUT_OF_RANGE' })
+    await assert.rejects(snapshots.analyzeHeapSnapshot('a', { top }), { code: 'ERR_OUT_OF_RANGE' })
   }
   for (const id of [-1, 1.5, 2 ** 32]) {
-    await assert.rejects(offheap.analyzeHeapSnapshot('a', { id }), { code: 'ERR_OUT_OF_RANGE' })
+    await assert.rejects(snapshots.analyzeHeapSnapshot('a', { id }), { code: 'ERR_OUT_OF_RANGE' })
   }
-  for (const wrong of [{ top: '5' }, { retainers: null }, { filter: 1 }, { signal: {} }, { onProgress: true }]) {
-    await assert.rejects(offheap.analyzeHeapSnapshot('a', wrong), { code: 'ERR_INVALID_ARG_TYPE' })
+  for (const wrong of [{ top: '5' }, { paths: null }, { filter: 1 }, { signal: {} }, { onProgress: true }]) {
+    await assert.rejects(snapshots.analyzeHeapSnapshot('a', wrong), { code: 'ERR_INVALID_ARG_TYPE' })
   }
-  await assert.rejects(offheap.analyzeHeapSnapshot('a', { retainer: 1 }), { code: 'ERR_INVALID_ARG_VALUE', message: /did you mean "retainers"/ })
-  await assert.rejects(offheap.redactHeapSnapshot('a', 'b', { salt: 'too short' }), { code: 'ERR_OUT_OF_RANGE' })
+  await assert.rejects(snapshots.analyzeHeapSnapshot('a', { path: 1 }), { code: 'ERR_INVALID_ARG_VALUE', message: /did you mean "paths"/ })
+  await assert.rejects(snapshots.redactHeapSnapshot('a', 'b', { salt: 'too short' }), { code: 'ERR_OUT_OF_RANGE' })
 })
 
 test('a signal that has fired stops the run before it starts, and carries its reason', async () => {
   const reason = new Error('enough')
-  await assert.rejects(offheap.analyzeHeapSnapshot('missing', { signal: AbortSignal.abort(reason) }), { code: 'ERR_OFFHEAP_ABORTED', cause: reason })
+  await assert.rejects(snapshots.analyzeHeapSnapshot('missing', { signal: AbortSignal.abort(reason) }), { code: 'ERR_OFFHEAP_ABORTED', cause: reason })
 })
 
 test('a signal stops a run that waits for its input, and the loop is not held', async (t) => {
@@ -262,33 +264,39 @@ test('a signal stops a run that waits for its input, and the loop is not held', 
   const snapshot = file(t, JSON.stringify(sketch))
   // WHEN the signal fires right after the start
   const controller = new AbortController()
-  const running = offheap.analyzeHeapSnapshot(snapshot, { signal: controller.signal })
+  const running = snapshots.analyzeHeapSnapshot(snapshot, { signal: controller.signal })
   controller.abort()
   // THEN the run ends with its code
   await assert.rejects(running, { code: 'ERR_OFFHEAP_ABORTED' })
 })
 
-test('what onProgress throws ends the run and comes out of it', async (t) => {
+test('an onProgress that throws is not called again, a warning says so, and the run goes on', async (t) => {
   const fifo = `${temporaryFolder(t)}/pipe`
   require('node:child_process').execFileSync('mkfifo', [fifo])
   // GIVEN a pipe that stays silent until progress has been reported
-  const thrown = new Error('from the callback')
-  const running = offheap.analyzeHeapSnapshot(fifo, {
-    onProgress ({ phase, fraction }) {
-      assert.deepStrictEqual({ phase, fraction }, { phase: 'read', fraction: 0 })
-      // Lets the reader go on, into the cancelled flag.
-      setImmediate(() => writer.end(leakySketch().json()))
-      throw thrown
+  const calls = []
+  const warned = once(process, 'warning')
+  const running = snapshots.analyzeHeapSnapshot(fifo, {
+    onProgress (progress) {
+      calls.push(progress)
+      // The pipe goes on long after the next report is due.
+      setTimeout(() => writer.end(leakySketch().json().slice(1)), 300)
+      throw new Error('a broken bar')
     }
   })
   const writer = fs.createWriteStream(fifo)
   writer.write('{')
-  await assert.rejects(running, (error) => error === thrown)
+  const { nodeCount } = await running
+  const [warning] = await warned
+  assert.strictEqual(nodeCount, 23)
+  assert.deepStrictEqual(calls, [{ phase: 'read', fraction: 0 }])
+  assert.deepStrictEqual([warning.name, warning.code], ['OffheapWarning', 'ERR_OFFHEAP_LISTENER_FAILED'])
+  assert.match(warning.message, /analyzeHeapSnapshot\(\) threw and is not called again: a broken bar/)
 }, { timeout: 240_000 })
 
 test('the synchronous twin says the same', async (t) => {
   const snapshot = file(t, leakySketch().json())
-  const { durationMs: _, ...wanted } = await offheap.analyzeHeapSnapshot(snapshot)
+  const { durationMs: _, ...wanted } = await snapshots.analyzeHeapSnapshot(snapshot)
   const { durationMs: __, ...result } = analyzeHeapSnapshotSync(snapshot)
 
   assert.deepStrictEqual(result, wanted)

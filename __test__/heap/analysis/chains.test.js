@@ -4,7 +4,7 @@
 
 const { test } = require('node:test')
 const assert = require('node:assert')
-const offheap = require('../../../index.js')
+const snapshots = require('../../../analysis.js')
 const { inChild } = require('./helpers/real.js')
 const { temporaryFolder } = require('./helpers/sketch.js')
 
@@ -29,7 +29,7 @@ test('lists held at both ends, promises, functions in scopes and tables of numbe
     for (let n = 0; n < 300_000; n++) { made.codes.set(n, n); made.latencies.push(n + 0.5) }
     gc(); snapshot(0)
   `)
-  const { suspects } = await offheap.analyzeHeapSnapshot(out(0), { top: 100 })
+  const { suspects } = await snapshots.analyzeHeapSnapshot(out(0), { top: 100 })
   const found = suspects.map(({ kind, text, path }) => `${kind}: ${text.replace(/[\d.]+ MB/, 'n MB')} (${path})`)
 
   for (const wanted of [

@@ -2,7 +2,7 @@
 
 const test = require('node:test')
 const assert = require('node:assert')
-const offheap = require('../../../index.js')
+const snapshots = require('../../../analysis.js')
 const { root, runChildForJson } = require('../../helpers/child.js')
 const { emptyFolder } = require('../../helpers/folder.js')
 const { inChild } = require('./helpers/real.js')
@@ -23,7 +23,7 @@ test('two snapshots of one process are matched by id: new, deleted and what hold
     snapshot(1)
   `)
   // WHEN they are compared
-  const result = await offheap.compareHeapSnapshots(out(0), out(1), { top: 1000, retainers: 3 })
+  const result = await snapshots.compareHeapSnapshots(out(0), out(1), { top: 1000, paths: 3 })
   // THEN every one is accounted for
   assert.strictEqual(result.matchedById, true)
   assert.strictEqual(result.matchReason, null)
@@ -31,7 +31,7 @@ test('two snapshots of one process are matched by id: new, deleted and what hold
   assert.strictEqual(session.newCount, 4812)
   assert.strictEqual(session.deletedCount, 0)
   assert.strictEqual(session.countDelta, 4812)
-  assert.deepStrictEqual(session.paths.map(({ text, count }) => [text, count]), [['global.sessions (Map) entry (Session)', 4812]])
+  assert.deepStrictEqual(session.paths.map(({ path, count }) => [path, count]), [['global.sessions (Map) entry (Session)', 4812]])
   assert.ok(session.retainedBytesDelta > 0)
   const passing = result.classes.find(({ name }) => name === 'Passing')
   assert.deepStrictEqual([passing.newCount, passing.deletedCount, passing.countDelta], [0, 200, -200])
@@ -50,18 +50,18 @@ test('snapshots of two processes are told apart and compared by class and path',
   const before = inChild(temporaryFolder(t), make(100))(0)
   const after = inChild(temporaryFolder(t), `globalThis.shift = Array.from({ length: 5000 }, (_, index) => 'text ' + index * 3); ${make(1100)}`)(0)
 
-  const result = await offheap.compareHeapSnapshots(before, after, { top: 1000 })
+  const result = await snapshots.compareHeapSnapshots(before, after, { top: 1000 })
 
   assert.strictEqual(result.matchedById, false)
   assert.match(result.matchReason, /ids/)
   const session = result.classes.find(({ name }) => name === 'Session')
   assert.deepStrictEqual([session.newCount, session.deletedCount, session.countBefore, session.countAfter, session.countDelta], [1000, 0, 100, 1100, 1000])
-  assert.deepStrictEqual(session.paths.map(({ text, count }) => [text, count]), [['global.sessions (Map) entry (Session)', 1000]])
+  assert.deepStrictEqual(session.paths.map(({ path, count }) => [path, count]), [['global.sessions (Map) entry (Session)', 1000]])
 })
 
 test('a snapshot compared with itself differs in nothing', async (t) => {
   const snapshot = file(t, leakySketch().json())
-  const result = await offheap.compareHeapSnapshots(snapshot, snapshot)
+  const result = await snapshots.compareHeapSnapshots(snapshot, snapshot)
 
   assert.strictEqual(result.matchedById, true)
   assert.strictEqual(result.classCount, 0)
@@ -74,7 +74,7 @@ test('an id that stands for an object of another class is one deleted and one ne
     sketch.edge(0, 'shortcut', '1', global).edge(global, 'property', 'it', sketch.node('object', name, 33))
     return file(t, sketch.json())
   }
-  const { classes } = await offheap.compareHeapSnapshots(draw('Before'), draw('After'))
+  const { classes } = await snapshots.compareHeapSnapshots(draw('Before'), draw('After'))
 
   assert.deepStrictEqual(classes.map((row) => [row.name, row.newCount, row.newBytes, row.deletedCount, row.deletedBytes]), [
     ['After', 1, 33, 0, 0],
@@ -82,7 +82,7 @@ test('an id that stands for an object of another class is one deleted and one ne
   ])
 })
 
-test('two default snapshots of one process say how many came at least, and with a baseline what went of the old ones', { skip: offheap.support().probe.available ? false : 'no probe here' }, async (t) => {
+test('two default snapshots of one process say how many came at least, and with a baseline what went of the old ones', { skip: require('../../../index.js').support().probe.available ? false : 'no probe here' }, async (t) => {
   for (const baseline of [false, true]) {
     const { first, second } = await runChildForJson(`
       const { start, writeHeapSnapshot } = require(${JSON.stringify(root)})
@@ -95,15 +95,15 @@ test('two default snapshots of one process say how many came at least, and with 
       add(500)
       ;(async () => {
         const options = { directory: process.argv[1] }
-        const { path: first } = await writeHeapSnapshot(options)
+        const { file: first } = await writeHeapSnapshot(options)
         add(4_812)
         // As many others take their places.
         old = Array.from({ length: 321 }, () => new Old())
-        const { path: second } = await writeHeapSnapshot(options)
+        const { file: second } = await writeHeapSnapshot(options)
         console.log(JSON.stringify({ first, second }))
       })()
     `, { args: [emptyFolder(t)] })
-    const { matchedById, matchReason, classes } = await offheap.compareHeapSnapshots(first, second, { top: 1000 })
+    const { matchedById, matchReason, classes } = await snapshots.compareHeapSnapshots(first, second, { top: 1000 })
 
     assert.strictEqual(matchedById, false)
     assert.match(matchReason, /by itself/)

@@ -4,7 +4,7 @@
 
 const test = require('node:test')
 const assert = require('node:assert')
-const offheap = require('../../../index.js')
+const snapshots = require('../../../analysis.js')
 const { inChild } = require('./helpers/real.js')
 const { Sketch, file, temporaryFolder } = require('./helpers/sketch.js')
 
@@ -76,7 +76,7 @@ function checkLines (result) {
 
 test('what grows in place and what becomes more are each one line, with the place and what its keys have in common', (t) => {
   const out = inChild(temporaryFolder(t), `${SERVICE}; gc(); snapshot(0); grow(); gc(); snapshot(1)`)
-  return offheap.compareHeapSnapshots(out(0), out(1), { top: 1000 }).then((result) => {
+  return snapshots.compareHeapSnapshots(out(0), out(1), { top: 1000 }).then((result) => {
     assert.strictEqual(result.matchedById, true)
     const sum = checkLines(result)
     const total = result.after.shallowBytes - result.before.shallowBytes
@@ -88,7 +88,7 @@ test('the same lines come out where objects cannot be matched one by one', async
   // GIVEN two processes, one of which has numbered its objects otherwise
   const before = inChild(temporaryFolder(t), `${SERVICE}; gc(); snapshot(0)`)(0)
   const after = inChild(temporaryFolder(t), `globalThis.shift = Array.from({ length: 5000 }, (_, index) => 'text ' + index * 3); ${SERVICE}; grow(); gc(); snapshot(0)`)(0)
-  const result = await offheap.compareHeapSnapshots(before, after, { top: 1000 })
+  const result = await snapshots.compareHeapSnapshots(before, after, { top: 1000 })
   assert.strictEqual(result.matchedById, false)
   checkLines(result)
 })
@@ -97,11 +97,11 @@ test('the path of a class has exactly as many objects as the class has gained wh
   const out = inChild(temporaryFolder(t), `${SERVICE}; gc(); snapshot(0); grow(); gc(); snapshot(1)`)
   const other = inChild(temporaryFolder(t), `globalThis.shift = Array.from({ length: 5000 }, (_, index) => 'text ' + index * 3); ${SERVICE}; grow(); gc(); snapshot(0)`)
   return Promise.all([out(1), other(0)].map(async (after) => {
-    const { classes } = await offheap.compareHeapSnapshots(out(0), after, { top: 1000 })
+    const { classes } = await snapshots.compareHeapSnapshots(out(0), after, { top: 1000 })
     const dates = classes.find(({ name }) => name === 'Date')
     assert.deepStrictEqual([dates.countDelta, dates.paths[0].count], [2000, 1000])
     const metrics = classes.find(({ name }) => name === 'Metric')
-    assert.deepStrictEqual(metrics.paths.map(({ count, text }) => [count, text]), [[50, 'global.service.metrics["http_…_total"] (Metric)']])
+    assert.deepStrictEqual(metrics.paths.map(({ count, path }) => [count, path]), [[50, 'global.service.metrics["http_…_total"] (Metric)']])
   }))
 })
 
@@ -119,7 +119,7 @@ test('what moves from one place to another is no growth', async (t) => {
   const one = inChild(temporaryFolder(t), make(0))
   const other = inChild(temporaryFolder(t), make(5000))
   for (const after of [one(1), other(1)]) {
-    const { growth } = await offheap.compareHeapSnapshots(one(0), after, { top: 1000 })
+    const { growth } = await snapshots.compareHeapSnapshots(one(0), after, { top: 1000 })
     assert.deepStrictEqual(growth.filter(({ className }) => className === 'Thing'), [])
   }
 })
@@ -128,7 +128,7 @@ test('what moves from one place to another is no growth', async (t) => {
 function apart (t, script) {
   const before = inChild(temporaryFolder(t), `${script}; gc(); snapshot(0)`)(0)
   const after = inChild(temporaryFolder(t), `globalThis.shift = Array.from({ length: 5000 }, (_, index) => 'text ' + index * 3); ${script}; grow(); gc(); snapshot(0)`)(0)
-  return offheap.compareHeapSnapshots(before, after, { top: 1000 })
+  return snapshots.compareHeapSnapshots(before, after, { top: 1000 })
 }
 
 test('of objects that are held in another way no more have come than their class has grown by, however many they were', async (t) => {
@@ -188,16 +188,16 @@ test('a list of any length keeps the name of who holds it, and of no other refer
     add(60_000).big = new Terminus()
     gc(); snapshot(1)
   `)
-  const { growth } = await offheap.compareHeapSnapshots(out(0), out(1), { top: 1000 })
+  const { growth } = await snapshots.compareHeapSnapshots(out(0), out(1), { top: 1000 })
   const [links] = growth
   assert.deepStrictEqual([links.className, links.count], ['Link', 60_000])
   assert.match(links.path, /^global\.first \(Link\)( ×n)?$/)
-  const { classes } = await offheap.analyzeHeapSnapshot(out(1), { filter: 'Terminus' })
-  assert.deepStrictEqual(classes[0].paths.map(({ text }) => text), ['global.first (Link) ×n.big (Terminus)'])
-  const { object } = await offheap.analyzeHeapSnapshot(out(1), { id: classes[0].paths[0].exampleId })
+  const { classes } = await snapshots.analyzeHeapSnapshot(out(1), { filter: 'Terminus' })
+  assert.deepStrictEqual(classes[0].paths.map(({ path }) => path), ['global.first (Link) ×n.big (Terminus)'])
+  const { object } = await snapshots.analyzeHeapSnapshot(out(1), { id: classes[0].paths[0].exampleId })
   // On Node 26 a global variable has a cell, which is a step.
-  assert.ok([61_003, 61_004].includes(object.path.stepCount), String(object.path.stepCount))
-  assert.match(object.path.text, /^global\.first \(Link\)\.next \(Link\) ×199[78] … 5700[34] steps …\.next \(Link\) ×1999\.big \(Terminus\)$/)
+  assert.ok([61_003, 61_004].includes(object.pathStepCount), String(object.pathStepCount))
+  assert.match(object.path, /^global\.first \(Link\)\.next \(Link\) ×199[78] … 5700[34] steps …\.next \(Link\) ×1999\.big \(Terminus\)$/)
 })
 
 test('the strings of a Map and its table are one line', async (t) => {
@@ -222,7 +222,7 @@ test('a function on a path says in which file and line it was written', async (t
     for (let n = 1; n <= 20; n++) handle('user-' + n)
     gc(); snapshot(1)
   `)
-  const { growth } = await offheap.compareHeapSnapshots(out(0), out(1), { filter: 'Session' })
+  const { growth } = await snapshots.compareHeapSnapshots(out(0), out(1), { filter: 'Session' })
   assert.deepStrictEqual(growth.map(({ kind, count, className, path }) => [kind, count, className, path]), [
     ['new', 20, 'Session', 'global.handle (function sessions.js:15) → variable sessions (Map) entry["user-…"] (Session)']
   ])
@@ -236,9 +236,9 @@ test('without retainers no place is looked at', async (t) => {
   sketch.edge(global, 'property', 'it', sketch.node('object', 'Thing', 33))
   const after = file(t, sketch.json())
 
-  const { growth, growthCount } = await offheap.compareHeapSnapshots(before, after)
+  const { growth, growthCount } = await snapshots.compareHeapSnapshots(before, after)
   assert.deepStrictEqual(growth, [{ kind: 'new', className: 'Thing', count: 1, bytes: 33, mostly: null, path: 'global.it (Thing)', exampleId: growth[0].exampleId }])
   assert.strictEqual(growthCount, 1)
-  const without = await offheap.compareHeapSnapshots(before, after, { retainers: 0 })
+  const without = await snapshots.compareHeapSnapshots(before, after, { paths: 0 })
   assert.deepStrictEqual([without.growth, without.growthCount], [[], 0])
 })

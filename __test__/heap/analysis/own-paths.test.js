@@ -6,13 +6,15 @@ const test = require('node:test')
 const assert = require('node:assert')
 const fs = require('node:fs')
 const path = require('node:path')
-const { analyzeHeapSnapshot, compareHeapSnapshots, support } = require('../../../index.js')
+const { analyzeHeapSnapshot, compareHeapSnapshots } = require('../../../analysis.js')
+const { support } = require('../../..')
 const { root, runChildForJson } = require('../../helpers/child.js')
 const { emptyFolder } = require('../../helpers/folder.js')
 
 test('no path to what a service leaks leads through its Monitor, the registration, or the profile', async (t) => {
   const paths = await runChildForJson(`
-    const { analyzeHeapSnapshot, start, writeHeapSnapshot } = require(${JSON.stringify(root)})
+    const { start, writeHeapSnapshot } = require(${JSON.stringify(root)})
+    const { analyzeHeapSnapshot } = require(${JSON.stringify(path.join(root, 'analysis.js'))})
     class LeakedSession { constructor (id) { this.id = id; this.data = Buffer.alloc(100) } }
     // Each in a scope of its own: the service holds its sessions deep inside, and a listener sees them at once.
     function serve (sessions) {
@@ -24,17 +26,17 @@ test('no path to what a service leaks leads through its Monitor, the registratio
     }
     function begin () {
       const sessions = new Map(Array.from({ length: 50 }, (_, id) => [id, new LeakedSession(id)]))
-      const monitor = start({ sampleIntervalMs: 1e6, signal: 'SIGUSR2', trackBuffers: true })
+      const monitor = start({ sampleIntervalMs: 1e6, snapshot: { processSignal: 'SIGUSR2' }, trackBuffers: true })
       observe(monitor, sessions)
       return [monitor, serve(sessions)]
     }
     const [monitor, interval] = begin()
     ;(async () => {
-      const { path } = await writeHeapSnapshot({ directory: process.argv[1], mode: 'in-process' })
-      const { classes } = await analyzeHeapSnapshot(path, { filter: 'LeakedSession', retainers: 3 })
+      const { file } = await writeHeapSnapshot({ directory: process.argv[1], mode: 'in-process' })
+      const { classes } = await analyzeHeapSnapshot(file, { filter: 'LeakedSession', paths: 3 })
       monitor.stop()
       clearInterval(interval)
-      console.log(JSON.stringify(classes[0].paths.map(({ text }) => text)))
+      console.log(JSON.stringify(classes[0].paths.map(({ path }) => path)))
     })()
   `, { args: [emptyFolder(t)], execArgv: ['-r', path.join(root, 'lib', 'faces', 'register.js')] })
 
@@ -59,19 +61,19 @@ test('offheap is no line of what has grown, no class and no path, however busy i
       }
     }
     serve()
-    const monitor = start({ sampleIntervalMs: 10, signal: 'SIGUSR2', trackBuffers: true })
+    const monitor = start({ sampleIntervalMs: 10, snapshot: { processSignal: 'SIGUSR2' }, trackBuffers: true })
     ;(async () => {
       const options = { directory: process.argv[1] }
-      const { path: before } = await writeHeapSnapshot(options)
+      const { file: before } = await writeHeapSnapshot(options)
       for (let id = 0; id < 3_000; id++) handle(id)
       for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 10))
-      const { path: after } = await writeHeapSnapshot(options)
+      const { file: after } = await writeHeapSnapshot(options)
       monitor.stop()
       console.log(JSON.stringify([before, after]))
     })()
   `, { args: [emptyFolder(t)], execArgv: ['-r', path.join(root, 'lib', 'faces', 'register.js')] })
 
-  const { classes, growth } = await compareHeapSnapshots(before, after, { top: 1000, retainers: 3 })
+  const { classes, growth } = await compareHeapSnapshots(before, after, { top: 1000, paths: 3 })
 
   // THEN the leak is the first line, by the service's own path
   const [first] = growth
@@ -82,7 +84,7 @@ test('offheap is no line of what has grown, no class and no path, however busy i
   for (const { name } of classes) assert.doesNotMatch(name, OURS)
   // What waits for the snapshot itself, a few hundred bytes, is the service's, and has no other path.
   for (const { path } of growth.filter(({ bytes }) => bytes >= 1_000)) assert.doesNotMatch(path ?? '', OURS)
-  for (const { text } of classes.flatMap(({ paths }) => paths)) assert.doesNotMatch(text, OURS)
+  for (const { path } of classes.flatMap(({ paths }) => paths)) assert.doesNotMatch(path, OURS)
   // AND so it is in one snapshot
   const analysis = await analyzeHeapSnapshot(after, { top: 1000 })
   for (const { name } of analysis.classes) assert.doesNotMatch(name, OURS)
@@ -104,7 +106,8 @@ test('the global object holds nothing of offheap\'s that leads to the modules of
 
 test('no suspect is of offheap itself: neither its profile of 1,200 call sites, nor its contexts of 2,000 requests', async (t) => {
   const suspects = await runChildForJson(`
-    const { analyzeHeapSnapshot, createRouteContext, start, trackBuffers, writeHeapSnapshot } = require(${JSON.stringify(root)})
+    const { createRouteContext, start, trackBuffers, writeHeapSnapshot } = require(${JSON.stringify(root)})
+    const { analyzeHeapSnapshot } = require(${JSON.stringify(path.join(root, 'analysis.js'))})
     const monitor = start({ sampleIntervalMs: 1e6 })
     trackBuffers({ sampleIntervalBytes: 1, maxOverhead: 1 })
     const parts = []
@@ -118,8 +121,8 @@ test('no suspect is of offheap itself: neither its profile of 1,200 call sites, 
     monitor.setMaxListeners(0)
     for (let index = 0; index < 20; index++) monitor.on('sample', () => index)
     ;(async () => {
-      const { path } = await writeHeapSnapshot({ directory: process.argv[1], mode: 'in-process' })
-      const { suspects } = await analyzeHeapSnapshot(path, { top: 1000 })
+      const { file } = await writeHeapSnapshot({ directory: process.argv[1], mode: 'in-process' })
+      const { suspects } = await analyzeHeapSnapshot(file, { top: 1000 })
       console.log(JSON.stringify(suspects.map(({ kind, text }) => kind + ': ' + text)))
       process.exit()
     })()
@@ -167,7 +170,7 @@ const HELD_BY_OFFHEAP = {
     return weak(signal, (signal, item) => { (signal.items ??= []).push(item) })`,
   'errors of offheap': `
     const errors = globalThis.errors = []
-    return (item) => { try { offheap.start({ snapshotAt: { nonsense: 1 } }) } catch (error) { error.item = item; errors.push(error) } }`,
+    return (item) => { try { offheap.start({ thresholds: { nonsense: 1 } }) } catch (error) { error.item = item; errors.push(error) } }`,
   'a property on a Monitor': `
     monitor.stash = []
     return weak(monitor, ({ stash }, item) => stash.push(item))`,
@@ -185,7 +188,7 @@ const HELD_BY_OFFHEAP = {
 }
 
 for (const [name, source] of Object.entries(HELD_BY_OFFHEAP)) {
-  test(`what the program leaks is shown though its path leads through offheap: ${name}`, { skip: support().interposition.available ? false : 'addons cannot be watched here' }, async (t) => {
+  test(`what the program leaks is shown though its path leads through offheap: ${name}`, { skip: support().watchAddons.available ? false : 'addons cannot be watched here' }, async (t) => {
     const folder = emptyFolder(t)
     const file = path.join(folder, 'cache.js')
     fs.writeFileSync(file, '// offheap: this cache showed up in it\nmodule.exports = []\n')

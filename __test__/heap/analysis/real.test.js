@@ -2,7 +2,7 @@
 
 const test = require('node:test')
 const assert = require('node:assert')
-const offheap = require('../../../index.js')
+const snapshots = require('../../../analysis.js')
 const { inChild } = require('./helpers/real.js')
 const { temporaryFolder } = require('./helpers/sketch.js')
 
@@ -15,14 +15,14 @@ test('a real snapshot of this Node gives exact counts and a path in words', asyn
     snapshot(0)
   `)
   // WHEN it is analyzed
-  const result = await offheap.analyzeHeapSnapshot(out(0), { filter: 'Oddity', top: 1000 })
+  const result = await snapshots.analyzeHeapSnapshot(out(0), { filter: 'Oddity', top: 1000 })
   // THEN they are all there, under the Map that holds them
   const row = result.classes.find(({ name }) => name === 'Oddity')
   assert.strictEqual(row.count, 1234)
-  assert.strictEqual(row.paths[0].text, 'global.kept (Map) entry (Oddity)')
+  assert.strictEqual(row.paths[0].path, 'global.kept (Map) entry (Oddity)')
   assert.strictEqual(row.paths[0].count, 1234)
   assert.ok(row.retainedBytes >= 1234 * 5432, String(row.retainedBytes))
-  const holder = result.backingStores.holders.find(({ text }) => text === 'global.kept (Map) entry (Oddity).bytes (Buffer)')
+  const holder = result.backingStores.paths.find(({ path }) => path === 'global.kept (Map) entry (Oddity).bytes (Buffer)')
   assert.deepStrictEqual([holder.count, holder.bytes], [1234, 1234 * 5432])
 })
 
@@ -34,11 +34,11 @@ test('the value of a WeakMap is retained by its key', async (t) => {
     globalThis.weak = new WeakMap([[key, new Value()]])
     snapshot(0)
   `)
-  const { classes } = await offheap.analyzeHeapSnapshot(out(0), { filter: 'Value', top: 1000 })
+  const { classes } = await snapshots.analyzeHeapSnapshot(out(0), { filter: 'Value', top: 1000 })
   const { paths } = classes.find(({ name }) => name === 'Value')
-  const { object } = await offheap.analyzeHeapSnapshot(out(0), { id: paths[0].exampleId })
+  const { object } = await snapshots.analyzeHeapSnapshot(out(0), { id: paths[0].exampleId })
 
-  assert.match(object.path.text, /value in WeakMap/)
+  assert.match(object.path, /value in WeakMap/)
   assert.strictEqual(object.dominators[0].className, 'Key')
 })
 
@@ -50,10 +50,10 @@ test('closures of this Node stand under their file and line', async (t) => {
     for (let index = 0; index < 321; index++) made.push(make({ index }))
     snapshot(0)
   `)
-  const { closures } = await offheap.analyzeHeapSnapshot(out(0), { top: 1000 })
-  const { script, line, count } = closures.find(({ name }) => name === 'planted')
+  const { closures } = await snapshots.analyzeHeapSnapshot(out(0), { top: 1000 })
+  const { file, line, count } = closures.find(({ name }) => name === 'planted')
 
-  assert.deepStrictEqual({ script, line, count }, { script: 'planted.js', line: 3, count: 321 })
+  assert.deepStrictEqual({ file, line, count }, { file: 'planted.js', line: 3, count: 321 })
 })
 
 test('an emitter with too many listeners is a suspect', async (t) => {
@@ -63,7 +63,7 @@ test('an emitter with too many listeners is a suspect', async (t) => {
     for (let index = 0; index < 57; index++) bus.on('tick', () => index)
     snapshot(0)
   `)
-  const { suspects } = await offheap.analyzeHeapSnapshot(out(0), { top: 1000 })
+  const { suspects } = await snapshots.analyzeHeapSnapshot(out(0), { top: 1000 })
   const { text, path } = suspects.find(({ kind }) => kind === 'many-listeners')
 
   assert.strictEqual(text, 'EventEmitter with 57 listeners for "tick"')

@@ -4,7 +4,7 @@ const test = require('node:test')
 const assert = require('node:assert')
 const fs = require('node:fs')
 const zlib = require('node:zlib')
-const offheap = require('../../../index.js')
+const snapshots = require('../../../analysis.js')
 const { inChild } = require('./helpers/real.js')
 const { Sketch, file, temporaryFolder } = require('./helpers/sketch.js')
 
@@ -42,19 +42,19 @@ test('no secret survives in any kind of string, and every name does', async (t) 
   assert.ok(original.includes('hunter2'))
   // WHEN the snapshot is redacted
   const redacted = `${folder}/redacted.heapsnapshot`
-  const result = await offheap.redactHeapSnapshot(out(0), redacted)
+  const result = await snapshots.redactHeapSnapshot(out(0), redacted)
   // THEN no secret is left, in any case of letters and with any escapes
   const text = fs.readFileSync(redacted, 'latin1')
   assert.doesNotMatch(text, /hunter2/i)
   assert.doesNotMatch(text, /hunt|nter2|h\\u00fcnter2/i)
   for (const name of ['KeepMyName', 'keepThisProperty', 'keepThisFunction', 'vault']) assert.ok(text.includes(`"${name}"`), name)
   assert.ok(result.redactedCount > 1000)
-  assert.strictEqual(result.path, redacted)
+  assert.strictEqual(result.file, redacted)
   assert.strictEqual(result.snapshotBytes, fs.statSync(redacted).size)
   assert.strictEqual(fs.statSync(redacted).mode & 0o777, 0o600)
   // AND the graph is the same to every number
   const analyze = async (path) => {
-    const { totals, classes, largest, nodeCount, edgeCount, closures } = await offheap.analyzeHeapSnapshot(path, { top: 1000 })
+    const { totals, classes, largest, nodeCount, edgeCount, closures } = await snapshots.analyzeHeapSnapshot(path, { top: 1000 })
     const numbers = ({ name, id, count, shallowBytes, retainedBytes, distance }) => ({ name: id === undefined ? name : id, count, shallowBytes, retainedBytes, distance })
     return { totals, nodeCount, edgeCount, classes: classes.map(numbers), largest: largest.map(numbers), places: closures.map(({ name, line, column, count }) => [name, line, column, count]) }
   }
@@ -74,7 +74,7 @@ test('a WeakMap entry keeps its ids and loses its texts', async (t) => {
   sketch.edge(0, 'shortcut', '1', global).edge(global, 'property', 'key', key).edge(global, 'property', 'table', table)
     .edge(table, 'internal', name(1), value).edge(key, 'internal', name(2), value)
   const out = `${temporaryFolder(t)}/out.heapsnapshot`
-  await offheap.redactHeapSnapshot(file(t, sketch.json()), out)
+  await snapshots.redactHeapSnapshot(file(t, sketch.json()), out)
   const { strings } = JSON.parse(fs.readFileSync(out, 'utf8'))
 
   assert.ok(!strings.join().includes('pa$$word'))
@@ -86,7 +86,7 @@ test('attributes of Chrome\'s elements and unknown sections are left out', async
   sketch.edge(0, 'shortcut', '1', sketch.node('native', 'Detached <a href="https://secret.example/?token=s3cret">', 8))
   const json = sketch.json().replace('"samples":[]', '"samples":[],"notes":["s3cret"]').replace('"snapshot":{', '"snapshot":{"title":"s3cret",')
   const out = `${temporaryFolder(t)}/out.heapsnapshot`
-  await offheap.redactHeapSnapshot(file(t, json), out)
+  await snapshots.redactHeapSnapshot(file(t, json), out)
   const text = fs.readFileSync(out, 'utf8')
 
   assert.doesNotMatch(text, /s3cret|secret/)
@@ -101,7 +101,7 @@ test('one salt gives equal strings equal hashes in every file; without one no tw
   let number = 0
   const redact = async (options) => {
     const out = `${folder}/${number++}.heapsnapshot`
-    await offheap.redactHeapSnapshot(input, out, options)
+    await snapshots.redactHeapSnapshot(input, out, options)
     return JSON.parse(fs.readFileSync(out, 'utf8')).strings.find((text) => text.startsWith('[8 chars '))
   }
   const salt = 'sixteen characters at least'
@@ -115,10 +115,10 @@ test('a name in .gz is written as gzip', async (t) => {
   const sketch = new Sketch()
   sketch.edge(0, 'shortcut', '1', sketch.node('object', 'global', 8))
   const out = `${temporaryFolder(t)}/out.heapsnapshot.gz`
-  const { snapshotBytes } = await offheap.redactHeapSnapshot(file(t, sketch.json()), out)
+  const { snapshotBytes } = await snapshots.redactHeapSnapshot(file(t, sketch.json()), out)
 
   assert.strictEqual(zlib.gunzipSync(fs.readFileSync(out)).length, snapshotBytes)
-  assert.strictEqual((await offheap.analyzeHeapSnapshot(out)).nodeCount, 2)
+  assert.strictEqual((await snapshots.analyzeHeapSnapshot(out)).nodeCount, 2)
 })
 
 test('an existing file, a symlink too, is never overwritten, and a failure leaves nothing behind', async (t) => {
@@ -130,9 +130,9 @@ test('an existing file, a symlink too, is never overwritten, and a failure leave
   fs.symlinkSync(`${folder}/nowhere`, `${folder}/link`)
 
   for (const out of [`${folder}/there`, `${folder}/link`, `${folder}/no/such/folder`, folder]) {
-    await assert.rejects(offheap.redactHeapSnapshot(input, out), { code: 'ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED' })
+    await assert.rejects(snapshots.redactHeapSnapshot(input, out), { code: 'ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED' })
   }
-  await assert.rejects(offheap.redactHeapSnapshot(file(t, '{"snapshot":'), `${folder}/broken`), { code: 'ERR_OFFHEAP_SNAPSHOT_TRUNCATED' })
+  await assert.rejects(snapshots.redactHeapSnapshot(file(t, '{"snapshot":'), `${folder}/broken`), { code: 'ERR_OFFHEAP_SNAPSHOT_TRUNCATED' })
   assert.deepStrictEqual(fs.readdirSync(folder).sort(), ['link', 'there'])
   assert.strictEqual(fs.readFileSync(`${folder}/there`, 'utf8'), 'mine')
 })

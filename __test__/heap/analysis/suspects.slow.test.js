@@ -4,13 +4,13 @@
 
 const test = require('node:test')
 const assert = require('node:assert')
-const offheap = require('../../../index.js')
+const snapshots = require('../../../analysis.js')
 const { inChild } = require('./helpers/real.js')
 const { temporaryFolder } = require('./helpers/sketch.js')
 
 async function textsAfter (t, script) {
   const out = inChild(temporaryFolder(t), script)
-  const { suspects } = await offheap.analyzeHeapSnapshot(out(0), { top: 1000 })
+  const { suspects } = await snapshots.analyzeHeapSnapshot(out(0), { top: 1000 })
   return suspects.filter(({ kind }) => kind === 'many-listeners').map(({ text, path }) => `${path}: ${text}`)
 }
 

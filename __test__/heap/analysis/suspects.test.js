@@ -4,7 +4,7 @@
 
 const { after, before, test } = require('node:test')
 const assert = require('node:assert')
-const offheap = require('../../../index.js')
+const snapshots = require('../../../analysis.js')
 const { inChild } = require('./helpers/real.js')
 const { temporaryFolder } = require('./helpers/sketch.js')
 
@@ -168,7 +168,7 @@ before(async () => {
       process.exit()
     })()
   `)
-  ;({ suspects, classes } = await offheap.analyzeHeapSnapshot(out(0), { top: 1000, retainers: 3 }))
+  ;({ suspects, classes } = await snapshots.analyzeHeapSnapshot(out(0), { top: 1000, paths: 3 }))
 })
 
 test('listeners of an abort signal are a suspect, those of an event target too, whatever they are made of', () => {
@@ -256,7 +256,7 @@ test('what was logged to an inspector is one path, whatever number V8 gave to ea
   const { count, paths } = classes.find(({ name }) => name === 'Logged')
 
   assert.deepStrictEqual([count, paths.length, paths[0].count], [300, 1, 300])
-  assert.match(paths[0].text, /\(Global handles\) → DevTools console \(Logged\)$/)
+  assert.match(paths[0].path, /\(Global handles\) → DevTools console \(Logged\)$/)
 })
 
 test('stores of AsyncLocalStorage that timers, sockets and promises keep are suspects; those that the program holds are none', () => {

@@ -23,7 +23,7 @@ const RIGHT = {
   fallback: [],
   scratch: [],
   timeoutMs: [],
-  holdAbortMs: [],
+  delayAbortMs: [],
   trim: [],
   report: [],
   signal: []

@@ -62,7 +62,7 @@ test('a directory that is a symlink of our own is followed', async (t) => {
   fs.mkdirSync(path.join(directory, 'real'))
   fs.symlinkSync('real', path.join(directory, 'link'))
   const result = await writeHeapSnapshot({ directory: path.join(directory, 'link') })
-  assert.strictEqual(path.dirname(result.path), path.join(directory, 'real'))
+  assert.strictEqual(path.dirname(result.file), path.join(directory, 'real'))
 })
 
 test('a directory that is a symlink of somebody else is refused', { skip: !isRoot && 'only root can make a link that belongs to another user; runs as root' }, async (t) => {

@@ -61,7 +61,7 @@ test('a process that is killed while writing leaves a temporary file, which the 
 
   const result = await writeHeapSnapshot({ directory })
 
-  assert.deepStrictEqual(fs.readdirSync(directory), [path.basename(result.path)])
+  assert.deepStrictEqual(fs.readdirSync(directory), [path.basename(result.file)])
 })
 
 test('threads write at the same time, each its own', async (t) => {
@@ -78,13 +78,13 @@ test('threads write at the same time, each its own', async (t) => {
     new Promise((resolve, reject) => inWorker.once('message', resolve).once('error', reject))
   ])
   await inWorker.terminate()
-  assert.match(here.path, /-thread0-/)
-  assert.ok(there.path.includes(`-thread${there.threadId}-`))
-  assert.ok(JSON.parse(fs.readFileSync(there.path, 'utf8')).strings.includes('OnlyInTheWorker'))
+  assert.match(here.file, /-thread0-/)
+  assert.ok(there.file.includes(`-thread${there.threadId}-`))
+  assert.ok(JSON.parse(fs.readFileSync(there.file, 'utf8')).strings.includes('OnlyInTheWorker'))
 })
 
 test('a process ends by itself once its snapshot is written', async (t) => {
-  const run = await runScript('offheap.writeHeapSnapshot({ directory: process.argv[1], gzip: true }).then(({ path }) => send(path))', { args: [emptyFolder(t)] })
+  const run = await runScript('offheap.writeHeapSnapshot({ directory: process.argv[1], gzip: true }).then(({ file }) => send(file))', { args: [emptyFolder(t)] })
   assert.deepStrictEqual([run.code, run.messages.length], [0, 1], run.stderr)
   assert.ok(run.messages[0].endsWith('.gz'))
 })

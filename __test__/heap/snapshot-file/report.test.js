@@ -15,19 +15,19 @@ const noProbe = !support().probe.available && support().probe.reason
 for (const [mode, skip] of [['probe', noProbe], ['in-process', false]]) {
   test(`a report stands beside a snapshot in mode ${mode}, and says what the heap holds`, { skip }, async (t) => {
     const directory = emptyFolder(t)
-    const { path: file, byteLength, reportPath, reportTextPath, reportError } = await writeHeapSnapshot({ directory, mode, report: true, reason: 'report' })
+    const { file, byteLength, reportFile, reportTextFile, reportError } = await writeHeapSnapshot({ directory, mode, report: true, reason: 'report' })
 
     assert.strictEqual(reportError, null)
     assert.strictEqual(byteLength, fs.statSync(file).size)
-    assert.deepStrictEqual(fs.readdirSync(directory).sort(), [file, reportPath, reportTextPath].map((name) => path.basename(name)).sort())
-    assert.strictEqual(reportPath, file.replace('.heapsnapshot', '.report.json'))
-    for (const name of [reportPath, reportTextPath]) assert.strictEqual(fs.statSync(name).mode & 0o777, 0o600)
+    assert.deepStrictEqual(fs.readdirSync(directory).sort(), [file, reportFile, reportTextFile].map((name) => path.basename(name)).sort())
+    assert.strictEqual(reportFile, file.replace('.heapsnapshot', '.report.json'))
+    for (const name of [reportFile, reportTextFile]) assert.strictEqual(fs.statSync(name).mode & 0o777, 0o600)
 
-    const analysis = JSON.parse(fs.readFileSync(reportPath, 'utf8'))
-    assert.strictEqual(analysis.path, file)
+    const analysis = JSON.parse(fs.readFileSync(reportFile, 'utf8'))
+    assert.strictEqual(analysis.file, file)
     const { snapshot } = JSON.parse(fs.readFileSync(file, 'utf8'))
     assert.strictEqual(analysis.nodeCount, snapshot.node_count)
-    assert.match(fs.readFileSync(reportTextPath, 'utf8'), /Classes by retained size/)
+    assert.match(fs.readFileSync(reportTextFile, 'utf8'), /Classes by retained size/)
     assert.strictEqual(planted.length, 1_234)
   })
 }
@@ -37,15 +37,15 @@ test('with report: only, the report stays and the snapshot goes', { skip: noProb
   const result = await writeHeapSnapshot({ directory, gzip: true, report: 'only' })
 
   assert.strictEqual(result.reportError, null)
-  assert.strictEqual(result.path, result.reportPath)
-  assert.strictEqual(result.byteLength, fs.statSync(result.reportPath).size)
-  assert.deepStrictEqual(fs.readdirSync(directory).sort(), [path.basename(result.reportPath), path.basename(result.reportTextPath)].sort())
+  assert.strictEqual(result.file, result.reportFile)
+  assert.strictEqual(result.byteLength, fs.statSync(result.reportFile).size)
+  assert.deepStrictEqual(fs.readdirSync(directory).sort(), [path.basename(result.reportFile), path.basename(result.reportTextFile)].sort())
 })
 
 test('without a report its fields are null', async (t) => {
-  const { reportPath, reportTextPath, reportError } = await writeHeapSnapshot({ directory: emptyFolder(t), mode: 'in-process' })
+  const { reportFile, reportTextFile, reportError } = await writeHeapSnapshot({ directory: emptyFolder(t), mode: 'in-process' })
 
-  assert.deepStrictEqual({ reportPath, reportTextPath, reportError }, { reportPath: null, reportTextPath: null, reportError: null })
+  assert.deepStrictEqual({ reportFile, reportTextFile, reportError }, { reportFile: null, reportTextFile: null, reportError: null })
 })
 
 test('retention deletes a snapshot with its reports, and counts them as one', async (t) => {
@@ -54,7 +54,7 @@ test('retention deletes a snapshot with its reports, and counts them as one', as
   const newer = ['report.json', 'report.txt'].map((ending) => `heap-20250102T000000.000Z-pid1-thread0-rss.${ending}`)
   for (const name of [...old, ...newer]) fs.writeFileSync(path.join(directory, name), 'x')
 
-  const { path: file, removed } = await writeHeapSnapshot({ directory, mode: 'in-process', maxFiles: 2 })
+  const { file, removed } = await writeHeapSnapshot({ directory, mode: 'in-process', maxFiles: 2 })
 
   assert.deepStrictEqual(removed, old.map((name) => path.join(directory, name)))
   assert.deepStrictEqual(fs.readdirSync(directory).sort(), [...newer, path.basename(file)].sort())
@@ -69,8 +69,8 @@ test('a report that cannot be written leaves the snapshot and says why', async (
 
   assert.ok(result.reportError instanceof OffheapError)
   assert.strictEqual(result.reportError.code, 'ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED')
-  assert.strictEqual(result.reportPath, null)
-  assert.strictEqual(result.path, file)
+  assert.strictEqual(result.reportFile, null)
+  assert.strictEqual(result.file, file)
   assert.deepStrictEqual(fs.readdirSync(directory).sort(), ['mine.heapsnapshot', 'mine.report.json'])
 })
 
@@ -89,7 +89,7 @@ test('a trigger writes a report too', { skip: noProbe }, async (t) => {
   })
 
   assert.strictEqual(written.reportError, null)
-  assert.ok(fs.existsSync(written.reportTextPath))
+  assert.ok(fs.existsSync(written.reportTextFile))
 })
 
 test('report takes true, false or "only"', async () => {
@@ -112,7 +112,7 @@ test('progress is told by phases, and by the bytes that the child has written', 
 test('a progress listener that throws is not called again, and the snapshot goes on', async (t) => {
   const warned = new Promise((resolve) => process.once('warning', resolve))
   let calls = 0
-  const { path: file } = await writeHeapSnapshot({ directory: emptyFolder(t), mode: 'in-process', onProgress: () => { calls++; throw new Error('a broken bar') } })
+  const { file } = await writeHeapSnapshot({ directory: emptyFolder(t), mode: 'in-process', onProgress: () => { calls++; throw new Error('a broken bar') } })
 
   assert.ok(fs.existsSync(file))
   assert.strictEqual(calls, 1)

@@ -22,7 +22,7 @@ test('the oldest snapshots go, by the time in their name, and the result lists t
   const result = await writeHeapSnapshot({ directory, maxFiles: 2 })
 
   assert.deepStrictEqual(result.removed, [path.join(directory, OLD)])
-  assert.deepStrictEqual(fs.readdirSync(directory).sort(), [NEWER, path.basename(result.path)].sort())
+  assert.deepStrictEqual(fs.readdirSync(directory).sort(), [NEWER, path.basename(result.file)].sort())
 })
 
 test('only regular files with a name of ours go', async (t) => {
@@ -36,7 +36,7 @@ test('only regular files with a name of ours go', async (t) => {
   const result = await writeHeapSnapshot({ directory, maxFiles: 1, maxTotalBytes: 1 })
 
   assert.deepStrictEqual(result.removed, [])
-  assert.deepStrictEqual(fs.readdirSync(directory).sort(), [...others, 'target', OLD, NEWER, path.basename(result.path)].sort())
+  assert.deepStrictEqual(fs.readdirSync(directory).sort(), [...others, 'target', OLD, NEWER, path.basename(result.file)].sort())
 })
 
 test('the one just written stays, though it alone is over the limit and others claim to be newer', async (t) => {
@@ -45,7 +45,7 @@ test('the one just written stays, though it alone is over the limit and others c
 
   const result = await writeHeapSnapshot({ directory, maxTotalBytes: '1KB' })
 
-  assert.deepStrictEqual(fs.readdirSync(directory), [path.basename(result.path)])
+  assert.deepStrictEqual(fs.readdirSync(directory), [path.basename(result.file)])
   assert.deepStrictEqual(result.removed, [path.join(directory, OLD), path.join(directory, FROM_THE_FUTURE)])
 })
 
@@ -85,5 +85,5 @@ test('temporary files of dead processes go, others stay', async (t) => {
 
   const result = await writeHeapSnapshot({ directory })
 
-  assert.deepStrictEqual(fs.readdirSync(directory).sort(), [...Object.keys(kept), path.basename(result.path)].sort())
+  assert.deepStrictEqual(fs.readdirSync(directory).sort(), [...Object.keys(kept), path.basename(result.file)].sort())
 })

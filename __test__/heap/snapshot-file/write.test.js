@@ -32,21 +32,21 @@ test('a snapshot is complete, holds every object of a class of ours, and lies wh
   const directory = path.join(emptyFolder(t), 'made', 'when missing')
   const result = await writeHeapSnapshot({ directory, mode: 'in-process', reason: 'unit test' })
 
-  const name = path.basename(result.path)
+  const name = path.basename(result.file)
   assert.match(name, /^heap-\d{8}T\d{6}\.\d{3}Z-pid\d+-thread\d+-unit-test\.heapsnapshot$/)
   assert.ok(name.includes(`-pid${process.pid}-thread${threadId}-`))
   assert.deepStrictEqual(fs.readdirSync(directory), [name])
 
-  const heap = JSON.parse(fs.readFileSync(result.path, 'utf8'))
+  const heap = JSON.parse(fs.readFileSync(result.file, 'utf8'))
   assert.strictEqual(heap.nodes.length, heap.snapshot.node_count * heap.snapshot.meta.node_fields.length)
   assert.strictEqual(heap.edges.length, heap.snapshot.edge_count * heap.snapshot.meta.edge_fields.length)
   assert.strictEqual(countInstances(heap, 'Zanzibar1234567'), 321)
 
-  const { path: file, byteLength, pauseMs, durationMs, ...rest } = result
+  const { file, byteLength, pauseMs, durationMs, ...rest } = result
   assert.strictEqual(byteLength, fs.statSync(file).size)
   assert.ok(pauseMs > 0 && pauseMs <= durationMs, `${pauseMs} of ${durationMs}`)
   assert.deepStrictEqual(rest, {
-    mode: 'in-process', attempts: 1, childPeakRssBytes: null, scratch: null, comparableIds: true, compressed: false, reason: 'unit test', reportPath: null, reportTextPath: null, reportError: null, removed: []
+    mode: 'in-process', attempts: 1, childPeakRssBytes: null, scratch: null, comparableIds: true, compressed: false, reason: 'unit test', reportFile: null, reportTextFile: null, reportError: null, removed: []
   })
 })
 
@@ -54,10 +54,10 @@ test('with gzip the file holds the same kind of snapshot, compressed, and nothin
   const directory = emptyFolder(t)
   const result = await writeHeapSnapshot({ directory, gzip: true })
 
-  assert.deepStrictEqual(fs.readdirSync(directory), [path.basename(result.path)])
-  assert.match(result.path, /-manual\.heapsnapshot\.gz$/)
-  const text = zlib.gunzipSync(fs.readFileSync(result.path))
-  assert.strictEqual(fs.statSync(result.path).size, result.byteLength)
+  assert.deepStrictEqual(fs.readdirSync(directory), [path.basename(result.file)])
+  assert.match(result.file, /-manual\.heapsnapshot\.gz$/)
+  const text = zlib.gunzipSync(fs.readFileSync(result.file))
+  assert.strictEqual(fs.statSync(result.file).size, result.byteLength)
   assert.strictEqual(result.compressed, true)
   assert.strictEqual(countInstances(JSON.parse(text.toString()), 'Zanzibar1234567'), 321)
 })
@@ -69,7 +69,7 @@ test('files are 0600 and new directories 0700, with any umask', async (t) => {
   for (const umask of [0o000, 0o022, 0o077]) {
     process.umask(umask)
     const directory = path.join(folder, `umask-${umask}`, 'below')
-    const { path: file } = await writeHeapSnapshot({ directory })
+    const { file } = await writeHeapSnapshot({ directory })
     assert.strictEqual(fs.statSync(file).mode & 0o777, 0o600)
     assert.strictEqual(fs.statSync(directory).mode & 0o777, 0o700)
     assert.strictEqual(fs.statSync(path.dirname(directory)).mode & 0o777, 0o700)
@@ -101,7 +101,7 @@ test('an explicit file is written under its name, and an existing one replaced a
 
   const result = await writeHeapSnapshot({ file })
 
-  assert.strictEqual(result.path, file)
+  assert.strictEqual(result.file, file)
   assert.deepStrictEqual(fs.readdirSync(path.dirname(file)), ['mine.heapsnapshot'])
   assert.strictEqual(fs.statSync(file).mode & 0o777, 0o600)
   assert.doesNotThrow(() => JSON.parse(fs.readFileSync(file, 'utf8')))
@@ -117,7 +117,7 @@ test('without a directory it goes to .offheap in the working directory', async (
 
   const result = await writeHeapSnapshot()
 
-  assert.strictEqual(path.dirname(result.path), path.join(directory, '.offheap'))
+  assert.strictEqual(path.dirname(result.file), path.join(directory, '.offheap'))
 })
 
 test('a reason cannot leave the directory or break the name', async (t) => {
@@ -129,7 +129,7 @@ test('a reason cannot leave the directory or break the name', async (t) => {
   }
   const [[reason, expected]] = cases
   const result = await writeHeapSnapshot({ directory, reason })
-  assert.strictEqual(path.dirname(result.path), directory)
-  assert.ok(result.path.endsWith(`-thread${threadId}-${expected}.heapsnapshot`), result.path)
+  assert.strictEqual(path.dirname(result.file), directory)
+  assert.ok(result.file.endsWith(`-thread${threadId}-${expected}.heapsnapshot`), result.file)
   assert.strictEqual(result.reason, reason)
 })

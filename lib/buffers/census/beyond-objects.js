@@ -18,9 +18,9 @@ const FOLLOWS_RESIZE = v8Major >= 13
 function beyondObjects ({ arrayBuffers, external }, { realms, fromNode, ofIsolate, unsharedWasm, unsharedResizable }) {
   // What belongs to realms that were not seen would be taken for memory without an object.
   if (realms.readCount < realms.count) return { nativelyHeldBytes: null, externalStringBytes: null }
-  const strings = external - ofIsolate.totalBytes - (COUNTS_WASM ? unsharedWasm.totalBytes : 0)
+  const strings = external - ofIsolate.bytes - (COUNTS_WASM ? unsharedWasm.bytes : 0)
   return {
-    nativelyHeldBytes: arrayBuffers === null ? null : known(arrayBuffers - fromNode.totalBytes),
+    nativelyHeldBytes: arrayBuffers === null ? null : known(arrayBuffers - fromNode.bytes),
     externalStringBytes: unsharedResizable.count > 0 && !FOLLOWS_RESIZE ? null : known(strings)
   }
 }

@@ -68,7 +68,7 @@ function kindName (kind) {
   if (kind & SLAB) return 'slab'
   if (kind & WASM) return 'wasm'
   if (kind & SHARED) return 'shared'
-  if (kind & EXTERNAL) return 'external'
+  if (kind & EXTERNAL) return 'allocExternal'
   if (kind & ADDON) return 'addon'
   return kind & RESIZABLE ? 'resizable' : 'plain'
 }

@@ -13,7 +13,7 @@ const { currentSlab, isUntransferable } = require('./slabs.js')
 const { isStream } = require('./streams.js')
 const { visitObjects } = require('./realms.js')
 const binding = require('../../base/load.js')
-const { engineFigures } = require('../../memory/engine-figures.js')
+const { engineFigures } = require('../../base/engine-figures.js')
 
 const typedArrayPrototype = Object.getPrototypeOf(Int8Array.prototype)
 const getters = {

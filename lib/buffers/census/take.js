@@ -28,9 +28,9 @@ const LOOKS_FOR_RETAINERS = 6
  * `small…`: an unread view may be one of the whole store.
  */
 const LOWER_LIMITS = [
-  'views', 'backingStores.count', 'backingStores.totalBytes', 'backingStores.sharedCount', 'backingStores.sharedBytes', 'backingStores.wasmCount',
+  'views', 'backingStores.count', 'backingStores.bytes', 'backingStores.sharedCount', 'backingStores.sharedBytes', 'backingStores.wasmCount',
   'backingStores.wasmBytes', 'backingStores.resizableCount', 'backingStores.resizableBytes', 'backingStores.reservedBytes', 'backingStores.detachedCount',
-  'slabs.count', 'slabs.totalBytes', 'slabs.liveSliceCount', 'slabs.liveSliceBytes', 'slabs.pinnedCount', 'slabs.pinnedBytes', 'external', 'streams'
+  'slabs.count', 'slabs.bytes', 'slabs.sliceCount', 'slabs.sliceBytes', 'slabs.pinnedCount', 'slabs.pinnedBytes', 'allocExternal', 'streams'
 ]
 
 /**
@@ -56,12 +56,12 @@ function takeCensus ({ top, retainers }, { deadline, ...where }) {
   return { complete: missing.length === 0, missing, realms, lowerLimits: realms.unseenCount > 0 ? LOWER_LIMITS : [], ...figures }
 }
 
-/** `path` and `holders` of each row, and the paths to group by. */
+/** `path` and `retainers` of each row, and the paths to group by. */
 function addRetainers ({ rows, stores, streams }, paths) {
   const answers = readRetainers([...rows, ...stores, ...streams], rows.length)
   rows.forEach(({ row, isStream }, index) => {
     row.path = answers[index]?.path ?? null
-    if (!isStream) row.holders = answers[index]?.holders ?? []
+    if (!isStream) row.retainers = answers[index]?.holders ?? []
   })
   const grouped = (index) => answers[index]?.holders[0].path ?? null
   stores.forEach(({ number }, index) => paths.stores.set(number, grouped(rows.length + index)))
@@ -72,14 +72,14 @@ function addGroups ({ slabs, slices, large, streams }, { described, waiting, pat
   const { kinds, wasteBytes } = described.columns
   const isSlab = (store) => (kinds[store] & SLAB) !== 0
   const groups = (has, size) => groupStores(described, { paths: paths.stores, has, size, limit })
-  slabs.groups = groups((store) => isSlab(store) && wasteBytes[store] > 0, (group) => group.wasteBytes).map(({ bytes, usedBytes, viewCount, ...group }) => ({
-    ...group, totalBytes: bytes, liveSliceBytes: usedBytes, sliceCount: viewCount
+  slabs.groups = groups((store) => isSlab(store) && wasteBytes[store] > 0, (group) => group.wasteBytes).map(({ usedBytes, viewCount, ...group }) => ({
+    ...group, sliceBytes: usedBytes, sliceCount: viewCount
   }))
-  slices.groups = groups((store) => !isSlab(store) && wasteBytes[store] > 0, (group) => group.wasteBytes).map(({ bytes, usedBytes, ...group }) => ({
-    ...group, backingBytes: bytes, viewBytes: usedBytes
+  slices.groups = groups((store) => !isSlab(store) && wasteBytes[store] > 0, (group) => group.wasteBytes).map(({ usedBytes, ...group }) => ({
+    ...group, viewBytes: usedBytes
   }))
-  large.groups = groups(() => true, (group) => group.bytes).map(({ bytes, usedBytes, wasteBytes, ...group }) => ({
-    ...group, totalBytes: bytes, viewBytes: usedBytes
+  large.groups = groups(() => true, (group) => group.bytes).map(({ usedBytes, wasteBytes, ...group }) => ({
+    ...group, viewBytes: usedBytes
   }))
   streams.groups = groupStreams(waiting, paths.streams, limit)
 }
@@ -103,8 +103,8 @@ function count (top, retainers, where) {
   columns.buffers.forEach((buffer, store) => { storeOfBuffer[buffer] = store })
   const rowsOf = (numbers) => rows(numbers, top, described, (buffer) => storeOfBuffer[buffer])
   const waiting = readStreams(streams)
-  const sum = (index) => ({ count: totals[2 * index], totalBytes: totals[2 * index + 1] })
-  const [all, unviewed, small, shared, wasm, resizable, external, fromNode, ofIsolate, unsharedWasm, unsharedResizable, allSlabs, slabSlices, pinnedSlabs, sliced, partViews] =
+  const sum = (index) => ({ count: totals[2 * index], bytes: totals[2 * index + 1] })
+  const [all, unviewed, small, shared, wasm, resizable, allocExternal, fromNode, ofIsolate, unsharedWasm, unsharedResizable, allSlabs, slabSlices, pinnedSlabs, sliced, partViews] =
     Array.from({ length: 16 }, (_, index) => sum(index))
   const { nativelyHeldBytes, externalStringBytes } = beyondObjects(counters, { realms, fromNode, ofIsolate, unsharedWasm, unsharedResizable })
   const result = {
@@ -119,15 +119,15 @@ function count (top, retainers, where) {
     backingStores: {
       ...all,
       unviewedCount: unviewed.count,
-      unviewedBytes: unviewed.totalBytes,
+      unviewedBytes: unviewed.bytes,
       smallCount: small.count,
-      smallBytes: small.totalBytes,
+      smallBytes: small.bytes,
       sharedCount: shared.count,
-      sharedBytes: shared.totalBytes,
+      sharedBytes: shared.bytes,
       wasmCount: wasm.count,
-      wasmBytes: wasm.totalBytes,
+      wasmBytes: wasm.bytes,
       resizableCount: resizable.count,
-      resizableBytes: resizable.totalBytes,
+      resizableBytes: resizable.bytes,
       reservedBytes: stores.reservedBytes,
       nativelyHeldBytes,
       detachedCount: stores.detachedCount
@@ -135,30 +135,30 @@ function count (top, retainers, where) {
     slabs: {
       slabBytes,
       count: allSlabs.count,
-      totalBytes: allSlabs.totalBytes,
-      liveSliceCount: slabSlices.count,
-      liveSliceBytes: slabSlices.totalBytes,
+      bytes: allSlabs.bytes,
+      sliceCount: slabSlices.count,
+      sliceBytes: slabSlices.bytes,
       pinnedCount: pinnedSlabs.count,
-      pinnedBytes: pinnedSlabs.totalBytes,
+      pinnedBytes: pinnedSlabs.bytes,
       wasteBytes: totals[32],
       top: rowsOf(slabs).map(({ bytes, usedBytes, viewCount, ...row }) => ({
-        totalBytes: bytes, liveSliceBytes: usedBytes, wasteBytes: bytes - usedBytes, sliceCount: viewCount, ...row
+        bytes, sliceBytes: usedBytes, wasteBytes: bytes - usedBytes, sliceCount: viewCount, ...row
       }))
     },
     slices: {
       count: partViews.count,
       backingStoreCount: sliced.count,
-      viewBytes: partViews.totalBytes,
-      pinnedBytes: sliced.totalBytes,
+      viewBytes: partViews.bytes,
+      pinnedBytes: sliced.bytes,
       wasteBytes: totals[33],
       top: rowsOf(slices).map(({ bytes, usedBytes, ...row }) => ({
-        viewBytes: usedBytes, backingBytes: bytes, wasteBytes: bytes - usedBytes, ...row
+        viewBytes: usedBytes, bytes, wasteBytes: bytes - usedBytes, ...row
       }))
     },
     large: {
-      top: rowsOf(large).map(({ bytes, usedBytes, ...row }) => ({ totalBytes: bytes, viewBytes: usedBytes, ...row }))
+      top: rowsOf(large).map(({ usedBytes, ...row }) => ({ viewBytes: usedBytes, ...row }))
     },
-    external,
+    allocExternal,
     externalStringBytes,
     streams: { ...waiting.sums, top: waiting.rows.slice(0, top) }
   }

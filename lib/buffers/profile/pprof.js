@@ -7,7 +7,8 @@ const { fromNative } = require('../../base/errors.js')
 const { readSampling } = require('./reading.js')
 
 function pprof () {
-  const { startedAt, sampleIntervalBytes, stacks } = readSampling()
+  // A profile without a sample where nobody has sampled: who scrapes it goes on, and `bufferProfile().active` says why it is empty.
+  const { startedAt, sampleIntervalBytes, stacks } = readSampling() ?? { startedAt: Date.now(), sampleIntervalBytes: 0, stacks: [] }
   const frames = [...new Set(stacks.flat())]
   const numbers = new Map(frames.map((frame, index) => [frame, index]))
   return fromNative(() => binding.writePprof({

@@ -2,7 +2,7 @@
 
 const binding = require('../../base/load.js')
 const { bufferState } = require('../pool.js')
-const { OffheapError, fromNative } = require('../../base/errors.js')
+const { fromNative } = require('../../base/errors.js')
 const { inSource } = require('./frames.js')
 
 // Numbers per cell, in this order; see src/bindings/buffer_profile.rs.
@@ -11,13 +11,10 @@ const FIGURES = [
   'totalBytes', 'totalBytesVariance', 'totalCount', 'totalCountVariance', 'totalSampleCount'
 ]
 
-/** What is sampled and how; stacks by number of site, if wanted. Throws where nothing was. */
+/** What is sampled and how; stacks by number of site, if wanted. `undefined` where nothing ever was. */
 function readSampling (withStacks = true) {
   const reading = bufferState().reading(withStacks)
-  if (reading === undefined) {
-    throw new OffheapError('ERR_OFFHEAP_BUFFERS_NOT_TRACKED',
-      'Nobody has sampled Buffers in this thread; call trackBuffers() first, or preload offheap/register')
-  }
+  if (reading === undefined) return undefined
   const { startedAt, isActive, sampleIntervalBytes, functions, stacks } = reading
   const known = new Map()
   const translate = (frame) => {
@@ -47,17 +44,25 @@ function readCells () {
  * @returns {import('../../../index.js').BufferProfile}
  */
 function readProfile ({ sites = true } = {}) {
-  const { startedAt, isActive, sampleIntervalBytes, functions, stacks } = readSampling(sites)
+  const sampling = readSampling(sites)
+  if (sampling === undefined) return nothingSampled(sites)
+  const { startedAt, isActive, sampleIntervalBytes, functions, stacks } = sampling
   const { cells, unseen } = readCells()
   return {
+    active: isActive,
     startedAt: new Date(startedAt).toISOString(),
-    isActive,
     sampleIntervalBytes,
     functions,
     ...figures(cells, unseen),
     sites: sites ? bySite(cells, stacks, unseen) : null,
     routes: byRoute(cells, unseen)
   }
+}
+
+/** The same names without a figure: nobody has sampled, and nothing is known. */
+function nothingSampled (sites) {
+  const unknown = Object.fromEntries(Object.keys(figures([], { live: 0, total: 0 })).map((name) => [name, null]))
+  return { active: false, startedAt: null, sampleIntervalBytes: null, functions: [], ...unknown, sites: sites ? [] : null, routes: {} }
 }
 
 function bySite (cells, stacks, unseen) {

@@ -11,12 +11,18 @@ const NAMES = ['from', 'alloc', 'allocUnsafe', 'allocUnsafeSlow', 'concat', 'cop
 
 class BufferTracking {
   #user = {}
+  #active = true
 
   constructor (settings) {
     bufferState().start(this.#user, settings)
   }
 
+  get active () {
+    return this.#active
+  }
+
   stop () {
+    this.#active = false
     bufferState().stop(this.#user)
   }
 }

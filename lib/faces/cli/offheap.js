@@ -15,15 +15,15 @@ const { analysisText, comparisonText, retainersText } = require('../../heap/text
 const { nearest } = require('../../base/validate.js')
 
 const USAGE = `Usage:
-  offheap analyze FILE [--top N] [--retainers N] [--filter TEXT] [--json]
-  offheap diff BEFORE AFTER [--top N] [--retainers N] [--filter TEXT] [--json]
+  offheap analyze FILE [--top N] [--paths N] [--filter TEXT] [--json]
+  offheap diff BEFORE AFTER [--top N] [--paths N] [--filter TEXT] [--json]
   offheap retainers FILE --id N [--top N] [--json]
   offheap redact FILE OUT [--salt TEXT] [--json]
 
 FILE, BEFORE and AFTER are .heapsnapshot or .heapsnapshot.gz files, or - for standard input. OUT may be - for standard output.
 
   --top N        rows per table (default: 20)
-  --retainers N  retaining paths per class (default: 1; diff: 3)
+  --paths N      retaining paths per class (default: 1; diff: 3)
   --filter TEXT  only classes whose name contains TEXT
   --id N         the object's id, as the reports and DevTools show it: 58977 or @58977
   --salt TEXT    16 characters or more; equal strings get equal hashes in every file redacted with it
@@ -34,8 +34,8 @@ FILE, BEFORE and AFTER are .heapsnapshot or .heapsnapshot.gz files, or - for sta
 `
 
 const COMMANDS = {
-  analyze: { files: 1, options: ['top', 'retainers', 'filter'] },
-  diff: { files: 2, options: ['top', 'retainers', 'filter'] },
+  analyze: { files: 1, options: ['top', 'paths', 'filter'] },
+  diff: { files: 2, options: ['top', 'paths', 'filter'] },
   retainers: { files: 1, options: ['top', 'id'] },
   redact: { files: 2, options: ['salt'] }
 }
@@ -50,7 +50,7 @@ function parse (argv) {
       allowPositionals: true,
       options: {
         top: { type: 'string' },
-        retainers: { type: 'string' },
+        paths: { type: 'string' },
         filter: { type: 'string' },
         id: { type: 'string' },
         salt: { type: 'string' },
@@ -74,7 +74,7 @@ function parse (argv) {
   for (const option of Object.keys(values)) {
     if (option !== 'json' && !command.options.includes(option)) throw new UsageError(`${name} has no option --${option}`)
   }
-  for (const option of ['top', 'retainers', 'id']) {
+  for (const option of ['top', 'paths', 'id']) {
     if (values[option] === undefined) continue
     if (option === 'id') values.id = values.id.replace(/^@/, '')
     if (!/^\d{1,15}$/.test(values[option])) throw new UsageError(`--${option} must be a whole number, got "${values[option]}"`)
@@ -86,37 +86,37 @@ function parse (argv) {
   return { name, files, values }
 }
 
-async function execute ({ name, files, values }, common, offheap, style) {
+async function execute ({ name, files, values }, common, analysis, style) {
   const { json, ...options } = values
   switch (name) {
     case 'analyze': {
-      const result = await offheap.analyzeHeapSnapshot(files[0], { ...options, ...common })
+      const result = await analysis.analyzeHeapSnapshot(files[0], { ...options, ...common })
       return json ? result : analysisText(result, style)
     }
     case 'diff': {
-      const result = await offheap.compareHeapSnapshots(files[0], files[1], { retainers: 3, ...options, ...common })
+      const result = await analysis.compareHeapSnapshots(files[0], files[1], { paths: 3, ...options, ...common })
       return json ? result : comparisonText(result, style)
     }
     case 'retainers': {
-      const result = await offheap.analyzeHeapSnapshot(files[0], { ...options, ...common })
+      const result = await analysis.analyzeHeapSnapshot(files[0], { ...options, ...common })
       return json ? result.object : retainersText(result, style)
     }
     default: {
-      if (files[1] === '-') return redactToOutput(files[0], { ...options, ...common }, offheap)
-      const result = await offheap.redactHeapSnapshot(files[0], files[1], { ...options, ...common })
+      if (files[1] === '-') return redactToOutput(files[0], { ...options, ...common }, analysis)
+      const result = await analysis.redactHeapSnapshot(files[0], files[1], { ...options, ...common })
       return json
         ? result
-        : `${result.path}: ${result.redactedCount} strings redacted, ${result.keptCount} names kept\n`
+        : `${result.file}: ${result.redactedCount} strings redacted, ${result.keptCount} names kept\n`
     }
   }
 }
 
 /** By a file beside it, since a copy is written as a whole or not at all. */
-async function redactToOutput (file, options, offheap) {
+async function redactToOutput (file, options, analysis) {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'offheap-redact-'))
   try {
     const copy = path.join(directory, 'redacted.heapsnapshot')
-    await offheap.redactHeapSnapshot(file, copy, options)
+    await analysis.redactHeapSnapshot(file, copy, options)
     await pipeline(fs.createReadStream(copy), process.stdout, { end: false })
     return ''
   } finally {
@@ -150,9 +150,9 @@ async function main (argv) {
   const bar = progressBar(process.stderr)
   try {
     // Loaded here: --help must work where the addon does not.
-    const offheap = require('../../../index.js')
+    const analysis = require('../../../analysis.js')
     const common = { signal: controller.signal, onProgress: bar.onProgress }
-    const answer = await execute(command, common, offheap, styles(process.stdout, process.env))
+    const answer = await execute(command, common, analysis, styles(process.stdout, process.env))
     bar.done()
     process.stdout.write(typeof answer === 'string' ? fit(answer, process.stdout.columns) : `${JSON.stringify(answer, null, 2)}\n`)
     return 0

@@ -5,7 +5,7 @@
 const PAGE = '(docs/testing.md)'
 
 function coveredByExternal ({ figures }) {
-  return figures.every(({ metric }) => metric === 'tracked')
+  return figures.every(({ metric }) => metric === 'trackedExternalBytes')
     ? `Counted: only what is tracked ${PAGE}`
     : `Counted: what is tracked, and what V8 was told of; native memory that nobody declares comes on top ${PAGE}`
 }

@@ -5,7 +5,7 @@
 const { externalAllocations, memory } = require('../../../index.js')
 
 /** Figures of this isolate, from the exact one to the broad ones; `tracked` is one figure per label. */
-const METRICS = ['tracked', 'external', 'arrayBuffers', 'declaredExternalBytes']
+const METRICS = ['trackedExternalBytes', 'external', 'arrayBuffers', 'declaredExternalBytes']
 
 /**
  * @param {{ metrics: string[], label?: string }} watched
@@ -13,14 +13,14 @@ const METRICS = ['tracked', 'external', 'arrayBuffers', 'declaredExternalBytes']
  */
 function read ({ metrics, label }) {
   const reading = new Map()
-  if (metrics.includes('tracked')) {
+  if (metrics.includes('trackedExternalBytes')) {
     for (const [name, { liveBytes, liveCount }] of Object.entries(externalAllocations().labels)) {
-      if (label === undefined || label === name) reading.set(`tracked ${name}`, { metric: 'tracked', label: name, bytes: liveBytes, count: liveCount })
+      if (label === undefined || label === name) reading.set(`trackedExternalBytes ${name}`, { metric: 'trackedExternalBytes', label: name, bytes: liveBytes, count: liveCount })
     }
   }
   const figures = memory()
   for (const metric of metrics) {
-    if (metric !== 'tracked') reading.set(metric, { metric, label: null, bytes: figures[metric], count: null })
+    if (metric !== 'trackedExternalBytes') reading.set(metric, { metric, label: null, bytes: figures[metric], count: null })
   }
   return reading
 }
@@ -63,7 +63,7 @@ function compare ([before, between, after], iterations, toleranceOf) {
 function describe ({ iterations, warmup, attempts, figures }) {
   const times = `${iterations} iteration${iterations === 1 ? '' : 's'}`
   return figures.filter((figure) => figure.grew).map(({ metric, label, blockBytes, blockCounts, bytesPerIteration, toleranceBytes }) => {
-    const name = metric === 'tracked' ? `label ${JSON.stringify(label)}` : metric
+    const name = metric === 'trackedExternalBytes' ? `label ${JSON.stringify(label)}` : metric
     const values = blockCounts === null ? '' : `, ${number(blockCounts[1] / iterations)} ${blockCounts[1] === iterations ? 'value' : 'values'}`
     return `  ${name}: +${number(bytesPerIteration)} bytes${values} per iteration` +
       ` (block 1: ${signed(blockBytes[0])} bytes, block 2: ${signed(blockBytes[1])} bytes, of ${times} each; tolerance ${toleranceBytes} bytes)`

@@ -5,6 +5,7 @@
 const { census } = require('../../../index.js')
 const { bytes } = require('../../base/units.js')
 const { OffheapError } = require('../../base/errors.js')
+const { LONGEST_MS, TIMEOUT_MS } = require('../../base/times.js')
 const { func, integer, oneOf, options: checkOptions } = require('../../base/validate.js')
 const { run } = require('./measure-growth.js')
 
@@ -12,8 +13,6 @@ const ITERATIONS = 100
 const WARMUP = 10
 const ATTEMPTS = 2
 const TOP = 10
-const TIMEOUT_MS = 120_000
-const LONGEST_MS = 2 ** 31 - 1
 const MODES = ['auto', 'probe', 'in-process']
 
 // What Node itself does with Buffers meanwhile, beside the pool.
@@ -23,7 +22,7 @@ const NOISE_BYTES = 2_048
 const FIGURES = {
   'slabs.pinnedBytes': ({ slabs }) => slabs.pinnedBytes,
   'slices.pinnedBytes': ({ slices }) => slices.pinnedBytes,
-  'backingStores.totalBytes': ({ backingStores }) => backingStores.totalBytes
+  'backingStores.bytes': ({ backingStores }) => backingStores.bytes
 }
 
 /**
@@ -59,9 +58,9 @@ async function measureBufferGrowth (fn, options) {
       const allowed = toleranceOf(name, after.slabs.slabBytes)
       // Of a second attempt only what grew in the first as well: what grew once was somebody else's.
       const isGrowth = blockBytes[1] > allowed && (attempt === 1 || grew.includes(name))
-      return { name, blockBytes, bytesPerIteration: blockBytes[1] / iterations, toleranceBytes: allowed, grew: isGrowth }
+      return { metric: name, blockBytes, bytesPerIteration: blockBytes[1] / iterations, toleranceBytes: allowed, grew: isGrowth }
     })
-    grew = figures.filter((figure) => figure.grew).map(({ name }) => name)
+    grew = figures.filter((figure) => figure.grew).map(({ metric }) => metric)
     if (grew.length === 0) return { iterations, warmup, attempts: attempt, figures, census: after }
     before = after
   }
@@ -79,17 +78,17 @@ function comparable (taken) {
 
 /** What grew, and the largest offenders there are now. */
 function describe ({ iterations, warmup, attempts, figures, census: { slabs, slices, large } }) {
-  const lines = figures.filter((figure) => figure.grew).map(({ name, blockBytes: [first, second], bytesPerIteration, toleranceBytes }) =>
-    `  ${name}: +${Math.round(bytesPerIteration)} bytes per iteration (block 1: ${signed(first)} bytes, block 2: ${signed(second)} bytes, of ${iterations} iterations each; tolerance ${toleranceBytes} bytes)`)
+  const lines = figures.filter((figure) => figure.grew).map(({ metric, blockBytes: [first, second], bytesPerIteration, toleranceBytes }) =>
+    `  ${metric}: +${Math.round(bytesPerIteration)} bytes per iteration (block 1: ${signed(first)} bytes, block 2: ${signed(second)} bytes, of ${iterations} iterations each; tolerance ${toleranceBytes} bytes)`)
   const held = ({ className, label, path }) => [className, label === null ? '' : ` with label ${JSON.stringify(label)}`, path ? `, held by ${path}` : ''].join('')
   const offenders = []
-  if (figures.some(({ name, grew }) => grew && name === 'slices.pinnedBytes')) {
-    offenders.push(...slices.top.slice(0, 3).map((row) => `  ${row.viewBytes} of ${row.backingBytes} bytes: ${held(row)}`))
+  if (figures.some(({ metric, grew }) => grew && metric === 'slices.pinnedBytes')) {
+    offenders.push(...slices.top.slice(0, 3).map((row) => `  ${row.viewBytes} of ${row.bytes} bytes: ${held(row)}`))
   }
-  if (figures.some(({ name, grew }) => grew && name === 'slabs.pinnedBytes')) {
-    offenders.push(...slabs.top.slice(0, 3).map((row) => `  ${row.liveSliceBytes} of ${row.totalBytes} bytes of a slab, ${row.sliceCount} slices: ${held(row)}`))
+  if (figures.some(({ metric, grew }) => grew && metric === 'slabs.pinnedBytes')) {
+    offenders.push(...slabs.top.slice(0, 3).map((row) => `  ${row.sliceBytes} of ${row.bytes} bytes of a slab, ${row.sliceCount} slices: ${held(row)}`))
   }
-  if (offenders.length === 0) offenders.push(...large.top.slice(0, 3).map((row) => `  ${row.totalBytes} bytes: ${held(row)}`))
+  if (offenders.length === 0) offenders.push(...large.top.slice(0, 3).map((row) => `  ${row.bytes} bytes: ${held(row)}`))
   return [...lines, `  after ${warmup} calls to warm up, in each of ${attempts} attempts`, 'The largest now:', ...offenders].join('\n')
 }
 

@@ -28,7 +28,7 @@ const NOISE_BYTES = 2_048
 async function measureGrowth (fn, options) {
   func('fn', fn)
   const { iterations, warmup, watched, explicit, toleranceOf } = check(options)
-  const refused = watched.metrics.filter((metric) => explicit && metric !== 'tracked' && read({ metrics: [metric] }).get(metric).bytes === null)
+  const refused = watched.metrics.filter((metric) => explicit && metric !== 'trackedExternalBytes' && read({ metrics: [metric] }).get(metric).bytes === null)
   if (refused.length > 0) {
     throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM', `${refused.join(' and ')} cannot be measured here; leave it out of *options.metrics*`)
   }
@@ -81,12 +81,12 @@ function check (options) {
   integer('options.iterations', iterations, { min: 1 })
   integer('options.warmup', warmup)
   if (label !== undefined) string('options.label', label)
-  const { metrics = label === undefined ? METRICS : ['tracked'] } = given
+  const { metrics = label === undefined ? METRICS : ['trackedExternalBytes'] } = given
   if (!Array.isArray(metrics)) throw invalidType('options.metrics', 'an array', metrics)
   if (metrics.length === 0) throw invalidValue('options.metrics', 'an array of at least one figure', metrics)
   metrics.forEach((metric, index) => oneOf(`options.metrics[${index}]`, metric, METRICS))
-  if (label !== undefined && !metrics.includes('tracked')) {
-    throw invalidValue('options.metrics', 'an array with "tracked", which *options.label* is about', metrics)
+  if (label !== undefined && !metrics.includes('trackedExternalBytes')) {
+    throw invalidValue('options.metrics', 'an array with "trackedExternalBytes", which *options.label* is about', metrics)
   }
   return { iterations, warmup, watched: { metrics, label }, explicit: given.metrics !== undefined, toleranceOf: tolerance(toleranceBytes) }
 }
@@ -103,7 +103,7 @@ function tolerance (given) {
     if (options[metric] !== undefined) each[metric] = bytes(`options.toleranceBytes.${metric}`, options[metric], { min: 0 })
   }
   const others = defaultTolerance()
-  return (metric) => each[metric] ?? (metric === 'tracked' ? 0 : others)
+  return (metric) => each[metric] ?? (metric === 'trackedExternalBytes' ? 0 : others)
 }
 
 // One slab more or less of the Buffer pool depends on where in a slab a block ends. Its size is asked for: Node's lines
@@ -114,7 +114,7 @@ function defaultTolerance () {
 
 // A misspelt label would be flat for ever.
 function checkLabel (label, reading) {
-  if (label === undefined || reading.has(`tracked ${label}`)) return
+  if (label === undefined || reading.has(`trackedExternalBytes ${label}`)) return
   throw invalidValue('options.label', 'a label that something has been tracked under; the function tracked nothing under it', label)
 }
 

@@ -32,21 +32,21 @@ const METRICS = {
  */
 async function measureReferenceGrowth (fn, options) {
   func('fn', fn)
-  const { addon, iterations = ITERATIONS, warmup = WARMUP, tolerance = 0 } = checkOptions('options', options, ['addon', 'iterations', 'warmup', 'tolerance'])
+  const { addon, iterations = ITERATIONS, warmup = WARMUP, toleranceCount = 0 } = checkOptions('options', options, ['addon', 'iterations', 'warmup', 'toleranceCount'])
   if (addon !== undefined) string('options.addon', addon)
   integer('options.iterations', iterations, { min: 1 })
   integer('options.warmup', warmup)
-  integer('options.tolerance', tolerance)
+  integer('options.toleranceCount', toleranceCount)
 
   const watch = watchAddons()
   try {
-    return await measure(fn, { addon, iterations, warmup, tolerance })
+    return await measure(fn, { addon, iterations, warmup, toleranceCount })
   } finally {
     watch.stop()
   }
 }
 
-async function measure (fn, { addon, iterations, warmup, tolerance }) {
+async function measure (fn, { addon, iterations, warmup, toleranceCount }) {
   const settled = () => settledReading(() => read(addon), agree)
   await run(fn, warmup)
   let before = await settled()
@@ -58,7 +58,7 @@ async function measure (fn, { addon, iterations, warmup, tolerance }) {
     await run(fn, iterations)
     const after = await settled()
     checkAddon(addon)
-    figures = compare([before, between, after], iterations, tolerance)
+    figures = compare([before, between, after], iterations, toleranceCount)
     for (const figure of figures) {
       if (earlier !== undefined && figure.grew) figure.grew = earlier.some((known) => known.grew && known.metric === figure.metric && known.addon === figure.addon)
     }
@@ -69,7 +69,7 @@ async function measure (fn, { addon, iterations, warmup, tolerance }) {
 
 /** The rows of this thread: those of others come and go with what others do. One without id has not called anything yet. */
 function ownRows (addon) {
-  return addons().filter((row) => (row.threadId === threadId || row.id === null) && (addon === undefined || isAddon(row, addon)))
+  return addons().rows.filter((row) => (row.threadId === threadId || row.id === null) && (addon === undefined || isAddon(row, addon)))
 }
 
 /** @returns {Map<string, { addon: string, metric: string, count: number }>} by key */
@@ -95,12 +95,12 @@ function agree (one, other) {
   return true
 }
 
-function compare ([before, between, after], iterations, tolerance) {
+function compare ([before, between, after], iterations, toleranceCount) {
   return [...after].map(([key, { addon, metric, count }]) => {
     const first = before.get(key)?.count ?? 0
     const second = between.get(key)?.count ?? 0
     const blockCounts = [second - first, count - second]
-    return { addon, metric, blockCounts, perIteration: blockCounts[1] / iterations, tolerance, grew: blockCounts[1] > tolerance }
+    return { addon, metric, blockCounts, countPerIteration: blockCounts[1] / iterations, toleranceCount, grew: blockCounts[1] > toleranceCount }
   })
 }
 
@@ -108,7 +108,7 @@ function compare ([before, between, after], iterations, tolerance) {
 function checkAddon (addon) {
   if (addon === undefined) return
   // In any thread: one that is watched again has no row in this one until it calls something.
-  const rows = addons().filter((row) => isAddon(row, addon))
+  const rows = addons().rows.filter((row) => isAddon(row, addon))
   if (rows.length === 0) throw invalidValue('options.addon', 'the name of an addon that is loaded; the function loaded none of this name', addon)
   const uncounted = rows.find(({ coverage }) => coverage === 'none')
   if (uncounted !== undefined) throw new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE', `What ${uncounted.name} holds cannot be counted: ${uncounted.coverageReason}`)
@@ -118,9 +118,9 @@ function checkAddon (addon) {
 function describe ({ iterations, warmup, attempts, figures }) {
   const times = `${iterations} iteration${iterations === 1 ? '' : 's'}`
   const signed = (value) => value < 0 ? String(value) : `+${value}`
-  return figures.filter((figure) => figure.grew).map(({ addon, metric, blockCounts: [first, second], perIteration, tolerance }) =>
-    `  ${addon}: ${signed(Number.isInteger(perIteration) ? perIteration : Number(perIteration.toFixed(2)))} ${metric} per iteration` +
-    ` (block 1: ${signed(first)}, block 2: ${signed(second)}, of ${times} each; tolerance ${tolerance})`
+  return figures.filter((figure) => figure.grew).map(({ addon, metric, blockCounts: [first, second], countPerIteration, toleranceCount }) =>
+    `  ${addon}: ${signed(Number.isInteger(countPerIteration) ? countPerIteration : Number(countPerIteration.toFixed(2)))} ${metric} per iteration` +
+    ` (block 1: ${signed(first)}, block 2: ${signed(second)}, of ${times} each; tolerance ${toleranceCount})`
   ).join('\n') + `\n  after ${warmup} calls to warm up, in each of ${attempts} attempts`
 }
 

@@ -15,7 +15,7 @@ const { partialName, snapshotName } = require('./names.js')
 
 /**
  * Makes the directory, checks it and the disk, and names the temporary file beside the final one.
- * @returns {Promise<{ directory: string, path: string, temporaryPath: string, finished: () => void }>}
+ * @returns {Promise<{ directory: string, file: string, temporaryPath: string, finished: () => void }>}
  */
 async function prepareDestination (settings) {
   const directory = await makeDirectory(settings.file === undefined ? settings.directory : path.dirname(settings.file))
@@ -26,7 +26,7 @@ async function prepareDestination (settings) {
   await sweep(directory, name)
   await checkDisk(directory, settings.minFreeDiskBytes)
   const temporaryPath = path.join(directory, partialName(name))
-  return { directory, path: file, temporaryPath, finished: removeWhenAbandoned(temporaryPath) }
+  return { directory, file, temporaryPath, finished: removeWhenAbandoned(temporaryPath) }
 }
 
 /**

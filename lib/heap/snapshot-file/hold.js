@@ -8,15 +8,15 @@ const binding = require('../../base/load.js')
 const { unsupportedReason } = require('../../probe/supported.js')
 
 /**
- * @param {{ holdAbortMs: number, mode: string, report: boolean | 'only' }} settings
- * @param {{ path: string, temporaryPath: string }} destination
+ * @param {{ delayAbortMs: number, mode: string, report: boolean | 'only' }} settings
+ * @param {{ file: string, temporaryPath: string }} destination
  * @returns {() => void} to be called when the file has its name, or is gone
  */
-function holdAbort ({ holdAbortMs, mode, report }, { path, temporaryPath }) {
+function holdAbort ({ delayAbortMs, mode, report }, { file, temporaryPath }) {
   // A worker's full heap ends the worker, not the process. With 'only' no snapshot is to be left, and an aborted process
   // makes no report.
-  const holds = holdAbortMs > 0 && isMainThread && mode !== 'in-process' && report !== 'only' && unsupportedReason() === null &&
-    binding.probeHoldBegin(temporaryPath, path, holdAbortMs)
+  const holds = delayAbortMs > 0 && isMainThread && mode !== 'in-process' && report !== 'only' && unsupportedReason() === null &&
+    binding.probeHoldBegin(temporaryPath, file, delayAbortMs)
   return holds ? binding.probeHoldEnd : () => {}
 }
 

@@ -22,7 +22,7 @@ const BYTES_PER_BYTE = 1.7
 /**
  * @param {string} snapshot a complete snapshot
  * @param {{ contentBytes: number, mode: string, timeoutMs: number, signal: AbortSignal }} settings `contentBytes`: of its text
- * @returns {Promise<{ path: string, textPath: string, pauseMs: number }>}
+ * @returns {Promise<{ file: string, textFile: string, pauseMs: number }>}
  */
 async function writeReport (snapshot, { contentBytes, mode, timeoutMs, signal }) {
   const inChild = mode === 'probe' && unsupportedReason() === null
@@ -33,7 +33,7 @@ async function writeReport (snapshot, { contentBytes, mode, timeoutMs, signal })
   const text = reportName(snapshot, 'txt')
   await writePrivate(json, `${JSON.stringify(analysis, null, 2)}\n`)
   await writePrivate(text, analysisText(analysis, plain))
-  return { path: json, textPath: text, pauseMs }
+  return { file: json, textFile: text, pauseMs }
 }
 
 async function analyzeInProbe (snapshot, contentBytes, timeoutMs, signal) {

@@ -3,19 +3,18 @@
 const path = require('node:path')
 const { bytes } = require('../../base/units.js')
 const { abortSignal, boolean, func, integer, invalidValue, oneOf, options: known, string } = require('../../base/validate.js')
+const { LONGEST_MS, TIMEOUT_MS } = require('../../base/times.js')
 const { snapshotFailure } = require('./failure.js')
 
 const MODES = ['auto', 'probe', 'in-process']
 const SCRATCHES = ['auto', 'memory', 'disk']
-const WHERE_AND_HOW = ['directory', 'gzip', 'maxFiles', 'maxTotalBytes', 'cooldownMs', 'minFreeDiskBytes', 'mode', 'fallback', 'scratch', 'timeoutMs', 'holdAbortMs', 'trim', 'report']
+const WHERE_AND_HOW = ['directory', 'gzip', 'maxFiles', 'maxTotalBytes', 'cooldownMs', 'minFreeDiskBytes', 'mode', 'fallback', 'scratch', 'timeoutMs', 'delayAbortMs', 'trim', 'report']
 const SINGLE = [...WHERE_AND_HOW, 'file', 'reason', 'signal', 'onProgress']
 
 // A folder of its own, in the place where Node writes its own diagnostics: retention works in it, and nothing else is
 // there. Static file servers leave out what begins with a dot. /tmp would be memory where it is a tmpfs.
 const DIRECTORY = '.offheap'
 const MIN_FREE_DISK_BYTES = 256e6
-const LONGEST_MS = 2 ** 31 - 1
-const TIMEOUT_MS = 10 * 60_000
 
 /** The options of one snapshot, checked, with defaults and absolute paths. */
 function snapshotSettings (name, value) {
@@ -40,7 +39,7 @@ function whereAndHow (name, options, defaults = {}) {
   const { directory = DIRECTORY, gzip = false, maxFiles = defaults.maxFiles, mode = 'auto', trim = true, report = false } = options
   const { fallback = false, scratch = 'auto', timeoutMs = TIMEOUT_MS } = options
   // null: whoever set that default decides for each snapshot.
-  const { holdAbortMs = defaults.holdAbortMs === undefined ? 0 : defaults.holdAbortMs } = options
+  const { delayAbortMs = defaults.delayAbortMs === undefined ? 0 : defaults.delayAbortMs } = options
   const { cooldownMs = defaults.cooldownMs ?? 0, minFreeDiskBytes = MIN_FREE_DISK_BYTES, maxTotalBytes = defaults.maxTotalBytes } = options
   checkPath(`${name}.directory`, directory)
   boolean(`${name}.gzip`, gzip)
@@ -50,7 +49,7 @@ function whereAndHow (name, options, defaults = {}) {
   boolean(`${name}.fallback`, fallback)
   oneOf(`${name}.scratch`, scratch, SCRATCHES)
   integer(`${name}.timeoutMs`, timeoutMs, { min: 1, max: LONGEST_MS })
-  if (holdAbortMs !== null || options.holdAbortMs === null) integer(`${name}.holdAbortMs`, holdAbortMs, { max: LONGEST_MS })
+  if (delayAbortMs !== null || options.delayAbortMs === null) integer(`${name}.delayAbortMs`, delayAbortMs, { max: LONGEST_MS })
   if (maxFiles !== undefined) integer(`${name}.maxFiles`, maxFiles, { min: 1 })
   integer(`${name}.cooldownMs`, cooldownMs, { max: LONGEST_MS })
   return {
@@ -64,7 +63,7 @@ function whereAndHow (name, options, defaults = {}) {
     fallback,
     scratch,
     timeoutMs,
-    holdAbortMs,
+    delayAbortMs,
     trim,
     report
   }
@@ -84,4 +83,4 @@ function absolute (file) {
   }
 }
 
-module.exports = { LONGEST_MS, WHERE_AND_HOW, snapshotSettings, whereAndHow }
+module.exports = { WHERE_AND_HOW, snapshotSettings, whereAndHow }

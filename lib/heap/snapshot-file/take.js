@@ -37,7 +37,7 @@ async function takeSnapshot (settings, write, signal, onProgress) {
     throwIfAborted(signal)
     onProgress({ phase: 'prepare' })
     destination = await prepareDestination(settings)
-    const { directory, path, temporaryPath } = destination
+    const { directory, file, temporaryPath } = destination
     letGo = holdAbort(settings, destination)
     throwIfAborted(signal)
     const written = await write({ temporaryPath, gzip, trim, minFreeDiskBytes, signal, onProgress })
@@ -45,14 +45,14 @@ async function takeSnapshot (settings, write, signal, onProgress) {
     onProgress({ phase: 'finish' })
     await verifyAndSync(temporaryPath, { gzip, ...written })
     throwIfAborted(signal)
-    await fs.promises.rename(temporaryPath, path)
+    await fs.promises.rename(temporaryPath, file)
     destination.finished()
     letGo()
     await syncDirectory(directory)
-    const report = settings.report === false ? NO_REPORT : await reportOn(path, written, settings, signal, onProgress)
-    const removed = settings.file === undefined ? await retain(directory, path, settings).catch(() => []) : []
+    const report = settings.report === false ? NO_REPORT : await reportOn(file, written, settings, signal, onProgress)
+    const removed = settings.file === undefined ? await retain(directory, file, settings).catch(() => []) : []
     return {
-      path: report.instead ? report.path : path,
+      file: report.instead ? report.file : file,
       byteLength: report.instead ? report.byteLength : written.byteLength,
       mode: written.mode,
       pauseMs: written.pauseMs + report.pauseMs,
@@ -63,8 +63,8 @@ async function takeSnapshot (settings, write, signal, onProgress) {
       comparableIds: written.comparableIds ?? false,
       compressed: gzip,
       reason: settings.reason,
-      reportPath: report.path,
-      reportTextPath: report.textPath,
+      reportFile: report.file,
+      reportTextFile: report.textFile,
       reportError: report.error,
       removed
     }
@@ -76,20 +76,20 @@ async function takeSnapshot (settings, write, signal, onProgress) {
   }
 }
 
-const NO_REPORT = { path: null, textPath: null, error: null, pauseMs: 0, instead: false }
+const NO_REPORT = { file: null, textFile: null, error: null, pauseMs: 0, instead: false }
 
 /** The snapshot is there, whatever becomes of the report. */
-async function reportOn (path, written, { report, timeoutMs }, signal, onProgress) {
+async function reportOn (file, written, { report, timeoutMs }, signal, onProgress) {
   onProgress({ phase: 'report' })
   try {
     // What gzip saves is about six times; more is only a more careful estimate.
     const contentBytes = written.contentBytes ?? written.byteLength * 8
-    const files = await writeReport(path, { contentBytes, mode: written.mode, timeoutMs, signal })
+    const files = await writeReport(file, { contentBytes, mode: written.mode, timeoutMs, signal })
     const instead = report === 'only'
-    if (instead) await fs.promises.unlink(path)
-    return { ...NO_REPORT, ...files, instead, byteLength: instead ? (await fs.promises.stat(files.path)).size : undefined }
+    if (instead) await fs.promises.unlink(file)
+    return { ...NO_REPORT, ...files, instead, byteLength: instead ? (await fs.promises.stat(files.file)).size : undefined }
   } catch (error) {
-    return { ...NO_REPORT, error: snapshotFailure(error, `Writing the report on ${path}`) }
+    return { ...NO_REPORT, error: snapshotFailure(error, `Writing the report on ${file}`) }
   }
 }
 

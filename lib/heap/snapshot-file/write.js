@@ -4,6 +4,7 @@ const { performance } = require('node:perf_hooks')
 const binding = require('../../base/load.js')
 const { OffheapError } = require('../../base/errors.js')
 const { joined } = require('../../base/joining.js')
+const { progressListener } = require('../../base/progress.js')
 const { throwIfAborted } = require('./failure.js')
 const { snapshotSettings } = require('./settings.js')
 const { takeSnapshot } = require('./take.js')
@@ -52,21 +53,13 @@ async function requestSnapshot (settings, { write = writerFor(settings), onProgr
 /** Not the function itself: two callers may pass the same. */
 function listen (run, onProgress) {
   if (onProgress === undefined) return undefined
-  const listener = (progress) => onProgress(progress)
+  const listener = progressListener('writeHeapSnapshot', onProgress)
   run.listeners.add(listener)
   return listener
 }
 
 function tell (run, { phase, byteLength }) {
-  for (const listener of run.listeners) {
-    try {
-      listener({ phase, byteLength: byteLength ?? null })
-    } catch (error) {
-      // A snapshot is not given up because of somebody's progress bar; that it is broken should be seen all the same.
-      run.listeners.delete(listener)
-      process.emitWarning(`onProgress of writeHeapSnapshot() threw and is not called again: ${error?.message ?? error}`, { code: 'OFFHEAP_LISTENER_FAILED' })
-    }
-  }
+  for (const listener of run.listeners) listener({ phase, byteLength: byteLength ?? null })
 }
 
 async function wait (run, signal, listener) {

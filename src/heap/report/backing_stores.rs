@@ -148,9 +148,9 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
                     json.key("bytes").number(tally.bytes);
                 });
             });
-        json.key("holders").list(holders, |json, group| {
+        json.key("paths").list(holders, |json, group| {
             json.object(|json| {
-                json.key("text")
+                json.key("path")
                     .text(&view.path(group.example, Detail::Grouped));
                 json.key("count").number(group.tally.count);
                 json.key("bytes").number(group.tally.bytes);

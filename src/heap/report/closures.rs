@@ -60,8 +60,8 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
         json.object(|json| {
             json.key("name").text(&cut(&graph.name_text(example)));
             match script_name(graph, example) {
-                Some(script) => json.key("script").text(&script),
-                None => json.key("script").null(),
+                Some(script) => json.key("file").text(&script),
+                None => json.key("file").null(),
             }
             if let Some((line, column)) = line_and_column(graph, example) {
                 json.key("line").number(line);

@@ -193,7 +193,6 @@ impl View<'_> {
         json.key("largest").list(best.into_sorted(), |json, node| {
             json.object(|json| {
                 self.identity(json, node);
-                json.key("path");
                 self.write_path(json, node);
             });
         });
@@ -255,7 +254,6 @@ impl View<'_> {
         }
         json.object(|json| {
             self.identity(json, node);
-            json.key("path");
             self.write_path(json, node);
             json.key("retainerCount").number(retainers.len() as u64);
             retainers.truncate(self.options.top);

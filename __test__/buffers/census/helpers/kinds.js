@@ -29,7 +29,7 @@ function kinds (mode) {
   }])
 }
 
-const stores = (count, totalBytes) => ({ 'backingStores.count': count, 'backingStores.totalBytes': totalBytes })
+const stores = (count, bytes) => ({ 'backingStores.count': count, 'backingStores.bytes': bytes })
 const slices = (count, backingStoreCount, viewBytes, pinnedBytes) => ({
   'slices.count': count,
   'slices.backingStoreCount': backingStoreCount,
@@ -41,7 +41,7 @@ const slices = (count, backingStoreCount, viewBytes, pinnedBytes) => ({
 check('overlapping slices of one store count their bytes once', 'overlapping', {
   'views.count': 3, 'views.bufferCount': 2, ...stores(1, 10_007), ...slices(3, 1, 70, 10_007)
 }, ({ slices: [row] }) => assert.deepStrictEqual(row, {
-  viewBytes: 70, backingBytes: 10_007, wasteBytes: 9_937, viewCount: 3, kind: 'plain', className: 'Buffer', longestViewBytes: 50, label: null, route: null
+  viewBytes: 70, bytes: 10_007, wasteBytes: 9_937, viewCount: 3, kind: 'plain', className: 'Buffer', longestViewBytes: 50, label: null, route: null
 }))
 
 check('a view of a whole store is not a slice, and slices beside it pin nothing', 'whole', {
@@ -50,7 +50,7 @@ check('a view of a whole store is not a slice, and slices beside it pin nothing'
 
 check('of two views of a whole store the Buffer names it, and a Uint8Array last', 'wholeTwice', {
   'views.count': 24, 'views.bufferCount': 8, ...stores(12, 12 * 900_008)
-}, ({ groups }) => assert.deepStrictEqual(groups.slice(0, 2).map(({ className, count, totalBytes }) => [className, count, totalBytes]), [
+}, ({ groups }) => assert.deepStrictEqual(groups.slice(0, 2).map(({ className, count, bytes }) => [className, count, bytes]), [
   ['Buffer', 8, 7_200_064], ['Int16Array', 4, 3_600_032]
 ]))
 
@@ -112,9 +112,9 @@ check('other realms are seen: their own classes, and those that extend classes o
   'realms.count': 1, 'realms.readCount': 1, 'views.count': 4, 'views.bufferCount': 1, ...stores(4, 660_110), ...slices(3, 3, 17, 510_006)
 }, ({ slices }) => assert.deepStrictEqual(slices.map(({ className }) => className), ['Buffer', 'Mixed', 'Inner']))
 
-check('memory of allocExternal is known, also by a slice of it', 'external', {
-  'views.count': 2, 'views.bufferCount': 2, ...stores(2, 390_044), ...slices(1, 1, 11, 200_017), 'external.count': 2, 'external.totalBytes': 390_044
-}, ({ slices: [row] }) => assert.deepStrictEqual([row.kind, row.label, row.route], ['external', 'tiles', null]))
+check('memory of allocExternal is known, also by a slice of it', 'allocExternal', {
+  'views.count': 2, 'views.bufferCount': 2, ...stores(2, 390_044), ...slices(1, 1, 11, 200_017), 'allocExternal.count': 2, 'allocExternal.bytes': 390_044
+}, ({ slices: [row] }) => assert.deepStrictEqual([row.kind, row.label, row.route], ['allocExternal', 'tiles', null]))
 
 check('a slice that is tracked has its label', 'tracked', {
   'views.count': 2, 'views.bufferCount': 2, ...stores(2, 415_030), ...slices(2, 2, 100, 415_030)
@@ -129,30 +129,30 @@ check('each slab that a slice keeps alive is pinned, and wasted but for the slic
   'views.bufferCount': 5,
   ...stores(5, 5 * slabBytes),
   'slabs.count': 5,
-  'slabs.totalBytes': 5 * slabBytes,
-  'slabs.liveSliceCount': 5,
-  'slabs.liveSliceBytes': 505,
+  'slabs.bytes': 5 * slabBytes,
+  'slabs.sliceCount': 5,
+  'slabs.sliceBytes': 505,
   'slabs.pinnedCount': 5,
   'slabs.pinnedBytes': 5 * slabBytes,
   'slabs.wasteBytes': 5 * slabBytes - 505
 }), ({ slabs, slabBytes }) => {
-  assert.strictEqual(slabs.filter(({ liveSliceBytes }) => liveSliceBytes === 101).length, 5)
-  assert.ok(slabs.every(({ totalBytes, kind }) => totalBytes === slabBytes && kind === 'slab'))
+  assert.strictEqual(slabs.filter(({ sliceBytes }) => sliceBytes === 101).length, 5)
+  assert.ok(slabs.every(({ bytes, kind }) => bytes === slabBytes && kind === 'slab'))
 })
 
 check('slabs are known whatever Buffer.poolSize was when they were made', 'poolSize', ({ said: { lengths } }) => {
-  const totalBytes = lengths[0] + lengths[1] + lengths[2]
+  const bytes = lengths[0] + lengths[1] + lengths[2]
   return {
     'views.count': 3,
     'views.bufferCount': 3,
-    ...stores(3, totalBytes),
+    ...stores(3, bytes),
     'slabs.count': 3,
-    'slabs.totalBytes': totalBytes,
-    'slabs.liveSliceCount': 3,
-    'slabs.liveSliceBytes': 319,
+    'slabs.bytes': bytes,
+    'slabs.sliceCount': 3,
+    'slabs.sliceBytes': 319,
     'slabs.pinnedCount': 3,
-    'slabs.pinnedBytes': totalBytes,
-    'slabs.wasteBytes': totalBytes - 319
+    'slabs.pinnedBytes': bytes,
+    'slabs.wasteBytes': bytes - 319
   }
 }, ({ said: { lengths }, slabBytes }) => {
   assert.strictEqual(lengths[0], slabBytes)

@@ -6,8 +6,8 @@ census(options).then((taken: Census) => {
   const { count, readCount } = taken.realms
   if (!taken.complete) console.log(taken.missing.includes('retainers'), taken.lowerLimits[0], count - readCount)
   const waste: number = taken.slabs.wasteBytes + taken.slices.wasteBytes
-  for (const { kind, className, label, path, holders } of taken.slices.top) {
-    const text: string = `${kind} ${className} ${label ?? 'no label'} ${path ?? 'no path'} ${holders?.[0]?.count ?? 0}`
+  for (const { kind, className, label, path, retainers } of taken.slices.top) {
+    const text: string = `${kind} ${className} ${label ?? 'no label'} ${path ?? 'no path'} ${retainers?.[0]?.count ?? 0}`
     console.log(text, waste)
   }
   const [group] = taken.large.groups

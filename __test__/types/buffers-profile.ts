@@ -1,11 +1,11 @@
 // Compiled, never run: what the declarations of the pool, the profile and the preload allow and what they refuse.
 
-import { bufferPool, bufferProfile, start, trackBuffers, unslab, type BufferSite, type BufferTracking } from '../../index.js'
+import { bufferProfile, memory, start, trackBuffers, unslab, type BufferSite, type BufferTracking } from '../../index.js'
 import registration from '../../register.js'
 
 function accepted (): void {
-  const numbers: number[] = [bufferPool().createdCount, bufferPool().currentSlab?.freeBytes ?? 0]
-  const texts: Array<string | null> = [bufferPool().coverageReason, bufferPool().fullSince]
+  const numbers: number[] = [memory().bufferPool?.createdCount ?? 0, memory().bufferPool?.currentSlab?.freeBytes ?? 0]
+  const texts: Array<string | null> = [memory().bufferPool?.coverageReason ?? null, memory().bufferPool?.fullCoverageAt ?? null]
 
   const own: Buffer = unslab(Buffer.alloc(1))
   const floats: Float64Array = unslab(new Float64Array(1), { ifWasteOver: '1kB' })
@@ -19,6 +19,10 @@ function accepted (): void {
   const lines: string = bufferProfile({ format: 'folded' })
   numbers.push(sites.length, file.length, bufferProfile().routes.x.liveBytesStandardError)
   texts.push(lines, none, sites[0].stack[0].file)
+  // @ts-expect-error -- nothing is known where nobody samples
+  bufferProfile().liveBytes.toFixed()
+  const active: boolean = tracking.active && bufferProfile().active
+  texts.push(String(active))
   tracking[Symbol.dispose]()
 
   start({ trackBuffers: true }).stop()

@@ -1,0 +1,122 @@
+'use strict'
+
+// Thresholds are on figures under the names that memory() and residentBreakdown() have for them.
+
+const test = require('node:test')
+const assert = require('node:assert')
+const { once } = require('node:events')
+const { memory, residentBreakdown, start, support } = require('../..')
+const { METRICS } = require('../../lib/monitor/metrics.js')
+const { emptyFolder } = require('../helpers/folder.js')
+const { runScript } = require('../helpers/child.js')
+
+const noBreakdown = support().residentBreakdown.available ? false : 'no breakdown here'
+
+// What a percentage is taken of, and what is left of the machine: nothing crosses a limit by having one.
+const LIMITS = ['heapLimit', 'cgroupLimitBytes', 'cgroupVersion', 'machineTotalBytes', 'machineAvailableBytes', 'containerTotalBytes']
+// No bytes: counts of slabs, and where the current one is.
+const OF_POOL = ['bufferPool.liveBytes', 'bufferPool.pinnedBytes']
+
+test('every figure of memory() and of residentBreakdown() is a metric under its own name', { skip: noBreakdown }, async () => {
+  const ofMemory = Object.keys(memory()).filter((name) => name !== 'bufferPool' && !LIMITS.includes(name))
+  const { rss, otherExternalBytes, largest, ...breakdown } = await residentBreakdown()
+
+  assert.deepStrictEqual(Object.keys(METRICS).sort(), [...ofMemory, ...OF_POOL, ...Object.keys(breakdown), 'references', 'addonExternalBytes'].sort())
+  const sample = { ...memory(), residentBreakdown: { ...breakdown } }
+  for (const name of ofMemory) assert.strictEqual(METRICS[name].read(sample), sample[name], name)
+  for (const name of Object.keys(breakdown)) assert.strictEqual(METRICS[name].read(sample), breakdown[name], name)
+  assert.strictEqual(METRICS['bufferPool.liveBytes'].read(sample), sample.bufferPool.liveBytes)
+})
+
+test('slabs that slices alone keep alive cross a threshold on bufferPool.pinnedBytes', async (t) => {
+  const monitor = start({ sampleIntervalMs: 1e6, thresholds: { 'bufferPool.pinnedBytes': { above: '600kB', forSamples: 1 } } })
+  t.after(() => monitor.stop())
+  const fired = []
+  monitor.on('triggered', (event) => fired.push(event))
+  monitor.sample()
+  const kept = []
+  // A slice of each slab, and a sample that sees the slab.
+  for (let slab = Buffer.allocUnsafe(8).buffer, count = 0; count < 80 && fired.length === 0; count++) {
+    let slice
+    do slice = Buffer.allocUnsafe(8); while (slice.buffer === slab)
+    slab = slice.buffer
+    kept.push(slice)
+    monitor.sample()
+  }
+
+  const [{ metric, metricBytes, sample }] = fired
+  assert.strictEqual(metric, 'bufferPool.pinnedBytes')
+  assert.ok(metricBytes >= 600_000 && metricBytes < 600_000 + 2 * kept[0].buffer.byteLength, String(metricBytes))
+  assert.strictEqual(metricBytes, sample.bufferPool.liveBytes - sample.bufferPool.currentSlab.byteLength)
+})
+
+test('a threshold on a figure of the breakdown fires by the breakdown, which is taken off the thread and counts once', { skip: noBreakdown }, async () => {
+  const { messages, code, stderr } = await runScript(`
+    const monitor = offheap.start({ sampleIntervalMs: 10, thresholds: { arrayBuffersResidentBytes: { above: '100MB', forSamples: 2 }, v8HeapBytes: '1TB' } })
+    globalThis.kept = Buffer.alloc(150_000_000, 1)
+    let breakdowns = 0
+    let samples = 0
+    monitor.on('sample', ({ residentBreakdown }) => { samples++; breakdowns += residentBreakdown === null ? 0 : 1 })
+    const alive = setInterval(() => {}, 1_000)
+    monitor.on('triggered', async ({ metric, metricBytes, sample: { residentBreakdown } }) => {
+      monitor.stop()
+      clearInterval(alive)
+      await send({ metric, same: metricBytes === residentBreakdown.arrayBuffersResidentBytes, metricBytes, breakdowns, samples, divided: residentBreakdown.mallocUndividedBytes === null })
+    })
+  `)
+
+  assert.strictEqual(code, 0, stderr)
+  const [{ metricBytes, samples, ...rest }] = messages
+  // malloc is not asked for what no threshold is about.
+  assert.deepStrictEqual(rest, { metric: 'arrayBuffersResidentBytes', same: true, breakdowns: 2, divided: false })
+  assert.ok(metricBytes >= 150_000_000 && metricBytes < 170_000_000, String(metricBytes))
+  assert.ok(samples >= 2)
+})
+
+test('malloc is asked when a threshold is about what it knows', { skip: noBreakdown }, async (t) => {
+  const monitor = start({ sampleIntervalMs: 10, thresholds: { mallocInUseBytes: { above: 1, forSamples: 1 } } })
+  t.after(() => monitor.stop())
+  const alive = setInterval(() => {}, 1_000)
+  const [event] = await Promise.race([once(monitor, 'triggered'), once(monitor, 'error').then(([error]) => { throw error })])
+  clearInterval(alive)
+
+  assert.strictEqual(event.metricBytes, event.sample.residentBreakdown.mallocInUseBytes)
+  assert.ok(event.metricBytes > 1_000_000)
+})
+
+test('a figure that the first breakdown has not is said in an error event, once', { skip: noBreakdown }, async (t) => {
+  // malloc is asked for the first, and then its memory is divided: the second never has a figure. start() refuses the two together, so one comes late.
+  const { missingIn } = require('../../lib/monitor/thresholds.js')
+  const thresholds = ['mallocInUseBytes', 'mallocUndividedBytes', 'mallocUndividedBytes', 'rss'].map((metric) => ({ metric }))
+  const errors = missingIn(thresholds, await residentBreakdown())
+
+  assert.deepStrictEqual(errors.map(({ code }) => code), ['ERR_OFFHEAP_METRIC_UNAVAILABLE'])
+  assert.match(errors[0].message, /mallocUndividedBytes does nothing/)
+})
+
+test('a Monitor without such a threshold takes no breakdown', async (t) => {
+  const monitor = start({ sampleIntervalMs: 1e6, thresholds: { rss: '100%' } })
+  t.after(() => monitor.stop())
+  for (let n = 0; n < 3; n++) {
+    assert.strictEqual(monitor.sample().residentBreakdown, null)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+})
+
+test('where one threshold writes and another only says, each does what its action is', async (t) => {
+  const directory = emptyFolder(t)
+  const seen = (options) => {
+    const monitor = start({ sampleIntervalMs: 1e6, ...options })
+    const events = {}
+    monitor.on('triggered', ({ metric, snapshot }) => { events[metric] = snapshot })
+    monitor.sample()
+    monitor.stop()
+    return events
+  }
+  const rss = { above: 1, forSamples: 1 }
+
+  assert.deepStrictEqual(seen({ thresholds: { rss } }), { rss: 'off' })
+  assert.deepStrictEqual(seen({ thresholds: { rss }, snapshot: false }), { rss: 'off' })
+  assert.deepStrictEqual(seen({ thresholds: { rss: { ...rss, action: 'event' }, heapUsed: rss }, snapshot: { directory } }), { rss: 'off', heapUsed: 'started' })
+  assert.deepStrictEqual(seen({ thresholds: { rss: { ...rss, action: 'event' } }, snapshot: { directory } }), { rss: 'off' })
+})

@@ -1,0 +1,26 @@
+'use strict'
+
+// One rule for every `onProgress`: what runs is not given up because of somebody's progress bar, and a broken one is not silent.
+
+/**
+ * A listener that never throws. When `onProgress` throws, it is not called again, and a process warning says so.
+ * @template T
+ * @param {string} caller the function that it was passed to, for the warning
+ * @param {(progress: T) => void} onProgress
+ * @returns {(progress: T) => void}
+ */
+function progressListener (caller, onProgress) {
+  let isBroken = false
+  return (progress) => {
+    if (isBroken) return
+    try {
+      onProgress(progress)
+    } catch (error) {
+      isBroken = true
+      process.emitWarning(`offheap: onProgress of ${caller}() threw and is not called again: ${error?.message ?? error}`,
+        { type: 'OffheapWarning', code: 'ERR_OFFHEAP_LISTENER_FAILED' })
+    }
+  }
+}
+
+module.exports = { progressListener }

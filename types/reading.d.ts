@@ -1,0 +1,39 @@
+import type { AddonRow } from './addons.js'
+import type { BufferProfile } from './buffers-profile.js'
+import type { ExternalAllocations, OwnReferences } from './external.js'
+import type { Memory } from './memory.js'
+
+/**
+ * One reading of all that is cheap to read. Numbers, and the labels, route templates and names of addons that they belong to: nothing of any request, no
+ * path of the machine, so it can be served and stored.
+ */
+export interface Reading {
+  /** When (ISO 8601, UTC). */
+  at: string
+  pid: number
+  /** 0 is the main thread. All figures of an isolate are those of this thread. */
+  threadId: number
+  memory: Memory
+  /** Tracked external allocations of this thread. */
+  externalAllocations: ExternalAllocations
+  /** What `bufferProfile()` says by route, without call sites: those have paths of the machine. */
+  bufferProfile: BufferProfile & { sites: null }
+  /** What each addon holds, while addons are watched; otherwise `null`. Rows of `addons()` without the paths of files. */
+  addons: Array<Omit<AddonRow, 'id' | 'file' | 'osThreadId' | 'coverageReason' | 'stacks' | 'growth' | 'collectedSince'>> | null
+  /** Requests that are over, by route: route contexts that are settled. At most 1,000 routes are kept apart, the rest is `(other)`. */
+  requestCounts: Record<string, number>
+  /** What offheap itself holds. */
+  ownReferences: OwnReferences
+}
+
+/**
+ * Reads all that is cheap to read in this thread: what `offheap/express` serves as JSON, and what an exporter or another framework takes its
+ * figures from. Costs what `memory()` and `externalAllocations()` do, and while addons are watched what `addons()` does: 0.1 to 0.3 ms; no
+ * pause, no garbage collection.
+ * @throws {ERR_OFFHEAP_BINDING_LOAD_FAILED} where there is no addon for the platform
+ * @example
+ * const http = require('node:http')
+ * const { reading } = require('offheap')
+ * http.createServer((req, res) => res.end(JSON.stringify(reading()))).listen(9464, '127.0.0.1')
+ */
+export function reading (): Reading
