@@ -2,10 +2,8 @@
 
 export { OffheapError } from './types/base.js'
 export type { Percentage, Size } from './types/base.js'
-export { support } from './types/support.js'
-export type { Capability, Support } from './types/support.js'
-export { reading } from './types/reading.js'
-export type { Reading } from './types/reading.js'
+export { reading, support } from './types/overview.js'
+export type { Capability, Reading, Support } from './types/overview.js'
 export { allocExternal, createRouteContext, externalAllocations, track, untrack } from './types/external.js'
 export type { ExternalAllocations, OwnReferences, RouteContext, Tally, TrackOptions } from './types/external.js'
 export { addons, settledAddons, watchAddons } from './types/addons.js'

@@ -3,8 +3,8 @@
 // The public face: re-exports only.
 
 const { OffheapError } = require('./lib/base/errors.js')
-const { support } = require('./lib/faces/support.js')
-const { reading } = require('./lib/faces/reading.js')
+const { support } = require('./lib/overview/support.js')
+const { reading } = require('./lib/overview/reading.js')
 const { track, untrack } = require('./lib/external/track.js')
 const { allocExternal } = require('./lib/external/alloc-external.js')
 const { externalAllocations } = require('./lib/external/external-allocations.js')

@@ -1,4 +1,4 @@
-import type { support } from './support.js'
+import type { support } from './overview.js'
 
 export interface ProbeOptions {
   /** Milliseconds for all attempts together (default: `600000`). A child that takes longer is killed. */
