@@ -6,7 +6,7 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const v8 = require('node:v8')
-const { compareHeapSnapshots } = require('..')
+const { compareHeapSnapshots } = require('offheap/analysis')
 
 class Session {
   constructor (user) {

@@ -24,29 +24,16 @@ function serve (requests) {
   }
 }
 
-/** Slabs by what holds their slices, those that waste most first. */
-function byHolder (slabs) {
-  const byPath = new Map()
-  for (const { path, sliceBytes, wasteBytes } of slabs) {
-    const holder = byPath.get(path) ?? { path, slabCount: 0, sliceBytes: 0, wasteBytes: 0 }
-    holder.slabCount++
-    holder.sliceBytes += sliceBytes
-    holder.wasteBytes += wasteBytes
-    byPath.set(path, holder)
-  }
-  return [...byPath.values()].sort((a, b) => b.wasteBytes - a.wasteBytes)
-}
-
 async function main () {
   serve(50)
-  const { mode, pauseMs, slabs } = await census({ fallback: true, retainers: true, top: 100 })
-  const worst = byHolder(slabs.top)[0]
+  const { mode, pauseMs, slabs } = await census({ fallback: true, retainers: true })
+  const [worst] = slabs.groups
 
   console.log(`census in the ${mode === 'probe' ? 'child' : 'process'}, the service stood still for ${pauseMs.toFixed(1)} ms`)
   console.log(`${slabs.sliceCount} slices use ${slabs.sliceBytes} bytes and keep ${slabs.pinnedBytes} bytes alive in ${slabs.pinnedCount} slabs`)
-  console.log(`the worst: ${worst.sliceBytes} bytes in ${worst.slabCount} slabs of ${slabs.slabBytes} bytes, held by`)
+  console.log(`the worst: ${worst.sliceBytes} bytes in ${worst.count} slabs of ${slabs.slabBytes} bytes, held by`)
   console.log(`  ${worst.path}`)
-  console.log('the cure: Buffer.allocUnsafeSlow() or Buffer.alloc() for what is kept, or a copy with its own memory')
+  console.log('the cure: keep unslab(token), a copy with bytes of its own')
 
   assert.ok(slabs.wasteBytes > 40 * slabs.slabBytes)
   assert.strictEqual(worst.path, 'global.sessions (Map) entry (Session).token (Buffer) → backing store')

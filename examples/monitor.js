@@ -6,13 +6,13 @@
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
-const { start } = require('..')
+const { start } = require('offheap')
 
 const directory = process.argv[2] ?? fs.mkdtempSync(path.join(os.tmpdir(), 'offheap-example-'))
 
 const monitor = start({
   sampleIntervalMs: 50,
-  snapshotAt: { arrayBuffers: { growth: '20MB', overMs: 500 } },
+  thresholds: { arrayBuffers: { growth: '20MB', overMs: 500 } },
   snapshot: { directory, gzip: true, maxFiles: 2 }
 })
 
@@ -22,7 +22,7 @@ const requests = setInterval(() => cache.push(Buffer.alloc(500_000)), 10)
 monitor.on('triggered', ({ metric, valueBytes, threshold, snapshot }) => {
   console.log(`${metric} grew by ${megabytes(valueBytes)} (threshold: ${threshold.growth} in ${threshold.overMs} ms); snapshot: ${snapshot}`)
 })
-monitor.on('snapshotWritten', ({ path: file, byteLength, pauseMs }) => {
+monitor.on('snapshotWritten', ({ file, byteLength, pauseMs }) => {
   console.log(`${file}: ${megabytes(byteLength)}; the thread stood still for ${Math.round(pauseMs)} ms`)
   clearInterval(requests)
   monitor.stop()

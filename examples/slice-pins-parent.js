@@ -24,7 +24,7 @@ async function main () {
   console.log(`${slices.count} slices use ${slices.viewBytes} bytes and keep ${slices.pinnedBytes} bytes alive`)
   console.log(`the worst: ${worst.viewBytes} bytes of ${worst.bytes}, a ${worst.className} labelled "${worst.label}", held by`)
   console.log(`  ${worst.path}`)
-  console.log('the cure: keep Buffer.from(slice), which copies, instead of the slice')
+  console.log('the cure: keep unslab(slice), a copy with bytes of its own')
 
   assert.strictEqual(slices.top.filter(({ bytes }) => bytes === UPLOAD_BYTES).length, 5)
   assert.strictEqual(worst.label, 'image signatures')

@@ -37,11 +37,11 @@ const THUMBNAIL_BYTES = 24_000
 
 const monitor = start({
   sampleIntervalMs: Number(SAMPLE_INTERVAL_MS),
-  snapshotAt: { external: EXTERNAL_LIMIT },
+  thresholds: { external: EXTERNAL_LIMIT },
   snapshot: { directory: SNAPSHOT_DIRECTORY }
 })
 monitor.on('triggered', ({ metric, metricBytes, thresholdBytes, snapshot }) => report({ event: 'triggered', metric, metricBytes, thresholdBytes, snapshot }))
-monitor.on('snapshotWritten', ({ path, byteLength, pauseMs, durationMs, mode }) => report({ event: 'snapshotWritten', path, byteLength, pauseMs, durationMs, mode }))
+monitor.on('snapshotWritten', ({ file, byteLength, pauseMs, durationMs, mode }) => report({ event: 'snapshotWritten', file, byteLength, pauseMs, durationMs, mode }))
 monitor.on('error', ({ code, message }) => report({ event: 'error', code, message }))
 
 const app = express()
