@@ -1,7 +1,7 @@
 'use strict'
 
 // An addon observes nothing of being watched: statuses, results, last errors, finalizers (which, when, with what, on which thread, in
-// which order), exceptions, the end of an environment. Both transcripts are of the same Node; docs/interposition.md says how it is done.
+// which order), exceptions, the end of an environment. Both transcripts are of the same Node; docs/addons.md says how it is done.
 
 const assert = require('node:assert')
 const path = require('node:path')
