@@ -38,7 +38,7 @@ export interface AddonReferences {
 }
 
 /**
- * What one addon holds more than it did; negative is less. Most of its figures are 0 most of the time: docs/references.md has a loop that
+ * What one addon holds more than it did; negative is less. Most of its figures are 0 most of the time: docs/addons.md has a loop that
  * prints those which are not, a line for each addon. `AddonRow.collectedSince` says whether garbage may be among it.
  */
 export interface AddonGrowth {
@@ -66,7 +66,7 @@ export interface AddonGrowth {
 
 /**
  * What one addon holds through Node-API in one thread. Figures are `null` where nothing was counted (`coverage: 'none'`), never a
- * made-up 0. docs/references.md says what each means.
+ * made-up 0. docs/addons.md says what each means.
  */
 export interface AddonRow {
   /** The number of this environment; no other has it, now or later. `null` for an addon that has called nothing yet. */
@@ -183,7 +183,7 @@ export interface AddonWatch {
 
 /**
  * Starts counting what every native addon holds through Node-API, in all threads: patches the import slots of the addons that
- * are loaded, and of each that is loaded from now on (docs/interposition.md). `require('offheap')` alone patches nothing.
+ * are loaded, and of each that is loaded from now on (docs/addons.md). `require('offheap')` alone patches nothing.
  *
  * - Call it before the addons are loaded: of those that are there already, only what happens from now on is counted.
  * - Several watches are one; the last to stop ends it. What a worker watches ends with the worker.

@@ -30,7 +30,7 @@ export interface BufferTracking {
 
 /**
  * Samples Buffers as they are allocated in this thread, by bytes, each with its stack and its route, and notices when they are
- * released: `bufferProfile()` then says which call sites hold how much. docs/buffer-profile.md has what it costs and cannot see.
+ * released: `bufferProfile()` then says which call sites hold how much. docs/buffers-profile.md has what it costs and cannot see.
  *
  * - Wraps `Buffer.from`, `alloc`, `allocUnsafe`, `allocUnsafeSlow`, `concat` and `copyBytesFrom` until `stop()`. The wrappers keep name, length,
  *   properties, results and errors; the stack of an error has one line more.

@@ -200,7 +200,7 @@ export interface Census {
 
 /**
  * Counts every view and every backing store of this thread's isolate, and says which slabs and large ArrayBuffers are alive only
- * because something small points at them (docs/buffer-slabs.md). Exact; nothing has to run before.
+ * because something small points at them (docs/buffers.md). Exact; nothing has to run before.
  *
  * By default a copy-on-write child counts, and this thread stands still for one `fork()`. In the process it stands still for a full
  * garbage collection and a look at every object (1 to 2 s per million), twice more for each vm context while `maxPauseMs` lasts, and

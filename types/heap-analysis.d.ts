@@ -97,7 +97,7 @@ export interface DominatorNode extends SnapshotObject {
   children: DominatorNode[]
 }
 
-/** A pattern that leaks have; docs/analysis.md has the numbers from which on each is one, and what cures it. */
+/** A pattern that leaks have; docs/heap-analysis.md has the numbers from which on each is one, and what cures it. */
 export interface SnapshotSuspect {
   /**
    * - `accumulation`: one object in which a tenth of the heap comes together from many small ones
@@ -191,7 +191,7 @@ export interface HeapSnapshotAnalysis {
  * Says where the memory of a heap snapshot is: classes, largest objects, who holds the backing stores, suspects.
  *
  * Runs on libuv's thread pool and one thread beside it: the JavaScript thread is not held up, nothing is paused and
- * no GC is forced. Takes about 100 bytes per object of the snapshot; docs/analysis.md has the measurements.
+ * no GC is forced. Takes about 100 bytes per object of the snapshot; docs/heap-analysis.md has the measurements.
  * @param file a `.heapsnapshot` or `.heapsnapshot.gz` file of Node 18 to 26 or Chrome; `-` is standard input
  * @throws {ERR_INVALID_ARG_TYPE} {ERR_INVALID_ARG_VALUE} {ERR_OUT_OF_RANGE} for wrong arguments
  * @throws {ERR_OFFHEAP_SNAPSHOT_READ_FAILED} if the file cannot be read
@@ -291,7 +291,7 @@ export interface RedactHeapSnapshotOptions extends SnapshotRunOptions {
  * classes, functions, properties, variables and files stay, and so does every number: tools read it as before.
  *
  * Streams: takes a few megabytes whatever the size. The copy is readable by its owner only; an existing file is never
- * overwritten. A key of an object that is used as a dictionary is a property name and stays: see docs/analysis.md.
+ * overwritten. A key of an object that is used as a dictionary is a property name and stays: see docs/heap-analysis.md.
  * @param file the snapshot; `-` is standard input
  * @param out the copy; gzip if it ends in `.gz`
  * @throws {ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED} if the copy cannot be written; otherwise as {@link analyzeHeapSnapshot}

@@ -1,4 +1,4 @@
-/** Node's pool, from which small Buffers are cut, and its slabs in this thread. docs/buffer-profile.md. */
+/** Node's pool, from which small Buffers are cut, and its slabs in this thread. docs/buffers-profile.md. */
 export interface BufferPool {
   /** Slabs that were seen since offheap looked first. With coverage `'partial'` there were at least as many. */
   createdCount: number

@@ -65,8 +65,10 @@ export interface Reading {
  * pause, no garbage collection.
  * @throws {ERR_OFFHEAP_BINDING_LOAD_FAILED} where there is no addon for the platform
  * @example
- * const http = require('node:http')
  * const { reading } = require('offheap')
- * http.createServer((req, res) => res.end(JSON.stringify(reading()))).listen(9464, '127.0.0.1')
+ * setInterval(() => {
+ *   const { at, memory, externalAllocations } = reading()
+ *   console.log(JSON.stringify({ at, rss: memory.rss, tracked: externalAllocations.liveBytes }))
+ * }, 60_000).unref()
  */
 export function reading (): Reading

@@ -20,7 +20,7 @@ const DELAY_ABORT_MS = 30_000
 
 /** Samples memory, and acts when a threshold is crossed; made by start(). See types/monitor.d.ts. */
 class Monitor extends EventEmitter {
-  // The analysis of snapshots knows a Monitor of ours by this (src/heap/distances.rs).
+  // The analysis of snapshots knows a Monitor of ours by this (src/heap/graph/ours.rs).
 
   #offheapMonitor = 'offheap'
   // The thresholds' state is native, under this number (src/monitor/watch.rs); undefined once stopped.
@@ -68,7 +68,7 @@ class Monitor extends EventEmitter {
 
   #begin (sampleIntervalMs, processSignal, buffers) {
     // Under this name, and not as `this`: the analysis of snapshots knows by it what hangs on us alone, and leads no path through a Monitor to
-    // what its listeners can see (src/heap/distances.rs).
+    // what its listeners can see (src/heap/graph/ours.rs).
     const offheapMonitor = this
     const tick = () => offheapMonitor.#tick()
     this.#timer = timers.setInterval(tick, sampleIntervalMs)
