@@ -20,9 +20,6 @@ const DELAY_ABORT_MS = 30_000
 
 /** Samples memory, and acts when a threshold is crossed; made by start(). See types/monitor.d.ts. */
 class Monitor extends EventEmitter {
-  // The analysis of snapshots knows a Monitor of ours by this (src/heap/graph/ours.rs).
-
-  #offheapMonitor = 'offheap'
   // The thresholds' state is native, under this number (src/monitor/watch.rs); undefined once stopped.
   #watch
   #thresholds
@@ -67,10 +64,7 @@ class Monitor extends EventEmitter {
   }
 
   #begin (sampleIntervalMs, processSignal, buffers) {
-    // Under this name, and not as `this`: the analysis of snapshots knows by it what hangs on us alone, and leads no path through a Monitor to
-    // what its listeners can see (src/heap/graph/ours.rs).
-    const offheapMonitor = this
-    const tick = () => offheapMonitor.#tick()
+    const tick = () => this.#tick()
     this.#timer = timers.setInterval(tick, sampleIntervalMs)
     this.#timer.unref()
     if (this.#thresholds.some(({ metric, kind }) => metric === 'heapUsed' && kind !== 'growth')) {
@@ -78,11 +72,11 @@ class Monitor extends EventEmitter {
     }
     if (processSignal !== undefined) {
       this.#processSignal = processSignal
-      this.#onSignal = () => { offheapMonitor.#write(processSignal, null) }
+      this.#onSignal = () => { this.#write(processSignal, null) }
       process.on(processSignal, this.#onSignal)
     }
     const malloc = needsBreakdown(this.#thresholds)
-    if (malloc !== undefined) this.#breakdowns = new Breakdowns(malloc, (error) => offheapMonitor.#report(error))
+    if (malloc !== undefined) this.#breakdowns = new Breakdowns(malloc, (error) => this.#report(error))
     if (buffers !== undefined) this.#buffers = startTracking(buffers)
   }
 
