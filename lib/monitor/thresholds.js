@@ -1,6 +1,6 @@
 'use strict'
 
-// What users write as thresholds, turned into rules for src/monitor, and readings turned into their columns.
+// What users write as thresholds, turned into rules for src/monitor, and a sample turned into what each of them compares.
 
 const fs = require('node:fs')
 const { METRICS, OF_MALLOC, WITHOUT_MALLOC } = require('./metrics.js')
@@ -11,8 +11,6 @@ const { LONGEST_MS } = require('../base/times.js')
 const { integer, invalidType, invalidValue, oneOf, options: known, outOfRange, string } = require('../base/validate.js')
 
 const NAMES = Object.keys(METRICS)
-/** The order of the columns that all thresholds of a metric share; each threshold of an addon has one of its own behind them. */
-const COLUMNS = NAMES.filter((name) => !METRICS[name].ofAddon)
 
 const ACTIONS = ['event', 'snapshot']
 const FOR_SAMPLES = 2
@@ -30,29 +28,30 @@ function parseThresholds (name, value, defaults) {
     if (list.length === 0) throw invalidValue(`${name}.${metric}`, 'at least one threshold', wanted)
     return list.map((threshold, index) => {
       const path = Array.isArray(wanted) ? `${name}.${metric}[${index}]` : `${name}.${metric}`
-      if (METRICS[metric].ofAddon) return { metric, ...parseAddonThreshold(path, threshold, defaults, METRICS[metric].counts) }
-      return { metric, ...parseThreshold(path, threshold, defaults, COLUMNS.indexOf(metric)) }
+      const { ofAddon, counts } = METRICS[metric]
+      return { metric, ...(ofAddon ? parseAddonThreshold(path, threshold, defaults, counts) : parseThreshold(path, threshold, defaults)) }
     })
   })
   const [divided, undivided] = [OF_MALLOC, WITHOUT_MALLOC].map((names) => parsed.find(({ metric }) => names.includes(metric)))
   if (divided !== undefined && undivided !== undefined) {
     throw invalidValue(`${name}.${undivided.metric}`, `left out beside ${divided.metric}: malloc's memory is divided then`, undivided.threshold)
   }
-  return giveColumns(parsed)
+  // Each has a column of its own; see columns().
+  parsed.forEach(({ rule }, index) => { rule.column = index })
+  return parsed
 }
 
-function parseThreshold (name, threshold, defaults, column) {
+function parseThreshold (name, threshold, defaults) {
   if (typeof threshold !== 'object' || threshold === null) {
     if (typeof threshold !== 'number' && typeof threshold !== 'string') {
       throw invalidType(name, 'a number of bytes, a string such as "512MB" or "80%", or an object', threshold)
     }
-    return parseThreshold(name, { above: threshold }, defaults, column)
+    return parseThreshold(name, { above: threshold }, defaults)
   }
   const options = known(name, threshold, ['above', 'growth', 'overMs', 'forSamples', 'rearmBelow', 'cooldownMs', 'action'])
   const { above, growth, overMs, forSamples = FOR_SAMPLES, rearmBelow, cooldownMs = COOLDOWN_MS, action = defaults.action } = options
   oneOf(`${name}.action`, action, ACTIONS)
   const common = {
-    column,
     forSamples: integer(`${name}.forSamples`, forSamples, { min: 1, max: 1000 }),
     cooldownMs: integer(`${name}.cooldownMs`, cooldownMs, { max: LONGEST_MS })
   }
@@ -84,12 +83,11 @@ function refuseShare (name, above) {
   throw invalidValue(name, `a number of bytes or a string such as "512MB"; did you mean "${meant}"?`, above)
 }
 
-/** The column is given by giveColumns(): it belongs to this threshold alone. */
 function parseAddonThreshold (name, threshold, defaults, counts) {
   const { addon = null, ...rest } = typeof threshold === 'object' && threshold !== null ? threshold : { above: threshold }
   if (addon !== null) string(`${name}.addon`, addon)
   if (counts) checkCounts(name, rest)
-  return { ...parseThreshold(name, rest, defaults, undefined), addon, threshold }
+  return { ...parseThreshold(name, rest, defaults), addon, threshold }
 }
 
 /** References are counted in whole things, and there is nothing that a percentage could be of. */
@@ -99,15 +97,6 @@ function checkCounts (name, { above, growth, rearmBelow }) {
   if (rearmBelow !== undefined) integer(`${name}.rearmBelow`, rearmBelow)
 }
 
-/** Gives each threshold of an addon its column, behind those that all share. */
-function giveColumns (thresholds) {
-  let next = COLUMNS.length
-  for (const { metric, rule } of thresholds) {
-    if (METRICS[metric].ofAddon) rule.column = next++
-  }
-  return thresholds
-}
-
 function rearmLevel (name, value, limit, read) {
   if (value === undefined) return undefined
   const level = read(`${name}.rearmBelow`, value)
@@ -115,19 +104,16 @@ function rearmLevel (name, value, limit, read) {
   return level
 }
 
-/** What a threshold compares, in a reading. */
-function valueOf ({ metric, addon }, reading) {
-  return METRICS[metric].read(reading, addon)
+/** What a threshold compares, in a sample. */
+function valueOf ({ metric, addon }, sample) {
+  return METRICS[metric].read(sample, addon)
 }
 
-/** A reading as columns; NaN where there is no figure. */
-function columns (reading, thresholds) {
-  const shared = COLUMNS.map((metric) => ({ metric }))
-  const own = thresholds.filter(({ metric }) => METRICS[metric].ofAddon)
-  const all = [...shared, ...own]
+/** What each threshold compares, and what a percentage of it is taken of; NaN where there is no figure. */
+function columns (sample, thresholds) {
   return {
-    values: all.map((each) => valueOf(each, reading) ?? NaN),
-    bases: all.map(({ metric }) => METRICS[metric].base.read(reading) ?? NaN)
+    values: thresholds.map((threshold) => valueOf(threshold, sample) ?? NaN),
+    bases: thresholds.map(({ metric }) => METRICS[metric].base.read(sample) ?? NaN)
   }
 }
 
@@ -143,7 +129,7 @@ function needsBreakdown (thresholds) {
 }
 
 /** Refuses thresholds that could never fire, because what they compare is not measured here. */
-function refuseUnmeasurable (thresholds, reading) {
+function refuseUnmeasurable (thresholds, sample) {
   const unmeasurable = (metric, text) => {
     const passing = passingReason()
     if (passing === null) return new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE', text)
@@ -157,11 +143,11 @@ function refuseUnmeasurable (thresholds, reading) {
       const reason = breakdownReason()
       if (reason !== null) throw unmeasurable(metric, `The threshold ${metric} cannot work: ${metric} cannot be measured here (${reason}); leave it out`)
     // null >= 0 is true.
-    } else if (!mayBeMissing && !((valueOf(each, reading) ?? NaN) >= 0)) {
+    } else if (!mayBeMissing && !((valueOf(each, sample) ?? NaN) >= 0)) {
       const whose = typeof each.addon === 'string' ? ` of ${each.addon}` : ''
       throw unmeasurable(metric, `The threshold ${metric} cannot work: ${metric}${whose} cannot be measured here; leave it out`)
     }
-    if (kind === 'percentage' && !((base.read(reading) ?? NaN) > 0)) {
+    if (kind === 'percentage' && !((base.read(sample) ?? NaN) > 0)) {
       throw unmeasurable(metric, `The threshold ${metric}: ${JSON.stringify(threshold)} cannot work: ${base.of} cannot be measured here; give it in bytes or leave it out`)
     }
   }
