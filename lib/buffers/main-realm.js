@@ -51,7 +51,7 @@
     slabBytes = slab.byteLength
     createdCount++
     if (watchEvery > 1 && random() * watchEvery >= 1) return
-    native.watch(slab, native.addSlab(slabBytes, watchEvery))
+    native.observe(slab, native.addSlab(slabBytes, watchEvery))
   }
 
   /** Watches as many slabs as the share of the thread's time allows. */
@@ -280,7 +280,7 @@
     for (const { route } of users.values()) {
       if (route(id)) break // The first who knows.
     }
-    native.watch(lifetimeOf(value, byteLength), id)
+    native.observe(lifetimeOf(value, byteLength), id)
     spentMs += performance.now() - start
     if (++samplesSinceLook >= SAMPLES_PER_LOOK) look()
   }

@@ -1,4 +1,4 @@
-// offheap: evaluated once per thread, in the main realm, when the addon is loaded (see finalizer.rs); the value is what all copies of
+// offheap: evaluated once per thread, in the main realm, when the addon is loaded (see src/external/main_realm.rs); the value is what all copies of
 // lib/external/track.js and lib/external/pending-batch.js on that thread share.
 (function () {
   'use strict'

@@ -1,6 +1,6 @@
 //! The references that offheap itself holds.
 //!
-//! Knows: creations and deletions as `external::finalizer` reports them, for one environment.
+//! Knows: creations and deletions as `external::references` reports them, for one environment.
 //! Limits: one thread; no other part of the package holds a reference (no `#[napi]` class, no stored callback).
 
 #![forbid(unsafe_code)]

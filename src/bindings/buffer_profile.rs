@@ -16,7 +16,7 @@ use crate::buffers::profile::pace::{Look, Pace};
 use crate::buffers::profile::pprof::{self, Document, Frame, Row};
 use crate::buffers::profile::samples::{Profile, SampleId, Sums};
 use crate::buffers::profile::slabs::Slabs;
-use crate::external::finalizer;
+use crate::external::{environment, process};
 
 /// What all copies of lib/buffers/pool.js on a thread share. Made in the main realm: one of jest's realms would be kept alive by it.
 /// The name is what stands in the stack traces of errors that a wrapped function throws.
@@ -49,7 +49,7 @@ pub(super) fn on_death(number: u64) {
 
 /// Finds out about what was collected lately.
 fn settle(env: &Env) {
-    if let Some(environment) = finalizer::current() {
+    if let Some(environment) = environment::current() {
         environment.finish_sweep(env.raw());
     }
 }
@@ -167,7 +167,7 @@ pub fn read_samples(env: &Env) -> napi::Result<SamplesReading> {
         sites: cells.iter().map(|(cell, _)| cell.site).collect(),
         routes: cells
             .iter()
-            .map(|(cell, _)| finalizer::route_name(cell.route))
+            .map(|(cell, _)| process::route_name(cell.route))
             .collect(),
         numbers: Float64Array::new(cells.iter().flat_map(|(_, sums)| ten(sums)).collect()),
     })
@@ -226,7 +226,7 @@ pub fn write_pprof(env: &Env, input: PprofInput) -> Result<Buffer> {
     let cells = PROFILE.with_borrow(Profile::cells);
     let routes: Vec<Option<String>> = cells
         .iter()
-        .map(|(cell, _)| (cell.route != NONE).then(|| finalizer::route_name(cell.route)))
+        .map(|(cell, _)| (cell.route != NONE).then(|| process::route_name(cell.route)))
         .collect();
     let rows: Vec<Row<'_>> = cells
         .iter()

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use super::Result;
 use crate::base::error::{Code, Failure};
 use crate::buffers::census::{largest, totals, usages, Buffer, Sum, Usage, View};
-use crate::external::finalizer;
+use crate::external::environment;
 use crate::external::registry::RecordId;
 use crate::heap::{holders, snapshot_file, Control, Input};
 
@@ -53,12 +53,12 @@ pub fn view_addresses(views: Array) -> Result<Float64Array> {
 /// Whether each address is the start of memory that `allocExternal` handed out.
 #[napi(catch_unwind)]
 pub fn are_external(addresses: &[f64]) -> Result<Uint8Array> {
-    let environment = finalizer::current();
+    let environment = environment::current();
     let flags = addresses.iter().map(|&address| {
         u8::from(
             environment
                 .as_ref()
-                .is_some_and(|environment| environment.is_external(address as usize)),
+                .is_some_and(|environment| environment.values().is_external(address as usize)),
         )
     });
     Ok(Uint8Array::new(flags.collect()))
@@ -76,13 +76,13 @@ pub struct NamesReading {
 /// The label and the route that something at each address is tracked under. Each pair of them comes once.
 #[napi(catch_unwind)]
 pub fn names_at(addresses: &[f64]) -> NamesReading {
-    let environment = finalizer::current();
+    let environment = environment::current();
     let mut known: FxHashMap<(String, String), u32> = FxHashMap::default();
     let mut names = Vec::new();
     let numbers = addresses.iter().map(|&address| {
         let found = environment
             .as_ref()
-            .and_then(|environment| environment.names_at(address as usize));
+            .and_then(|environment| environment.values().names_at(address as usize));
         found.map_or(0, |pair| {
             let next = known.len() as u32 + 1;
             *known.entry(pair).or_insert_with_key(|(label, route)| {
@@ -100,8 +100,12 @@ pub fn names_at(addresses: &[f64]) -> NamesReading {
 /// The label and the route of a record; empty where it is gone.
 #[napi(catch_unwind)]
 pub fn names_of(id: f64) -> Vec<String> {
-    finalizer::current()
-        .and_then(|environment| environment.names_of(RecordId::from_number(id as u64)))
+    environment::current()
+        .and_then(|environment| {
+            environment
+                .values()
+                .names_of(RecordId::from_number(id as u64))
+        })
         .map_or_else(Vec::new, |(label, route)| vec![label, route])
 }
 

@@ -16,7 +16,7 @@ use napi_derive::napi;
 use crate::addons::hooks;
 use crate::base::error::{Code, Failure};
 use crate::base::fork_lock::Held;
-use crate::external::finalizer;
+use crate::external::process;
 use crate::probe;
 use crate::probe::frame::{Kind, MAX_PAYLOAD};
 use crate::probe::headroom::Scratch;
@@ -250,7 +250,7 @@ const LOCK_LIMIT: Duration = Duration::from_millis(1);
 
 /// The locks that functions of ours need which may be called in the child.
 fn hold_locks() -> Vec<Box<dyn Held>> {
-    finalizer::hold_locks(LOCK_LIMIT)
+    process::hold_locks(LOCK_LIMIT)
         .chain(hooks::hold_locks(LOCK_LIMIT))
         .chain(super::addons::hold_lock(LOCK_LIMIT))
         .collect()

@@ -1,10 +1,20 @@
 //! Tracked external allocations: which values are counted, until when, as what.
 //!
 //! Knows: every tracked value of this thread by the address of its bytes, and what it is counted as.
-//! Out of scope: JavaScript beyond one weak handle per value; `finalizer` holds that part.
+//! Out of scope: JavaScript beyond one weak handle per value.
 //! Limitations: values nobody tracked; whether the bytes are resident; memory behind a plain object, whose size is
 //! what the caller said.
-//! Next: `registry` is the pure bookkeeping, `finalizer` the unsafe edge to Node-API, [`crate::base::ledger`] the tallies.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `environment` | one per JavaScript thread: its begin and its end |
+//! | `tracked_values` | how a value is counted, found again, and swept |
+//! | `registry`, `address_index` | the records alone; pure |
+//! | `sentinels` | how garbage collections are noticed |
+//! | `pending_batch`, `main_realm` | the values that JavaScript holds until they are counted |
+//! | `native_block`, `block_owner` | `allocExternal` |
+//! | `references`, `raw` | offheap's own references; the Node-API calls |
+//! | `process` | what all threads have together: tallies and names |
 //!
 //! # Why an address
 //!
@@ -17,5 +27,13 @@
 
 pub mod address_index;
 mod block_owner;
-pub mod finalizer;
+pub mod environment;
+mod main_realm;
+pub mod native_block;
+pub(crate) mod pending_batch;
+pub mod process;
+pub(crate) mod raw;
+mod references;
 pub mod registry;
+mod sentinels;
+pub mod tracked_values;

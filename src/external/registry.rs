@@ -90,9 +90,9 @@ pub enum Ends {
     WithItsValue,
     /// The finalizer of its memory: views made over the same bytes may outlive the value.
     WithItsMemory,
-    /// A sweep that finds its value collected. It is in no tally: whoever watches it is told, by the number that stands for bytes
-    /// in its entry.
-    Watched,
+    /// A sweep that finds its value collected. It is in no ledger: the observer is called with the number that its entry has in the
+    /// place of bytes.
+    Observed,
 }
 
 #[derive(Debug, Clone, Copy)]
