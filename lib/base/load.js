@@ -64,7 +64,7 @@ function isBundled () {
  * itself has none.
  */
 function missing (message, cause) {
-  const stated = { loadFailure: message, shared: emptyShared() }
+  const stated = { loadFailure: message, threadState: emptyThreadState() }
   return new Proxy(stated, {
     get (target, name) {
       if (Object.hasOwn(target, name) || typeof name === 'symbol') return target[name]
@@ -75,8 +75,8 @@ function missing (message, cause) {
   })
 }
 
-/** What lib/external/track.js and lib/external/pending-batch.js share by the binding, with nothing in it. */
-function emptyShared () {
+/** What lib/external/main-realm.js makes, with nothing in it. */
+function emptyThreadState () {
   return { bytes: new Float64Array(1), keys: new Uint32Array(0), tickets: new Float64Array(0), values: [], viewTickets: new WeakMap(), requestCounts: new Map() }
 }
 

@@ -8,15 +8,15 @@ const { performance } = require('node:perf_hooks')
 
 const binding = require('../base/load.js')
 
-const { shared } = binding
+const { threadState } = binding
 
 const NOT_TRACKED = 'no trackBuffers() is running: only slabs that were current at some reading, sample or request are counted'
 const NOT_WRAPPED = 'Buffer.from or Buffer.allocUnsafe is not watched: a slab that came and went between two others may be missed'
 
 function bufferState () {
   // Nothing of this file is passed in: it would keep jest's realm alive.
-  shared.buffers ??= binding.bufferScript()(Buffer, performance, binding)
-  return shared.buffers
+  threadState.buffers ??= binding.bufferScript()(Buffer, performance, binding)
+  return threadState.buffers
 }
 
 /** @returns {import('../../index.js').BufferPool | null} null when there is no memory for a slab: whoever asks is about something else */

@@ -1,9 +1,7 @@
-// offheap: evaluated once per thread, in the main realm, when the addon is loaded (see src/external/main_realm.rs); the value is what all copies of
-// lib/external/track.js and lib/external/pending-batch.js on that thread share.
-(function () {
+// offheap: evaluated once per thread, in the main realm, when the addon is loaded (see src/external/main_realm.rs). The addon calls the
+// function with the capacity of the pending batch, and what it returns is what all copies of lib/external/ on that thread have together.
+(() => function create (capacity) {
   'use strict'
-
-  const CAPACITY = 64
 
   // A constructor that returns another object installs its private fields on that one.
   class Host {
@@ -27,19 +25,13 @@
 
   // Taken now: mocked timers stand still.
   const { setImmediate } = globalThis
-  let sweeping = false
 
-  function sweep () {
-    sweeping = false
-    if (shared.sweepSome() !== undefined) shared.sweepLater()
-  }
-
-  const shared = {
-    // The nursery: values, and beside them what each stands for.
-    values: new Array(CAPACITY).fill(undefined),
-    bytes: new Float64Array(CAPACITY + 1), // and, at the end, how many there are
-    keys: new Uint32Array(CAPACITY),
-    tickets: new Float64Array(CAPACITY),
+  const threadState = {
+    // The pending batch: values, and beside them what each stands for.
+    values: new Array(capacity).fill(undefined),
+    bytes: new Float64Array(capacity + 1), // and, at the end, how many there are
+    keys: new Uint32Array(capacity),
+    tickets: new Float64Array(capacity),
     heldBytes: 0,
     scheduled: false,
 
@@ -54,12 +46,11 @@
     // Route contexts that are settled, by route: a request that is over, or another piece of work.
     requestCounts: new Map(),
 
-    // Called after a major collection with more records than should be looked at in one turn. Keeps no process alive.
+    // The addon calls this when a sweep is to go on in the next turn of the event loop, and adds `sweepSome`, which does it. It keeps no
+    // process alive.
     sweepLater () {
-      if (sweeping) return
-      sweeping = true
-      setImmediate(sweep).unref()
+      setImmediate(threadState.sweepSome).unref()
     }
   }
-  return shared
+  return threadState
 })()

@@ -7,15 +7,16 @@
 // stand for a MiB, until somebody reads or changes a tally, or until the end of the current job at the latest:
 // no longer than `new WeakRef(value)` holds its target.
 //
-// All copies of this file on a thread (jest has one per test file) share one nursery, so that none reads too little.
+// All copies of this file on a thread (jest has one per test file) have one batch together, so that none reads too little.
 
-const { shared, trackBatch } = require('../base/load.js')
+const { threadState, trackBatch } = require('../base/load.js')
 
-const { bytes, keys, tickets, values } = shared
+const { bytes, keys, tickets, values } = threadState
+// The addon has made the arrays as long as the batch is that it takes (src/external/pending_batch.rs).
 const CAPACITY = values.length
 const MAX_HELD_BYTES = 2 ** 20
 
-// Where the number of values is, so that the native side knows it too: it counts what is left when a worker is terminated.
+// Where in `bytes` the number of values is, so that the addon knows it too: it counts what is left when a worker is terminated.
 const COUNT = CAPACITY
 
 const currentJob = Promise.resolve()
@@ -33,15 +34,15 @@ function push (value, byteLength, key, ticket) {
   keys[index] = key
   tickets[index] = ticket
   bytes[COUNT] = index + 1
-  shared.heldBytes += byteLength
-  if (index + 1 === CAPACITY || shared.heldBytes > MAX_HELD_BYTES) flush()
-  else if (!shared.scheduled) schedule()
+  threadState.heldBytes += byteLength
+  if (index + 1 === CAPACITY || threadState.heldBytes > MAX_HELD_BYTES) flush()
+  else if (!threadState.scheduled) schedule()
 }
 
 function schedule () {
-  shared.scheduled = true
+  threadState.scheduled = true
   currentJob.then(() => {
-    shared.scheduled = false
+    threadState.scheduled = false
     try {
       flush()
     } catch {
@@ -53,7 +54,7 @@ function schedule () {
 function flush () {
   const count = bytes[COUNT]
   if (count === 0) return
-  shared.heldBytes = 0
+  threadState.heldBytes = 0
   if (Reflect.apply(trackBatch, undefined, values) !== undefined) retryByIdentity(count)
   bytes[COUNT] = 0
   values.fill(undefined, 0, count)
@@ -66,9 +67,9 @@ function retryByIdentity (count) {
   for (let index = 0; index < count; index++) {
     if (tickets[index] >= 0) continue
     const value = values[index]
-    const ticket = shared.nextTicket++
-    shared.viewTickets.set(value, ticket)
-    shared.viewsByIdentity = true
+    const ticket = threadState.nextTicket++
+    threadState.viewTickets.set(value, ticket)
+    threadState.viewsByIdentity = true
     values[retried] = value
     bytes[retried] = bytes[index]
     keys[retried] = keys[index]

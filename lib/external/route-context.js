@@ -100,14 +100,14 @@ class RouteContext {
 
 /** One more that is over. An application has as many routes as it has; an array path or a host of generated routers may make many more. */
 function countRequest (name) {
-  const { requestCounts } = binding.shared
+  const { requestCounts } = binding.threadState
   const counted = requestCounts.has(name) || requestCounts.size < MAX_COUNTED ? name : OTHER
   requestCounts.set(counted, (requestCounts.get(counted) ?? 0) + 1)
 }
 
 /** How many are over, by route. */
 function requestCounts () {
-  return Object.fromEntries(binding.shared.requestCounts)
+  return Object.fromEntries(binding.threadState.requestCounts)
 }
 
 function changeRecordRoute (id, route) {

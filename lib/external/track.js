@@ -9,14 +9,14 @@
 
 const { isAnyArrayBuffer } = require('node:util').types
 
-const { changeRecord, findDetached, findTicket, findView, loadFailure, releaseRecord, shared } = require('../base/load.js')
+const { changeRecord, findDetached, findTicket, findView, loadFailure, releaseRecord, threadState } = require('../base/load.js')
 const { labelKey } = require('./label.js')
 const { flush, push } = require('./pending-batch.js')
 const { enclosingRoute } = require('./route-context.js')
 const { bytes } = require('../base/units.js')
 const { invalidType, options: checkOptions } = require('../base/validate.js')
 
-const { viewTickets, objectTicket, setObjectTicket } = shared
+const { viewTickets, objectTicket, setObjectTicket } = threadState
 
 // A typed array of up to this many bytes may live inside V8's heap; asking for its address would move it out.
 const MAX_ON_HEAP_BYTES = 64
@@ -36,10 +36,10 @@ function track (value, options) {
   if (ArrayBuffer.isView(value)) {
     const viewBytes = byteLengthOf(value)
     if (byteLength === -1) byteLength = viewBytes
-    if (!hasOwnAddress(value, viewBytes) || (shared.viewsByIdentity && viewTickets.has(value))) {
+    if (!hasOwnAddress(value, viewBytes) || (threadState.viewsByIdentity && viewTickets.has(value))) {
       const known = recordOfView(value)
       if (known !== undefined) return change(value, known, byteLength, label)
-      ticket = shared.nextTicket++
+      ticket = threadState.nextTicket++
       viewTickets.set(value, ticket)
     }
   } else {
@@ -47,7 +47,7 @@ function track (value, options) {
     else if (!isObject(value)) throw invalidType('value', 'an object', value)
     const known = ticketOf(value)
     if (known !== 0) return change(value, recordOfTicket(known), byteLength, label)
-    ticket = shared.nextTicket++
+    ticket = threadState.nextTicket++
     setTicket(value, ticket)
   }
 
@@ -103,7 +103,7 @@ function recordOfTicket (ticket) {
 function ticketOf (value) {
   const ticket = objectTicket(value)
   if (ticket !== undefined) return ticket
-  return shared.objectsWithoutField ? viewTickets.get(value) ?? 0 : 0
+  return threadState.objectsWithoutField ? viewTickets.get(value) ?? 0 : 0
 }
 
 function setTicket (value, ticket) {
@@ -111,7 +111,7 @@ function setTicket (value, ticket) {
     setObjectTicket(value, ticket)
   } catch {
     // Newer engines refuse private fields on objects that are not extensible.
-    shared.objectsWithoutField = true
+    threadState.objectsWithoutField = true
     viewTickets.set(value, ticket)
   }
 }

@@ -20,7 +20,7 @@ function register () {
   const registration = new Registration()
   // Weak, and held by the addon: in a heap snapshot the shortest path to half of a service would lead from the global object through our
   // modules to all others.
-  require('../base/load.js').shared.registration = registration
+  require('../base/load.js').threadState.registration = registration
   Object.defineProperty(globalThis, REGISTERED, { value: new WeakRef(registration), configurable: true })
   return registration
 }

@@ -42,6 +42,9 @@ const FUNCTIONS: [(&str, Callback); 5] = [
     ("findDetached", find_detached),
 ];
 
+/// The name of the object that all copies of lib/external/ on a thread have together.
+const THREAD_STATE: &str = "threadState";
+
 /// Puts these functions on `exports`, and the object that all copies of lib/external/ on the thread have together.
 ///
 /// The environment that they find again is held by the cleanup hook: until their Node-API environment ends.
@@ -62,11 +65,11 @@ fn define_functions(
     }
     let (object, is_ours) = environment
         .main_realm_object(env)
-        .ok_or_else(|| failed("shared"))?;
+        .ok_or_else(|| failed(THREAD_STATE))?;
     if is_ours {
         define(object, "sweepSome", sweep_some)?;
     }
-    raw::set_property(env, exports, "shared", object).ok_or_else(|| failed("shared"))
+    raw::set_property(env, exports, THREAD_STATE, object).ok_or_else(|| failed(THREAD_STATE))
 }
 
 /// Runs one of the functions: finds its environment and its arguments (missing ones are `undefined`), and returns
@@ -103,12 +106,11 @@ unsafe extern "C" fn track_batch(env: RawEnv, info: CallInfo) -> Value {
     })
 }
 
-/// `sweepSome()`: goes on with the sweep. Returns a number when there is more to do, otherwise nothing.
+/// `sweepSome()`: goes on with the sweep.
 unsafe extern "C" fn sweep_some(env: RawEnv, info: CallInfo) -> Value {
     function(env, info, |environment, _: [_; 0]| {
-        environment
-            .sweep_some(env)
-            .then(|| raw::to_number(env, 1.0))
+        environment.sweep_some(env);
+        None
     })
 }
 

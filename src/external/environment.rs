@@ -197,11 +197,7 @@ impl Environment {
             return;
         }
         self.values.sweep(env, collection == Collection::Major);
-        if self.values.pending_places() > 0 {
-            if let Some(main_realm) = self.main_realm() {
-                main_realm.sweep_later(env);
-            }
-        }
+        self.schedule_sweep(env);
         if self.values.is_empty() {
             self.sentinels.release_reserve(None);
         } else {
@@ -209,9 +205,22 @@ impl Environment {
         }
     }
 
-    /// Goes on with a sweep, as far as one turn of the event loop should take. Whether there is more to do.
-    pub fn sweep_some(&self, env: Env) -> bool {
-        self.sweep_on(env, PLACES_PER_STEP)
+    /// Has Node call [`Environment::sweep_some`] in the next turn of the event loop, if there is something left to do.
+    fn schedule_sweep(&self, env: Env) {
+        if self.values.pending_places() > 0 {
+            if let Some(main_realm) = self.main_realm() {
+                main_realm.schedule_sweep(env);
+            }
+        }
+    }
+
+    /// Goes on with a sweep, as far as one turn of the event loop should take.
+    pub fn sweep_some(&self, env: Env) {
+        if let Some(main_realm) = self.main_realm() {
+            main_realm.sweep_is_running();
+        }
+        self.sweep_on(env, PLACES_PER_STEP);
+        self.schedule_sweep(env);
     }
 
     /// Does what is left of a sweep, so that a reading counts nothing that the last noticed collection has freed.
@@ -219,14 +228,13 @@ impl Environment {
         self.sweep_on(env, usize::MAX);
     }
 
-    fn sweep_on(&self, env: Env, places: usize) -> bool {
+    fn sweep_on(&self, env: Env, places: usize) {
         if self.values.pending_places() == 0 {
-            return false;
+            return;
         }
-        let more = self.values.sweep_on(env, places);
+        self.values.sweep_on(env, places);
         if self.values.is_empty() {
             self.sentinels.release_reserve(None);
         }
-        more
     }
 }

@@ -5,24 +5,32 @@
 //! Limitations: it belongs to the first Node-API environment of its thread and goes with it; the next one makes another.
 #![forbid(unsafe_code)]
 
-use super::pending_batch::PendingBatch;
+use std::cell::Cell;
+
+use super::pending_batch::{PendingBatch, CAPACITY};
 use super::raw::{self, Env, Value};
 use super::references::{References, StrongReference};
 
+/// A function that gets the capacity of the pending batch and returns the object.
 const SCRIPT: &str = include_str!("../../lib/external/main-realm.js");
 
 /// The object of one thread.
 #[derive(Debug)]
 pub(super) struct MainRealm {
     batch: PendingBatch,
+    /// Whether JavaScript has been asked to call `sweepSome` and has not done it yet.
+    sweep_scheduled: Cell<bool>,
 }
 
 impl MainRealm {
     /// Evaluates the script.
     pub(super) fn new(env: Env, references: &References) -> Option<Self> {
-        let object = raw::run_script(env, SCRIPT)?;
-        let batch = PendingBatch::of(env, object, references)?;
-        Some(MainRealm { batch })
+        let function = raw::run_script(env, SCRIPT)?;
+        let object = raw::call(env, function, &[raw::to_number(env, CAPACITY as f64)])?;
+        Some(MainRealm {
+            batch: PendingBatch::of(env, object, references)?,
+            sweep_scheduled: Cell::new(false),
+        })
     }
 
     /// The values that are to be counted.
@@ -45,12 +53,21 @@ impl MainRealm {
         self.batch.into_object()
     }
 
-    /// Has JavaScript go on with the sweep in its next turns. Where it cannot (an environment that is ending), the next
-    /// collection or reading does.
-    pub(super) fn sweep_later(&self, env: Env) -> Option<()> {
-        let object = self.object()?;
-        let sweep_later = raw::property(env, object, "sweepLater")?;
-        raw::call(env, object, sweep_later, &[])?;
-        Some(())
+    /// Has Node call `sweepSome` in the next turn of the event loop, once. Where it cannot (an environment that is ending), the
+    /// next collection or reading goes on with the sweep.
+    pub(super) fn schedule_sweep(&self, env: Env) {
+        if self.sweep_scheduled.get() {
+            return;
+        }
+        let done = self
+            .object()
+            .and_then(|object| raw::property(env, object, "sweepLater"))
+            .and_then(|sweep_later| raw::call(env, sweep_later, &[]));
+        self.sweep_scheduled.set(done.is_some());
+    }
+
+    /// Node has called `sweepSome`.
+    pub(super) fn sweep_is_running(&self) {
+        self.sweep_scheduled.set(false);
     }
 }

@@ -144,16 +144,16 @@ pub(super) fn run_script(env: Env, source: &str) -> Option<Value> {
     (status == sys::Status::napi_ok).then_some(value)
 }
 
-/// Calls a function of JavaScript. The caller holds no borrow: the function may call native ones. What it throws is
+/// Calls a function of JavaScript that does not use its `this`. The caller holds no borrow: the function may call native ones. What it throws is
 /// cleared: it is ours, not the host's, and left pending it would surface as an uncaught exception.
-pub(super) fn call(env: Env, this: Value, function: Value, arguments: &[Value]) -> Option<Value> {
+pub(super) fn call(env: Env, function: Value, arguments: &[Value]) -> Option<Value> {
     let mut result = ptr::null_mut();
     // SAFETY: all handles are live in the running call, and there are as many arguments as it is told —
     // "napi_call_function".
     let status = unsafe {
         sys::napi_call_function(
             env,
-            this,
+            function,
             function,
             arguments.len(),
             arguments.as_ptr(),

@@ -346,23 +346,23 @@ impl TrackedValues {
         });
     }
 
-    /// Goes on with a sweep, for at most this many places of the table. Whether there is more to do.
-    pub(super) fn sweep_on(&self, env: Env, places: usize) -> bool {
+    /// Goes on with a sweep, for at most this many places of the table.
+    pub(super) fn sweep_on(&self, env: Env, places: usize) {
         self.sweeping(env, |registry, is_dead, removed| {
-            registry.sweep_on(places, is_dead, removed)
-        })
+            registry.sweep_on(places, is_dead, removed);
+        });
     }
 
     /// Lends a sweep what asks whether a value is dead, and what ends its record.
-    fn sweeping<T>(
+    fn sweeping(
         &self,
         env: Env,
-        sweep: impl FnOnce(&mut Registry, &mut dyn FnMut(&Record) -> bool, &mut dyn FnMut(Record)) -> T,
-    ) -> T {
+        sweep: impl FnOnce(&mut Registry, &mut dyn FnMut(&Record) -> bool, &mut dyn FnMut(Record)),
+    ) {
         let mut scope = HandleScope::open(env);
         let mut asked = 0usize;
         let mut run = Run::default();
-        let result = sweep(
+        sweep(
             &mut self.registry.borrow_mut(),
             &mut |record| {
                 asked += 1;
@@ -383,7 +383,6 @@ impl TrackedValues {
         );
         drop(scope);
         self.uncount(run);
-        result
     }
 }
 

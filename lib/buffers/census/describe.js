@@ -57,8 +57,8 @@ function pair (label, route) {
 
 /** Small views at the start of their store, and ArrayBuffers, are tracked by themselves; see lib/external/track.js. */
 function namesByTicket (value) {
-  const { shared, findTicket } = binding
-  const ticket = ArrayBuffer.isView(value) ? shared.viewTickets.get(value) : shared.objectTicket(value)
+  const { findTicket, threadState } = binding
+  const ticket = ArrayBuffer.isView(value) ? threadState.viewTickets.get(value) : threadState.objectTicket(value)
   const record = ticket === undefined || ticket === 0 ? undefined : findTicket(ticket)
   const names = record === undefined ? [] : binding.namesOf(record)
   return names.length === 0 ? undefined : pair(...names)
