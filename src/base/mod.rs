@@ -5,6 +5,7 @@
 //! | [`error`] | every code there is; no napi types |
 //! | [`fork_lock`] | locks that a forked child finds free |
 //! | [`ledger`] | live / total / peak tallies by key |
+//! | [`sum`] | how many, and how many bytes |
 //! | [`elf`] | the images of this process and their import slots; Linux x86-64 glibc |
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
@@ -12,3 +13,4 @@ pub mod elf;
 pub mod error;
 pub mod fork_lock;
 pub mod ledger;
+pub mod sum;

@@ -10,7 +10,9 @@ use rustc_hash::FxHashMap;
 
 use super::Result;
 use crate::base::error::{Code, Failure};
-use crate::buffers::census::{largest, totals, usages, Buffer, Sum, Usage, View};
+use crate::base::sum::Sum;
+use crate::buffers::census::{largest, totals, usages, Buffer, View};
+use crate::buffers::slabs::Usage;
 use crate::external::environment;
 use crate::external::registry::RecordId;
 use crate::heap::{holders, snapshot_file, Control, Input};

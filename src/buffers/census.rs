@@ -1,39 +1,15 @@
-//! The arithmetic of a census: every backing store with the bytes of it that views can reach.
+//! The arithmetic of a census: every backing store with the bytes of it that views can reach, and what all of them come to.
 //!
-//! Knows: addresses and lengths as numbers. Out of scope: JavaScript objects; rows name them by their index.
-//! Limits: what several views reach counts once (interval union); an ArrayBuffer that somebody holds without a view
-//! looks like one that only its views hold.
-//!
-//! A backing store is, in this order of precedence:
-//!
-//! | class | what it is | waste |
-//! |---|---|---|
-//! | slab | a slab of Node's Buffer pool | what no slice reaches; of the slab in use, nothing |
-//! | sliced | only views of parts of it are left | what none of them reaches |
-//! | whole | a view reaches all of it, or nothing views it, or it is shared with other threads or WebAssembly | nothing |
+//! Knows: addresses and lengths as numbers. Out of scope: JavaScript objects, which rows name by their index; what a store wastes
+//! (`slabs`).
+//! Limitations: views that nobody gave it, such as those of other threads. What several views reach counts once (interval union).
 
 #![forbid(unsafe_code)]
 
 use std::cmp::Reverse;
 
-/// Other threads may have views of it.
-pub const SHARED: u8 = 1;
-/// The memory of a WebAssembly module.
-pub const WASM: u8 = 2;
-/// It can grow and shrink.
-pub const RESIZABLE: u8 = 4;
-/// A slab of Node's Buffer pool.
-pub const SLAB: u8 = 8;
-/// Its memory is not V8's: `allocExternal`.
-pub const EXTERNAL: u8 = 16;
-/// The slab that the pool is handing out: Node itself holds it.
-pub const CURRENT: u8 = 32;
-/// Node marked it as it marks slabs, and its length is none that slabs are known to have: a slab from before
-/// `Buffer.poolSize` was changed, or memory of an addon. What its views look like decides.
-pub const MARKED: u8 = 64;
-
-/// Its memory is a watched addon's.
-pub const ADDON: u8 = 128;
+use super::slabs::{Usage, ADDON, EXTERNAL, RESIZABLE, SHARED, SLAB, WASM};
+use crate::base::sum::Sum;
 
 /// A typed array of up to this many bytes is made inside V8's heap, and moved out when somebody asks for its
 /// ArrayBuffer; looking for all objects does that to every one of them.
@@ -59,62 +35,6 @@ pub struct View {
     pub start: u64,
     /// Its length.
     pub bytes: u64,
-}
-
-/// A backing store and what is reached of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Usage {
-    /// The index of its ArrayBuffer; of several, the longest.
-    pub buffer: u32,
-    /// Its length.
-    pub bytes: u64,
-    /// What it is.
-    pub kind: u8,
-    /// Where its bytes are.
-    pub address: u64,
-    /// Bytes that at least one view reaches.
-    pub used_bytes: u64,
-    /// Views of it.
-    pub view_count: u32,
-    /// The index of its longest view; of equals, the first.
-    pub longest_view: Option<u32>,
-    /// Whether one view reaches all of it.
-    pub whole: bool,
-}
-
-impl Usage {
-    /// Whether it is a slab of the pool.
-    pub fn is_slab(&self) -> bool {
-        self.kind & SLAB != 0
-    }
-
-    /// The pool hands out less than half a slab at a time, and never all of it.
-    fn decide(&mut self, views: &[View]) {
-        let longest = self.longest_view.map(|view| views[view as usize].bytes);
-        if self.kind & (MARKED | EXTERNAL) == MARKED
-            && longest.is_some_and(|bytes| bytes < self.bytes / 2)
-        {
-            self.kind |= SLAB;
-        }
-    }
-
-    /// Whether only views of parts of it are left.
-    pub fn is_sliced(&self) -> bool {
-        self.view_count > 0 && !self.whole && self.kind & (SLAB | SHARED | WASM) == 0
-    }
-
-    /// Whether slices alone keep it alive.
-    pub fn is_pinned(&self) -> bool {
-        self.is_sliced() || (self.is_slab() && self.view_count > 0 && self.kind & CURRENT == 0)
-    }
-
-    /// Bytes that are alive only because something smaller points at them.
-    pub fn waste_bytes(&self) -> u64 {
-        match self.is_pinned() {
-            true => self.bytes - self.used_bytes,
-            false => 0,
-        }
-    }
 }
 
 /// Every backing store, in the order of their ArrayBuffers. Views of buffers that do not exist are left out.
@@ -150,7 +70,8 @@ pub fn usages(buffers: &[Buffer], views: &[View]) -> Vec<Usage> {
         }
     }
     for usage in &mut usages {
-        usage.decide(views);
+        let longest = usage.longest_view.map(|view| views[view as usize].bytes);
+        usage.decide(longest);
     }
     usages
 }
@@ -193,22 +114,6 @@ fn stores(buffers: &[Buffer]) -> (Vec<Usage>, Vec<u32>) {
         store_of[index] = store_of[speaker[index] as usize];
     }
     (usages, store_of)
-}
-
-/// How many, and how many bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sum {
-    /// How many.
-    pub count: u64,
-    /// How many bytes.
-    pub bytes: u64,
-}
-
-impl Sum {
-    fn add(&mut self, bytes: u64) {
-        self.count += 1;
-        self.bytes = self.bytes.saturating_add(bytes);
-    }
 }
 
 /// What all backing stores come to. Empty ones are counted nowhere: there are no bytes behind them.
@@ -322,6 +227,7 @@ pub fn largest(usages: &[Usage], limit: usize, size: impl Fn(&Usage) -> u64) -> 
 
 #[cfg(test)]
 mod tests {
+    use super::super::slabs::{CURRENT, MARKED};
     use super::*;
 
     fn buffer(bytes: u64, kind: u8) -> Buffer {

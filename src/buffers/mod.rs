@@ -6,9 +6,11 @@
 //!
 //! ```text
 //! lib/buffers/census/ finds and sorts objects ─► census: one usage per backing store ─► totals, largest offenders
+//!                                                └─ slabs: what one of them is, and what of it is wasted
 //! ```
 
 #![forbid(unsafe_code)]
 
 pub mod census;
 pub mod profile;
+pub mod slabs;

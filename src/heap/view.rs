@@ -10,6 +10,7 @@ use std::cell::OnceCell;
 use rustc_hash::FxHashMap;
 
 use crate::base::error::Failure;
+use crate::base::sum::Sum;
 use crate::heap::control::{Control, Ticker};
 use crate::heap::graph::classes::{class_name, Classes};
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
@@ -64,30 +65,17 @@ impl ReportOptions {
     }
 }
 
-/// Count and sizes of a group of objects.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    pub(crate) count: u64,
-    pub(crate) bytes: u64,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, bytes: u64) {
-        self.count += 1;
-        self.bytes = self.bytes.saturating_add(bytes);
-    }
-}
-
 /// What there is of each class, by class.
 pub(crate) struct ClassSums {
-    pub(crate) tallies: Vec<Tally>,
+    /// How many objects, and their own bytes.
+    pub(crate) shallow: Vec<Sum>,
     pub(crate) nearest: Vec<u32>,
     pub(crate) retained: Vec<u64>,
 }
 
 /// A grouped retaining path: how many objects, how many bytes, and one of them.
 pub(crate) struct PathGroup {
-    pub(crate) tally: Tally,
+    pub(crate) sum: Sum,
     /// What the objects retain together.
     pub(crate) retained: u64,
     pub(crate) example: Ordinal,
@@ -211,7 +199,7 @@ impl<'a> View<'a> {
         let graph = self.graph();
         let sizes = &self.analysis.sizes;
         let classes = &self.classes;
-        let mut tallies = vec![Tally::default(); classes.len()];
+        let mut shallow = vec![Sum::default(); classes.len()];
         let mut nearest = vec![NONE; classes.len()];
         let ours = &self.analysis.distances.ours;
         for node in graph.nodes() {
@@ -219,7 +207,7 @@ impl<'a> View<'a> {
             // As in DevTools: what has no size (any more) is not listed. Nor is what is offheap's own.
             if bytes > 0 && !ours.get(node) {
                 let class = classes.of(graph, node) as usize;
-                tallies[class].add(bytes);
+                shallow[class].add(bytes);
                 nearest[class] = nearest[class].min(self.analysis.distances.raw(node));
             }
         }
@@ -231,7 +219,7 @@ impl<'a> View<'a> {
             self.control,
         )?;
         Ok(ClassSums {
-            tallies,
+            shallow,
             nearest,
             retained,
         })
@@ -279,11 +267,11 @@ impl<'a> View<'a> {
             groups
                 .entry((class, place(node)))
                 .or_insert(PathGroup {
-                    tally: Tally::default(),
+                    sum: Sum::default(),
                     retained: 0,
                     example: node,
                 })
-                .tally
+                .sum
                 .add(self.analysis.sizes.get(node));
         }
         let place_count = groups.keys().map(|&(_, place)| place as usize + 1).max();
@@ -313,7 +301,7 @@ impl<'a> View<'a> {
         let mut groups: Vec<PathGroup> = groups.into_iter().map(|(_, group)| group).collect();
         groups.sort_by_key(|group| {
             (
-                std::cmp::Reverse((group.retained, group.tally.count)),
+                std::cmp::Reverse((group.retained, group.sum.count)),
                 self.graph().id(group.example),
             )
         });
@@ -389,8 +377,8 @@ impl<'a> View<'a> {
             json.object(|json| {
                 json.key("path")
                     .text(texts.get(&group.example).map_or("", String::as_str));
-                json.key("count").number(group.tally.count);
-                json.key("shallowBytes").number(group.tally.bytes);
+                json.key("count").number(group.sum.count);
+                json.key("shallowBytes").number(group.sum.bytes);
                 json.key("retainedBytes").number(group.retained);
                 json.key("exampleId").number(self.graph().id(group.example));
             });

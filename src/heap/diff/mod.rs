@@ -13,6 +13,7 @@ mod growth;
 use rustc_hash::FxHashMap;
 
 use crate::base::error::Failure;
+use crate::base::sum::Sum;
 use crate::heap::control::{Control, Ticker};
 use crate::heap::diff::growth::{Change, Kind, Line};
 use crate::heap::graph::kinds::NodeKind;
@@ -21,7 +22,7 @@ use crate::heap::json::JsonWriter;
 use crate::heap::paths::labels::fingerprint;
 use crate::heap::paths::places::{unite, Place, Places, United};
 use crate::heap::solve::Analysis;
-use crate::heap::view::{PathGroup, ReportOptions, Tally, View};
+use crate::heap::view::{PathGroup, ReportOptions, View};
 
 /// Ids are compared in this many parts, by size: children of one fork agree on what an earlier snapshot numbered
 /// and disagree on the rest.
@@ -34,7 +35,7 @@ struct Before {
     /// Sorted by id.
     objects: Vec<Object>,
     classes: FxHashMap<String, u32>,
-    tallies: Vec<Tally>,
+    shallow: Vec<Sum>,
     retained: Vec<u64>,
     /// The places of this snapshot.
     places: Vec<Place>,
@@ -114,7 +115,7 @@ impl Before {
             classes: (0..view.classes.len() as u32)
                 .map(|class| (view.classes.name(class).to_owned(), class))
                 .collect(),
-            tallies: sums.tallies,
+            shallow: sums.shallow,
             retained: sums.retained,
             places: places.list,
             node_count: graph.node_count() as u64,
@@ -134,12 +135,12 @@ struct Agreement {
 #[derive(Default, Clone)]
 struct Row {
     name: String,
-    before: Tally,
-    after: Tally,
+    before: Sum,
+    after: Sum,
     retained_before: u64,
     retained_after: u64,
-    came: Tally,
-    went: Tally,
+    came: Sum,
+    went: Sum,
     /// The class in the second snapshot.
     class: Option<u32>,
 }
@@ -170,11 +171,11 @@ pub(crate) fn compare(
     let sums = view.class_sums()?;
 
     let class_count = view.classes.len();
-    let mut row_of_before = vec![0; first.tallies.len()];
+    let mut row_of_before = vec![0; first.shallow.len()];
     let mut rows: Vec<Row> = (0..class_count as u32)
         .map(|class| Row {
             name: view.classes.name(class).to_owned(),
-            after: sums.tallies[class as usize],
+            after: sums.shallow[class as usize],
             retained_after: sums.retained[class as usize],
             class: Some(class),
             ..Row::default()
@@ -194,7 +195,7 @@ pub(crate) fn compare(
             });
         }
         row_of_before[class as usize] = row;
-        rows[row].before = first.tallies[class as usize];
+        rows[row].before = first.shallow[class as usize];
         rows[row].retained_before = first.retained[class as usize];
     }
 
@@ -288,12 +289,12 @@ pub(crate) fn compare(
         json.key("classes").list(&rows, |json, row| {
             json.object(|json| {
                 json.key("name").text(&row.name);
-                let tally = |json: &mut JsonWriter, count: &str, bytes: &str, tally: Tally| {
-                    json.key(count).number(tally.count);
-                    json.key(bytes).number(tally.bytes);
+                let write = |json: &mut JsonWriter, count: &str, bytes: &str, sum: Sum| {
+                    json.key(count).number(sum.count);
+                    json.key(bytes).number(sum.bytes);
                 };
-                tally(json, "newCount", "newBytes", row.came);
-                tally(json, "deletedCount", "deletedBytes", row.went);
+                write(json, "newCount", "newBytes", row.came);
+                write(json, "deletedCount", "deletedBytes", row.went);
                 json.key("countBefore").number(row.before.count);
                 json.key("countAfter").number(row.after.count);
                 json.key("countDelta")
@@ -477,7 +478,7 @@ impl Sides<'_, '_> {
         let sizes = &self.view.analysis.sizes;
         let ours = &self.view.analysis.distances.ours;
         let mut new = crate::heap::graph::Bits::new(self.view.graph().node_count());
-        let mut above = vec![(Tally::default(), Tally::default()); rows.len()];
+        let mut above = vec![(Sum::default(), Sum::default()); rows.len()];
         self.each(control, |id, before, after| {
             let is_same = match (before, after) {
                 (Some(object), Some((_, node))) => {
@@ -567,11 +568,11 @@ fn grown_paths(
             let change = &changes[*place as usize];
             let more = (change.count + change.rest_count).max(0).unsigned_abs();
             // Sizes follow in proportion: which of the objects are new is not known.
-            group.tally.bytes = (u128::from(group.tally.bytes) * u128::from(more)
-                / u128::from(group.tally.count.max(1))) as u64;
+            group.sum.bytes = (u128::from(group.sum.bytes) * u128::from(more)
+                / u128::from(group.sum.count.max(1))) as u64;
             group.retained = (u128::from(group.retained) * u128::from(more)
-                / u128::from(group.tally.count.max(1))) as u64;
-            group.tally.count = more;
+                / u128::from(group.sum.count.max(1))) as u64;
+            group.sum.count = more;
             more > 0
         });
     }

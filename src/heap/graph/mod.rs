@@ -184,7 +184,7 @@ pub struct Graph {
     /// As V8 wrote them; an analysis takes them over and attributes them.
     pub(crate) sizes: Sizes,
     /// Count and bytes of each node type, as V8 wrote them.
-    pub(crate) type_tallies: Vec<(u64, u64)>,
+    pub(crate) type_sums: Vec<(u64, u64)>,
     /// Where the edges of each node begin; one more entry than nodes.
     pub(crate) first_edge: Vec<u32>,
     pub(crate) edge_to: Vec<Ordinal>,

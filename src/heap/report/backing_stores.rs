@@ -8,13 +8,14 @@
 use rustc_hash::FxHashMap;
 
 use crate::base::error::Failure;
+use crate::base::sum::Sum;
 use crate::heap::control::Ticker;
 use crate::heap::graph::classes::class_name;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Ordinal, NONE};
 use crate::heap::json::JsonWriter;
 use crate::heap::paths::Detail;
-use crate::heap::view::{PathGroup, Tally, Top, View, BACKING_STORE};
+use crate::heap::view::{PathGroup, Top, View, BACKING_STORE};
 
 struct Store {
     /// An ArrayBuffer (or whatever object refers to the bytes).
@@ -45,7 +46,7 @@ impl Store {
 pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
     let graph = view.graph();
     let mut stores: FxHashMap<Ordinal, Store> = FxHashMap::default();
-    let mut total = Tally::default();
+    let mut total = Sum::default();
     if let Some(name) = graph.strings.find(BACKING_STORE) {
         for node in graph.nodes() {
             if graph.kind(node) == NodeKind::Native && graph.name(node) == name {
@@ -100,8 +101,8 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
     }
     let places = view.places();
     let mut by_holder: FxHashMap<u32, PathGroup> = FxHashMap::default();
-    let mut by_class: FxHashMap<u32, Tally> = FxHashMap::default();
-    let mut unheld = Tally::default();
+    let mut by_class: FxHashMap<u32, Sum> = FxHashMap::default();
+    let mut unheld = Sum::default();
     for (&node, store) in &stores {
         let bytes = view.analysis.sizes.get(node);
         let Some(holder) = store.speaker() else {
@@ -118,18 +119,18 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
         let group = by_holder
             .entry(places[holder as usize])
             .or_insert(PathGroup {
-                tally: Tally::default(),
+                sum: Sum::default(),
                 retained: 0,
                 example: holder,
             });
         group.example = group.example.min(holder);
-        group.tally.add(bytes);
+        group.sum.add(bytes);
     }
     let mut holders: Vec<PathGroup> = by_holder.into_values().collect();
-    holders.sort_by_key(|group| (std::cmp::Reverse(group.tally.bytes), group.example));
+    holders.sort_by_key(|group| (std::cmp::Reverse(group.sum.bytes), group.example));
     holders.truncate(view.options.top);
-    let mut class_rows: Vec<(u32, Tally)> = by_class.into_iter().collect();
-    class_rows.sort_by_key(|(class, tally)| (std::cmp::Reverse(tally.bytes), *class));
+    let mut class_rows: Vec<(u32, Sum)> = by_class.into_iter().collect();
+    class_rows.sort_by_key(|(class, sum)| (std::cmp::Reverse(sum.bytes), *class));
     class_rows.truncate(view.options.top);
     let mut best = Top::new(view.options.top);
     for &node in stores.keys() {
@@ -140,20 +141,19 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
         json.key("bytes").number(total.bytes);
         json.key("unheldCount").number(unheld.count);
         json.key("unheldBytes").number(unheld.bytes);
-        json.key("classes")
-            .list(class_rows, |json, (class, tally)| {
-                json.object(|json| {
-                    json.key("className").text(view.classes.name(class));
-                    json.key("count").number(tally.count);
-                    json.key("bytes").number(tally.bytes);
-                });
+        json.key("classes").list(class_rows, |json, (class, sum)| {
+            json.object(|json| {
+                json.key("className").text(view.classes.name(class));
+                json.key("count").number(sum.count);
+                json.key("bytes").number(sum.bytes);
             });
-        json.key("paths").list(holders, |json, group| {
+        });
+        json.key("holders").list(holders, |json, group| {
             json.object(|json| {
                 json.key("path")
                     .text(&view.path(group.example, Detail::Grouped));
-                json.key("count").number(group.tally.count);
-                json.key("bytes").number(group.tally.bytes);
+                json.key("count").number(group.sum.count);
+                json.key("bytes").number(group.sum.bytes);
                 json.key("exampleId").number(graph.id(group.example));
             });
         });

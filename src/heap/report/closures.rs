@@ -8,11 +8,12 @@
 use rustc_hash::FxHashMap;
 
 use crate::base::error::Failure;
+use crate::base::sum::Sum;
 use crate::heap::graph::kinds::NodeKind;
 use crate::heap::graph::scripts::{line_and_column, script_name};
 use crate::heap::graph::Ordinal;
 use crate::heap::json::JsonWriter;
-use crate::heap::view::{cut, Tally, Top, View};
+use crate::heap::view::{cut, Top, View};
 
 pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
     let graph = view.graph();
@@ -22,13 +23,13 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
         return Ok(());
     };
     let mut places: FxHashMap<(u32, u32, u32), u32> = FxHashMap::default();
-    let mut rows: Vec<(Tally, Ordinal)> = Vec::new();
+    let mut rows: Vec<(Sum, Ordinal)> = Vec::new();
     let mut place_of = Vec::with_capacity(locations.len());
     for location in locations {
         let place = *places
             .entry((location.script, location.line, location.column))
             .or_insert_with(|| {
-                rows.push((Tally::default(), location.ordinal));
+                rows.push((Sum::default(), location.ordinal));
                 rows.len() as u32 - 1
             });
         rows[place as usize]
@@ -56,7 +57,7 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
         best.offer(bytes, row as u32);
     }
     json.list(best.into_sorted(), |json, row| {
-        let (tally, example) = rows[row as usize];
+        let (sum, example) = rows[row as usize];
         json.object(|json| {
             json.key("name").text(&cut(&graph.name_text(example)));
             match script_name(graph, example) {
@@ -67,8 +68,8 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
                 json.key("line").number(line);
                 json.key("column").number(column);
             }
-            json.key("count").number(tally.count);
-            json.key("shallowBytes").number(tally.bytes);
+            json.key("count").number(sum.count);
+            json.key("shallowBytes").number(sum.bytes);
             json.key("retainedBytes").number(retained[row as usize]);
             json.key("exampleId").number(graph.id(example));
         });

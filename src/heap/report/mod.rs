@@ -13,6 +13,7 @@ mod strings;
 mod suspects;
 
 use crate::base::error::{Code, Failure};
+use crate::base::sum::Sum;
 use crate::heap::control::{Control, Phase, Ticker};
 use crate::heap::graph::classes::class_name;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
@@ -21,7 +22,7 @@ use crate::heap::json::JsonWriter;
 use crate::heap::paths::Detail;
 use crate::heap::solve::Analysis;
 use crate::heap::view::{
-    edge_text, ClassSums, ReportOptions, Tally, Top, View, BACKING_STORE, PATH_LIMIT,
+    edge_text, ClassSums, ReportOptions, Top, View, BACKING_STORE, PATH_LIMIT,
 };
 
 /// Writes the report of one snapshot as JSON.
@@ -86,13 +87,13 @@ impl View<'_> {
     fn totals(&self, json: &mut JsonWriter) {
         let graph = self.graph();
         // What V8 wrote, not what is attributed: the sum must be the snapshot's.
-        let types: Vec<Tally> = graph
-            .type_tallies
+        let types: Vec<Sum> = graph
+            .type_sums
             .iter()
-            .map(|&(count, bytes)| Tally { count, bytes })
+            .map(|&(count, bytes)| Sum { count, bytes })
             .collect();
-        let mut detached = Tally::default();
-        let mut array_buffers = Tally::default();
+        let mut detached = Sum::default();
+        let mut array_buffers = Sum::default();
         if let Some(store) = graph.strings.find(BACKING_STORE) {
             for node in graph.nodes() {
                 if graph.name(node) == store && graph.kind(node) == NodeKind::Native {
@@ -103,7 +104,7 @@ impl View<'_> {
         for &node in &graph.detached {
             detached.add(self.retained(node));
         }
-        let total: u64 = types.iter().map(|tally| tally.bytes).sum();
+        let total: u64 = types.iter().map(|sum| sum.bytes).sum();
         json.key("totals").object(|json| {
             json.key("shallowBytes").number(total);
             json.key("backingStoreBytes").number(array_buffers.bytes);
@@ -127,13 +128,13 @@ impl View<'_> {
         let sizes = &self.analysis.sizes;
         let classes = &self.classes;
         let ClassSums {
-            tallies,
+            shallow,
             nearest,
             retained,
         } = self.class_sums()?;
         let mut rows: Vec<u32> = (0..classes.len() as u32)
             .filter(|&class| {
-                tallies[class as usize].count > 0 && self.options.wants(classes.name(class))
+                shallow[class as usize].count > 0 && self.options.wants(classes.name(class))
             })
             .collect();
         rows.sort_by(|&a, &b| {
@@ -154,10 +155,10 @@ impl View<'_> {
         let texts = self.shared_paths(examples, place, wanted)?;
         json.key("classes").list(rows, |json, class| {
             json.object(|json| {
-                let tally = tallies[class as usize];
+                let sum = shallow[class as usize];
                 json.key("name").text(classes.name(class));
-                json.key("count").number(tally.count);
-                json.key("shallowBytes").number(tally.bytes);
+                json.key("count").number(sum.count);
+                json.key("shallowBytes").number(sum.bytes);
                 json.key("retainedBytes").number(retained[class as usize]);
                 let distance = nearest[class as usize];
                 json.key("distance").optional(

@@ -8,17 +8,18 @@
 use rustc_hash::FxHashMap;
 
 use crate::base::error::Failure;
+use crate::base::sum::Sum;
 use crate::heap::control::Ticker;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::Ordinal;
 use crate::heap::json::JsonWriter;
-use crate::heap::view::{cut, Tally, Top, View, MAX_GROUPS};
+use crate::heap::view::{cut, Top, View, MAX_GROUPS};
 
 /// Plain objects by their property names: `Object` alone is no answer.
 pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
     let graph = view.graph();
     let mut known: FxHashMap<Vec<u32>, u32> = FxHashMap::default();
-    let mut rows: Vec<(Tally, Ordinal)> = Vec::new();
+    let mut rows: Vec<(Sum, Ordinal)> = Vec::new();
     let mut shape_of = vec![];
     let mut names = Vec::new();
     let mut ticker = Ticker::new(view.control);
@@ -42,7 +43,7 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
         let shape = match known.get(&names) {
             Some(&shape) => shape,
             None => {
-                rows.push((Tally::default(), node));
+                rows.push((Sum::default(), node));
                 known.insert(names.clone(), rows.len() as u32 - 1);
                 rows.len() as u32 - 1
             }
@@ -71,7 +72,7 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
     }
     json.key("plainObjects")
         .list(best.into_sorted(), |json, row| {
-            let (tally, example) = rows[row as usize];
+            let (sum, example) = rows[row as usize];
             let mut text = String::from("{");
             for edge in graph.edges(example) {
                 if graph.edge_kind(edge) == EdgeKind::Property
@@ -86,8 +87,8 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
             text.push('}');
             json.object(|json| {
                 json.key("shape").text(&cut(&text));
-                json.key("count").number(tally.count);
-                json.key("shallowBytes").number(tally.bytes);
+                json.key("count").number(sum.count);
+                json.key("shallowBytes").number(sum.bytes);
                 json.key("retainedBytes").number(retained[row as usize]);
                 json.key("exampleId").number(graph.id(example));
             });

@@ -8,18 +8,19 @@
 use rustc_hash::FxHashMap;
 
 use crate::base::error::Failure;
+use crate::base::sum::Sum;
 use crate::heap::control::Ticker;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Bits, Ordinal};
 use crate::heap::json::JsonWriter;
-use crate::heap::view::{cut, Tally, Top, View};
+use crate::heap::view::{cut, Top, View};
 
 /// Characters of a string that V8 writes (`--heap-snapshot-string-limit`).
 const STRING_LIMIT: u64 = 1024;
 
 pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
     let graph = view.graph();
-    let mut total = Tally::default();
+    let mut total = Sum::default();
     // V8 writes equal strings once: one index, one text.
     let mut counts = vec![0u32; graph.strings.len()];
     let mut bytes = vec![0u64; graph.strings.len()];
@@ -37,7 +38,7 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
             bytes[graph.name(node) as usize] += view.analysis.sizes.get(node);
         }
     }
-    let mut duplicates = Tally::default();
+    let mut duplicates = Sum::default();
     let mut best = Top::new(view.options.top);
     for index in 0..counts.len() {
         // V8 writes the first 1,024 characters: longer strings that begin alike need not be equal.
@@ -51,7 +52,7 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
     let mut slices = Slices::find(view);
     slices.keep_only_pinned(view)?;
     let parents = slices.parents;
-    let mut pinned = Tally::default();
+    let mut pinned = Sum::default();
     let mut pinned_best = Top::new(view.options.top);
     for &parent in parents.keys() {
         pinned.add(view.analysis.sizes.get(parent));

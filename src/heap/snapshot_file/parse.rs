@@ -86,7 +86,7 @@ struct Parser<'a> {
     node_name: Vec<u32>,
     node_id: Vec<u32>,
     sizes: Sizes,
-    type_tallies: Vec<(u64, u64)>,
+    type_sums: Vec<(u64, u64)>,
     first_edge: Vec<u32>,
     edge_to: Vec<u32>,
     edge_label: Vec<u32>,
@@ -114,7 +114,7 @@ impl<'a> Parser<'a> {
             node_name: Vec::new(),
             node_id: Vec::new(),
             sizes: Sizes::default(),
-            type_tallies: Vec::new(),
+            type_sums: Vec::new(),
             first_edge: Vec::new(),
             edge_to: Vec::new(),
             edge_label: Vec::new(),
@@ -203,7 +203,7 @@ impl<'a> Parser<'a> {
         self.sizes.reserve_exact(room);
         self.first_edge.reserve_exact(room + 1);
         self.first_edge.push(0);
-        self.type_tallies = vec![(0, 0); meta.node_kinds.len()];
+        self.type_sums = vec![(0, 0); meta.node_kinds.len()];
         let names_nothing: Vec<bool> = meta.node_kinds.iter().map(|&kind| is_value(kind)).collect();
         let mut edges = 0u64;
         let mut bytes = 0u64;
@@ -250,9 +250,9 @@ impl<'a> Parser<'a> {
             {
                 self.detached.push(ordinal as u32);
             }
-            let tally = &mut self.type_tallies[kind as usize];
-            tally.0 += 1;
-            tally.1 += record[meta.node_self_size];
+            let sum = &mut self.type_sums[kind as usize];
+            sum.0 += 1;
+            sum.1 += record[meta.node_self_size];
             self.node_type.push(kind as u8);
             self.node_name.push(name as u32);
             self.node_id.push(id);
@@ -455,7 +455,7 @@ impl<'a> Parser<'a> {
             node_name: self.node_name,
             node_id: self.node_id,
             sizes: self.sizes,
-            type_tallies: self.type_tallies,
+            type_sums: self.type_sums,
             first_edge: self.first_edge,
             edge_to: self.edge_to,
             edge_label: self.edge_label,

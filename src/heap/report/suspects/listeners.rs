@@ -31,12 +31,12 @@ const HEAVY: Limits = Limits {
 
 /// The listeners of one event.
 #[derive(Default)]
-struct Tally {
+struct Listeners {
     all: u64,
     of_the_program: u64,
 }
 
-impl Tally {
+impl Listeners {
     fn add(&mut self, view: &View, origins: &mut Origins, listener: Ordinal) {
         let graph = view.graph();
         if view.analysis.distances.ours.get(listener) {
@@ -91,19 +91,19 @@ fn emitters(
                 continue;
             }
             claimed.set(list);
-            let mut tally = Tally::default();
+            let mut listeners = Listeners::default();
             for edge in graph.edges(list) {
                 if graph.edge_kind(edge) == EdgeKind::Element
                     && graph.kind(graph.to(edge)) == NodeKind::Closure
                 {
-                    tally.add(view, origins, graph.to(edge));
+                    listeners.add(view, origins, graph.to(edge));
                 }
             }
             let bytes = view.retained(list);
-            if tally.is_suspect(total, bytes) {
+            if listeners.is_suspect(total, bytes) {
                 let event = graph.strings.text(graph.edge_name(event));
                 let who = title(graph, emitter);
-                suspects.push(suspect(emitter, &who, &tally, bytes, &event));
+                suspects.push(suspect(emitter, &who, &listeners, bytes, &event));
             }
         }
     }
@@ -131,21 +131,21 @@ fn targets(
                 continue;
             }
             claimed.set(root);
-            let mut tally = Tally::default();
+            let mut listeners = Listeners::default();
             let mut link = next(graph, names, root);
             while link != NONE && !claimed.get(link) {
                 ticker.tick()?;
                 claimed.set(link);
                 if let Some(edge) = graph.find_edge(link, EdgeKind::Property, "listener") {
-                    tally.add(view, origins, graph.to(edge));
+                    listeners.add(view, origins, graph.to(edge));
                 }
                 link = next(graph, names, link);
             }
             let bytes = view.retained(root);
-            if tally.is_suspect(total, bytes) {
+            if listeners.is_suspect(total, bytes) {
                 let event = graph.name_text(event);
                 let who = target_title(graph, names, target);
-                suspects.push(suspect(target, &who, &tally, bytes, &event));
+                suspects.push(suspect(target, &who, &listeners, bytes, &event));
             }
         }
     }
@@ -174,13 +174,17 @@ fn target_title(graph: &Graph, names: &Names, target: Ordinal) -> String {
     }
 }
 
-fn suspect(node: Ordinal, who: &str, tally: &Tally, bytes: u64, event: &str) -> Suspect {
+fn suspect(node: Ordinal, who: &str, listeners: &Listeners, bytes: u64, event: &str) -> Suspect {
     Suspect {
         kind: KIND,
         node,
-        count: tally.all,
+        count: listeners.all,
         bytes,
-        text: format!("{who} with {} listeners for \"{}\"", tally.all, cut(event)),
+        text: format!(
+            "{who} with {} listeners for \"{}\"",
+            listeners.all,
+            cut(event)
+        ),
     }
 }
 

@@ -76,14 +76,14 @@ pub(crate) fn find(
 
 /// Dead entries, all entries, and what the dead ones and their keys retain.
 #[derive(Default)]
-struct Tally {
+struct Entries {
     dead: u64,
-    entries: u64,
+    all: u64,
     bytes: u64,
 }
 
-fn judge(view: &View, node: Ordinal, tally: Tally, suspects: &mut Vec<Suspect>) {
-    if tally.dead < MANY {
+fn judge(view: &View, node: Ordinal, entries: Entries, suspects: &mut Vec<Suspect>) {
+    if entries.dead < MANY {
         return;
     }
     let what = title(view.graph(), node);
@@ -91,11 +91,11 @@ fn judge(view: &View, node: Ordinal, tally: Tally, suspects: &mut Vec<Suspect>) 
     suspects.push(Suspect {
         kind: "dead-weak-refs",
         node,
-        count: tally.dead,
-        bytes: tally.bytes,
+        count: entries.dead,
+        bytes: entries.bytes,
         text: format!(
             "{what} with {} dead WeakRefs among at least {} entries",
-            tally.dead, tally.entries
+            entries.dead, entries.all
         ),
     });
 }
@@ -109,38 +109,38 @@ fn is_dead(graph: &Graph, names: &Names, node: Ordinal) -> bool {
     })
 }
 
-fn in_table(view: &View, carriers: &Bits, node: Ordinal, table: Ordinal) -> Tally {
+fn in_table(view: &View, carriers: &Bits, node: Ordinal, table: Ordinal) -> Entries {
     let graph = view.graph();
-    let mut tally = Tally {
-        entries: entry_count(graph, node, table),
-        ..Tally::default()
+    let mut entries = Entries {
+        all: entry_count(graph, node, table),
+        ..Entries::default()
     };
     let mut before: Option<(u32, Ordinal)> = None;
     for (number, entry) in slots(graph, table) {
         if carriers.get(entry) {
-            tally.dead += 1;
-            tally.bytes = tally.bytes.saturating_add(view.retained(entry));
+            entries.dead += 1;
+            entries.bytes = entries.bytes.saturating_add(view.retained(entry));
             // In a Map the key stands right before.
             if let Some((_, key)) = before.filter(|&(at, _)| at.checked_add(1) == Some(number)) {
-                tally.bytes = tally.bytes.saturating_add(view.retained(key));
+                entries.bytes = entries.bytes.saturating_add(view.retained(key));
             }
         }
         before = Some((number, entry));
     }
-    tally
+    entries
 }
 
-fn in_edges(view: &View, carriers: &Bits, node: Ordinal) -> Tally {
+fn in_edges(view: &View, carriers: &Bits, node: Ordinal) -> Entries {
     let graph = view.graph();
-    let mut tally = Tally::default();
+    let mut entries = Entries::default();
     for edge in entry_edges(graph, node) {
-        tally.entries += 1;
+        entries.all += 1;
         if carriers.get(graph.to(edge)) {
-            tally.dead += 1;
-            tally.bytes = tally.bytes.saturating_add(view.retained(graph.to(edge)));
+            entries.dead += 1;
+            entries.bytes = entries.bytes.saturating_add(view.retained(graph.to(edge)));
         }
     }
-    tally
+    entries
 }
 
 #[cfg(test)]
