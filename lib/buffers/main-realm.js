@@ -19,7 +19,7 @@
 
   // ---- The pool ------------------------------------------------------------------------------------------------
 
-  // The slab that was current when last looked: held while allocations are watched, which is at most until the next half slab
+  // The slab that was current when last looked: held while Buffers are sampled, which is at most until the next half slab
   // is used up, and weakly otherwise. A WeakRef would not do for the former: the language keeps its target until the end of the job,
   // so a loop that goes through a thousand slabs would keep them all.
   let heldSlab
@@ -27,14 +27,14 @@
   let slabBytes = 0
   let createdCount = 0
 
-  // Watching a slab costs 2 to 7 µs in a tight loop, garbage collection included. Where they come and go so fast that this would be felt, one in
-  // `watchEvery` is watched, at random, and stands for as many.
+  // Observing a slab until it is collected costs 2 to 7 µs in a tight loop, garbage collection included. Where slabs are made so fast that
+  // this would be felt, one in `observeEvery` is observed, at random, and stands for that number of them.
   // (Not by a FinalizationRegistry or a WeakRef: what those refer to outlives minor collections, and so would all slabs; it made
   // allocations from the pool cost 1.1 to 1.4 times as much.)
   const SLABS_PER_LOOK = 16
   const MS_PER_SLAB = 0.004
-  const MOST_PER_WATCHED = 256
-  let watchEvery = 1
+  const MOST_PER_OBSERVED = 256
+  let observeEvery = 1
   let slabsUntilLook = SLABS_PER_LOOK
   let lastLook = 0
 
@@ -50,16 +50,16 @@
     }
     slabBytes = slab.byteLength
     createdCount++
-    if (watchEvery > 1 && random() * watchEvery >= 1) return
-    native.observe(slab, native.addSlab(slabBytes, watchEvery))
+    if (observeEvery > 1 && random() * observeEvery >= 1) return
+    native.observe(slab, native.addSlab(slabBytes, observeEvery))
   }
 
-  /** Watches as many slabs as the share of the thread's time allows. */
+  /** Observes as many slabs as the share of the thread's time allows. */
   function slowDown () {
     const now = performance.now()
     const wanted = maxShare === 1 ? 1 : SLABS_PER_LOOK * MS_PER_SLAB / maxShare / (now - lastLook)
-    watchEvery = 1
-    while (watchEvery < wanted && watchEvery < MOST_PER_WATCHED) watchEvery *= 2
+    observeEvery = 1
+    while (observeEvery < wanted && observeEvery < MOST_PER_OBSERVED) observeEvery *= 2
     lastLook = now
     slabsUntilLook = SLABS_PER_LOOK
   }
@@ -564,7 +564,7 @@
     left.fill(Infinity)
     weakSlab = new WeakRef(heldSlab)
     heldSlab = undefined
-    watchEvery = 1
+    observeEvery = 1
     for (const name of [...wrappers.keys()]) unwrap(name)
   }
 

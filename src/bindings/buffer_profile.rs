@@ -11,16 +11,18 @@ use napi_derive::napi;
 use super::Result;
 use crate::base::error::{Code, Failure};
 use crate::base::ledger::{Key, NONE};
+use crate::base::profile_format::pprof::{self, Document, Row, ValueType};
+use crate::base::profile_format::{folded, Frame, Stacks};
 use crate::buffers::profile::estimate::Estimate;
 use crate::buffers::profile::pace::{Look, Pace};
-use crate::buffers::profile::pprof::{self, Document, Frame, Row};
-use crate::buffers::profile::samples::{Profile, SampleId, Sums};
-use crate::buffers::profile::slabs::Slabs;
+use crate::buffers::profile::pool_slabs::PoolSlabs;
+use crate::buffers::profile::samples::{Estimates, Profile, SampleId};
+
 use crate::external::{environment, process};
 
-/// What all copies of lib/buffers/pool.js on a thread share. Made in the main realm: one of jest's realms would be kept alive by it.
+/// What all copies of lib/buffers/pool.js on a thread have together. Made in the main realm: one of jest's realms would be kept alive by it.
 /// The name is what stands in the stack traces of errors that a wrapped function throws.
-const SHARED_SOURCE: &str = concat!(
+const MAIN_REALM_SCRIPT: &str = concat!(
     include_str!("../../lib/buffers/main-realm.js"),
     "//# sourceURL=offheap:buffers\n"
 );
@@ -28,13 +30,13 @@ const SHARED_SOURCE: &str = concat!(
 thread_local! {
     static PROFILE: RefCell<Profile> = RefCell::default();
     static PACE: RefCell<Option<Pace>> = const { RefCell::new(None) };
-    static SLABS: RefCell<Slabs> = RefCell::default();
+    static SLABS: RefCell<PoolSlabs> = RefCell::default();
 }
 
-/// Watched values have numbers: those of samples, and those of slabs from here on.
+/// Observed values have numbers: those of samples, and those of slabs from here on.
 const FIRST_SLAB: u64 = 1 << 52;
 
-/// What was watched has been collected. Nothing here calls into Node.
+/// The observer of `external`: a value with this number has been collected. Nothing here calls into Node.
 pub(super) fn on_death(number: u64) {
     // An environment that ends late in its thread's life finds no profile any more, and needs none.
     let _ = match number.checked_sub(FIRST_SLAB) {
@@ -54,7 +56,7 @@ fn settle(env: &Env) {
     }
 }
 
-/// Adds a slab that stands for `stands_for` of them; the number to watch it by.
+/// Adds a slab that stands for `stands_for` of them; the number to observe it by.
 #[napi(catch_unwind)]
 pub fn add_slab(byte_length: f64, stands_for: u32) -> f64 {
     SLABS.with_borrow_mut(|slabs| (FIRST_SLAB + slabs.add(byte_length, stands_for)) as f64)
@@ -64,13 +66,13 @@ pub fn add_slab(byte_length: f64, stands_for: u32) -> f64 {
 #[napi(catch_unwind)]
 pub fn read_slabs(env: &Env) -> Vec<f64> {
     settle(env);
-    SLABS.with_borrow(Slabs::read).to_vec()
+    SLABS.with_borrow(PoolSlabs::read).to_vec()
 }
 
 /// Evaluates `lib/buffers/main-realm.js` in the main realm; a function.
 #[napi(catch_unwind, ts_return_type = "Function")]
 pub fn buffer_script(env: &Env) -> napi::Result<Unknown<'_>> {
-    env.run_script(SHARED_SOURCE)
+    env.run_script(MAIN_REALM_SCRIPT)
 }
 
 /// Forgets all samples. The seed makes the gaps that follow; samples are to take at most this share of the thread's time.
@@ -154,12 +156,10 @@ pub struct SamplesReading {
 #[napi(catch_unwind)]
 pub fn read_samples(env: &Env) -> napi::Result<SamplesReading> {
     settle(env);
-    let external_bytes = env.adjust_external_memory(0)? as f64;
-    let (live, total) = PACE.with_borrow_mut(|pace| {
-        pace.as_mut().map_or((0.0, 0.0), |pace| {
-            pace.observe(external_bytes);
-            pace.unseen_variance()
-        })
+    observe_external_bytes(env)?;
+    let (live, total) = PACE.with_borrow(|pace| {
+        pace.as_ref()
+            .map_or((0.0, 0.0), |pace| pace.unseen_variance())
     });
     let cells = PROFILE.with_borrow(Profile::cells);
     Ok(SamplesReading {
@@ -169,11 +169,27 @@ pub fn read_samples(env: &Env) -> napi::Result<SamplesReading> {
             .iter()
             .map(|(cell, _)| process::route_name(cell.route))
             .collect(),
-        numbers: Float64Array::new(cells.iter().flat_map(|(_, sums)| ten(sums)).collect()),
+        numbers: Float64Array::new(
+            cells
+                .iter()
+                .flat_map(|(_, estimates)| ten(estimates))
+                .collect(),
+        ),
     })
 }
 
-fn ten(Sums { live, total }: &Sums) -> impl Iterator<Item = f64> {
+/// Tells the pace that no more than what V8 counts as external is alive of anything.
+fn observe_external_bytes(env: &Env) -> napi::Result<()> {
+    let external_bytes = env.adjust_external_memory(0)? as f64;
+    PACE.with_borrow_mut(|pace| {
+        if let Some(pace) = pace {
+            pace.observe(external_bytes);
+        }
+    });
+    Ok(())
+}
+
+fn ten(Estimates { live, total }: &Estimates) -> impl Iterator<Item = f64> {
     let five = |estimate: &Estimate| {
         [
             estimate.bytes,
@@ -186,9 +202,9 @@ fn ten(Sums { live, total }: &Sums) -> impl Iterator<Item = f64> {
     five(live).into_iter().chain(five(total))
 }
 
-/// What `writePprof` needs besides the samples. Frames are in four arrays of the same order.
+/// What a format needs besides the samples. Frames are in four arrays of the same order.
 #[napi(object, object_to_js = false)]
-pub struct PprofInput {
+pub struct ProfileInput {
     /// Function names.
     pub names: Vec<String>,
     /// Files or URLs.
@@ -207,45 +223,80 @@ pub struct PprofInput {
     pub interval_bytes: f64,
 }
 
+impl ProfileInput {
+    fn frames(&self) -> Vec<Frame<'_>> {
+        self.names
+            .iter()
+            .zip(&self.files)
+            .zip(self.lines.iter().zip(&self.columns))
+            .map(|((function, file), (line, column))| Frame {
+                function,
+                file,
+                line: *line,
+                column: *column,
+            })
+            .collect()
+    }
+}
+
+/// Names and units as Go's heap profiles have them.
+const VALUE_TYPES: [ValueType<'static>; 4] = [
+    ("alloc_objects", "count"),
+    ("alloc_space", "bytes"),
+    ("inuse_objects", "count"),
+    ("inuse_space", "bytes"),
+];
+
 /// The samples as a gzip'd pprof protobuf.
 #[napi(catch_unwind)]
-pub fn write_pprof(env: &Env, input: PprofInput) -> Result<Buffer> {
+pub fn write_pprof(env: &Env, input: ProfileInput) -> Result<Buffer> {
     settle(env);
-    let frames: Vec<Frame<'_>> = input
-        .names
-        .iter()
-        .zip(&input.files)
-        .zip(input.lines.iter().zip(&input.columns))
-        .map(|((function, file), (line, column))| Frame {
-            function,
-            file,
-            line: *line,
-            column: *column,
-        })
-        .collect();
     let cells = PROFILE.with_borrow(Profile::cells);
     let routes: Vec<Option<String>> = cells
         .iter()
         .map(|(cell, _)| (cell.route != NONE).then(|| process::route_name(cell.route)))
         .collect();
-    let rows: Vec<Row<'_>> = cells
+    let labels: Vec<Vec<(&str, &str)>> = routes
         .iter()
-        .zip(&routes)
-        .map(|((cell, Sums { live, total }), route)| Row {
+        .map(|route| route.iter().map(|name| ("route", name.as_str())).collect())
+        .collect();
+    let rows: Vec<Row<'_, 4>> = cells
+        .iter()
+        .zip(&labels)
+        .map(|((cell, Estimates { live, total }), labels)| Row {
             stack: cell.site,
-            route: route.as_deref(),
+            labels,
             values: [total.count, total.bytes, live.count, live.bytes],
         })
         .collect();
     let written = pprof::write(&Document {
-        frames: &frames,
-        stacks: &input.stacks,
+        value_types: VALUE_TYPES,
+        stacks: Stacks {
+            frames: &input.frames(),
+            stacks: &input.stacks,
+        },
         rows: &rows,
         started_at_ms: input.started_at_ms,
         duration_ms: input.duration_ms,
-        interval_bytes: input.interval_bytes,
+        period_type: ("space", "bytes"),
+        period: input.interval_bytes,
     });
     written
         .map(Buffer::from)
         .map_err(|error| Failure::new(Code::Internal, error.to_string()).into())
+}
+
+/// The live bytes of the samples as folded stacks, the largest first.
+#[napi(catch_unwind)]
+pub fn write_folded(env: &Env, input: ProfileInput) -> napi::Result<String> {
+    settle(env);
+    observe_external_bytes(env)?;
+    let stacks = Stacks {
+        frames: &input.frames(),
+        stacks: &input.stacks,
+    };
+    Ok(folded::write(
+        stacks,
+        PROFILE.with_borrow(Profile::live_bytes_by_site),
+    ))
 }

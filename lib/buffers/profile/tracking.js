@@ -6,7 +6,7 @@ const binding = require('../../base/load.js')
 const { bufferState } = require('../pool.js')
 const { enclosingRoute } = require('../../external/route-context.js')
 
-/** The functions of Buffer that are watched. */
+/** The functions of Buffer that can be wrapped. */
 const NAMES = ['from', 'alloc', 'allocUnsafe', 'allocUnsafeSlow', 'concat', 'copyBytesFrom']
 
 class BufferTracking {

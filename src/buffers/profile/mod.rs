@@ -4,12 +4,12 @@
 //! Out of scope: napi, stacks in words, Buffers. `lib/buffers/main-realm.js` decides what is sampled, in the main realm of the thread, and
 //! `lib/buffers/profile/` names things.
 //! Limitations: allocations that pass no wrapped function.
-//! Next: [`estimate`] has the statistics, [`pace`] how far apart samples are, [`samples`] the samples, [`slabs`] the pool, [`pprof`] the file that other tools read.
+//! Next: [`estimate`] has the statistics, [`pace`] how far apart samples are, [`samples`] the samples, [`pool_slabs`] the pool.
+//! Other tools' formats are in [`crate::base::profile_format`].
 #![forbid(unsafe_code)]
 
 pub mod estimate;
 pub mod gap;
 pub mod pace;
-pub mod pprof;
+pub mod pool_slabs;
 pub mod samples;
-pub mod slabs;

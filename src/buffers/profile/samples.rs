@@ -36,9 +36,9 @@ impl SampleId {
     }
 }
 
-/// The sums of one cell.
+/// The estimates of one cell.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Sums {
+pub struct Estimates {
     /// Of what is alive.
     pub live: Estimate,
     /// Of all there ever was.
@@ -50,7 +50,7 @@ pub struct Sums {
 pub struct Profile {
     gaps: Gaps,
     live: FxHashMap<SampleId, (Cell, Estimate)>,
-    sums: FxHashMap<Cell, Sums>,
+    estimates: FxHashMap<Cell, Estimates>,
     next: u64,
 }
 
@@ -66,7 +66,7 @@ impl Profile {
         Profile {
             gaps: Gaps::new(seed),
             live: FxHashMap::default(),
-            sums: FxHashMap::default(),
+            estimates: FxHashMap::default(),
             next: 0,
         }
     }
@@ -90,9 +90,9 @@ impl Profile {
         self.next += 1;
         let cell = Cell { site, route: NONE };
         let estimate = Estimate::of(bytes, charged, interval);
-        let sums = self.sums.entry(cell).or_default();
-        sums.live += estimate;
-        sums.total += estimate;
+        let estimates = self.estimates.entry(cell).or_default();
+        estimates.live += estimate;
+        estimates.total += estimate;
         self.live.insert(id, (cell, estimate));
         id
     }
@@ -102,8 +102,8 @@ impl Profile {
         let Some((cell, estimate)) = self.live.remove(&id) else {
             return false;
         };
-        if let Some(sums) = self.sums.get_mut(&cell) {
-            sums.live -= estimate;
+        if let Some(estimates) = self.estimates.get_mut(&cell) {
+            estimates.live -= estimate;
         }
         true
     }
@@ -113,29 +113,53 @@ impl Profile {
         let Some((cell, estimate)) = self.live.get_mut(&id) else {
             return false;
         };
-        if let Some(sums) = self.sums.get_mut(cell) {
-            sums.live -= *estimate;
-            sums.total -= *estimate;
-            if sums.total.samples == 0 {
-                self.sums.remove(cell);
+        if let Some(estimates) = self.estimates.get_mut(cell) {
+            estimates.live -= *estimate;
+            estimates.total -= *estimate;
+            if estimates.total.samples == 0 {
+                self.estimates.remove(cell);
             }
         }
         cell.route = route;
-        let sums = self.sums.entry(*cell).or_default();
-        sums.live += *estimate;
-        sums.total += *estimate;
+        let estimates = self.estimates.entry(*cell).or_default();
+        estimates.live += *estimate;
+        estimates.total += *estimate;
         true
     }
 
-    /// All cells with their sums, in order.
-    pub fn cells(&self) -> Vec<(Cell, Sums)> {
+    /// All cells with their estimates, in order of their sites.
+    pub fn cells(&self) -> Vec<(Cell, Estimates)> {
         let mut cells: Vec<_> = self
-            .sums
+            .estimates
             .iter()
-            .map(|(cell, sums)| (*cell, *sums))
+            .map(|(cell, estimates)| (*cell, *estimates))
             .collect();
         cells.sort_unstable_by_key(|(cell, _)| (cell.site, cell.route.as_u32()));
         cells
+    }
+
+    /// The live bytes of each call site that has some, as whole numbers: those with the most first, and of equals those with the most
+    /// bytes ever.
+    pub fn live_bytes_by_site(&self) -> Vec<(u32, u64)> {
+        let mut sites: Vec<(u32, f64, f64)> = Vec::new();
+        for (cell, Estimates { live, total }) in self.cells() {
+            match sites.last_mut() {
+                Some((site, live_bytes, total_bytes)) if *site == cell.site => {
+                    *live_bytes += live.bytes;
+                    *total_bytes += total.bytes;
+                }
+                _ => sites.push((cell.site, live.bytes, total.bytes)),
+            }
+        }
+        let mut rows: Vec<(u32, u64, u64)> = sites
+            .into_iter()
+            .map(|(site, live, total)| (site, live.round() as u64, total.round() as u64))
+            .filter(|(_, live, _)| *live > 0)
+            .collect();
+        rows.sort_by_key(|&(_, live, total)| std::cmp::Reverse((live, total)));
+        rows.into_iter()
+            .map(|(site, live, _)| (site, live))
+            .collect()
     }
 }
 
@@ -149,12 +173,12 @@ mod tests {
         profile
             .cells()
             .iter()
-            .map(|(cell, sums)| {
+            .map(|(cell, estimates)| {
                 (
                     cell.site,
                     cell.route.as_u32(),
-                    sums.live.bytes,
-                    sums.total.bytes,
+                    estimates.live.bytes,
+                    estimates.total.bytes,
                 )
             })
             .collect()
@@ -169,6 +193,27 @@ mod tests {
         assert!(profile.release(first));
         assert!(!profile.release(first));
         assert_eq!(read(&profile), [(5, 0, 2.0 * HUGE, 3.0 * HUGE)]);
+    }
+
+    #[test]
+    fn call_sites_come_by_their_live_bytes_and_those_without_not_at_all() {
+        // GIVEN a site under two routes, two that are equal but for what they ever had, and one that has nothing any more
+        let mut profile = Profile::new(1);
+        let routed = profile.add(1, HUGE, HUGE, 1.0);
+        profile.change_route(routed, Key::from_u32(7));
+        profile.add(1, HUGE, HUGE, 1.0);
+        profile.add(3, HUGE, HUGE, 1.0);
+        profile.add(4, HUGE, HUGE, 1.0);
+        let gone = profile.add(4, HUGE, HUGE, 1.0);
+        profile.release(gone);
+        let only = profile.add(5, HUGE, HUGE, 1.0);
+        profile.release(only);
+
+        let huge = HUGE as u64;
+        assert_eq!(
+            profile.live_bytes_by_site(),
+            [(1, 2 * huge), (4, huge), (3, huge)]
+        );
     }
 
     #[test]

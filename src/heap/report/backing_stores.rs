@@ -148,7 +148,7 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
                 json.key("bytes").number(sum.bytes);
             });
         });
-        json.key("holders").list(holders, |json, group| {
+        json.key("paths").list(holders, |json, group| {
             json.object(|json| {
                 json.key("path")
                     .text(&view.path(group.example, Detail::Grouped));

@@ -1,28 +1,28 @@
 //! Which slabs of Node's pool are alive.
 //!
-//! Knows: for each watched slab its size, and how many it stands for.
+//! Knows: for each observed slab its size, and how many it stands for.
 //! Out of scope: how its death is noticed.
-//! Limits: where one in `k` is watched, the count is an estimate, with the variance of `(1 − 1/k) · k²` for each.
+//! Limitations: where one in `k` slabs is observed, the count is an estimate, with the variance of `(1 − 1/k) · k²` for each.
 #![forbid(unsafe_code)]
 
 use rustc_hash::FxHashMap;
 
-/// The watched slabs of a thread.
+/// The observed slabs of a thread.
 #[derive(Debug, Default)]
-pub struct Slabs {
-    watched: FxHashMap<u64, (f64, u32)>,
+pub struct PoolSlabs {
+    observed: FxHashMap<u64, (f64, u32)>,
     next: u64,
     count: u64,
     bytes: f64,
     variance: f64,
 }
 
-impl Slabs {
+impl PoolSlabs {
     /// Adds a slab of this size that stands for `stands_for` slabs; its number.
     pub fn add(&mut self, bytes: f64, stands_for: u32) -> u64 {
         let number = self.next;
         self.next += 1;
-        self.watched.insert(number, (bytes, stands_for));
+        self.observed.insert(number, (bytes, stands_for));
         self.count += u64::from(stands_for);
         self.bytes += bytes * f64::from(stands_for);
         self.variance += variance(stands_for);
@@ -31,7 +31,7 @@ impl Slabs {
 
     /// Takes one out. Whether it was there.
     pub fn remove(&mut self, number: u64) -> bool {
-        let Some((bytes, stands_for)) = self.watched.remove(&number) else {
+        let Some((bytes, stands_for)) = self.observed.remove(&number) else {
             return false;
         };
         self.count -= u64::from(stands_for);
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn slabs_that_stand_for_themselves_are_counted_exactly() {
-        let mut slabs = Slabs::default();
+        let mut slabs = PoolSlabs::default();
         let first = slabs.add(8_192.0, 1);
         slabs.add(65_536.0, 1);
 
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn one_that_stands_for_four_brings_an_error() {
-        let mut slabs = Slabs::default();
+        let mut slabs = PoolSlabs::default();
         let only = slabs.add(8_192.0, 4);
 
         assert_eq!(slabs.read(), [4.0, 32_768.0, 12f64.sqrt()]);

@@ -1,9 +1,9 @@
-//! The profile in the format of pprof: a gzip'd protobuf, as `go tool pprof`, speedscope and Pyroscope read it.
+//! The format of pprof: a gzip'd protobuf, as `go tool pprof`, speedscope and Pyroscope read it.
 //!
-//! Knows: the messages of `profile.proto` (github.com/google/pprof) that a heap profile of scripts needs, written by hand: they are
+//! Knows: the messages of `profile.proto` (github.com/google/pprof) that a profile of memory needs, written by hand: they are
 //! eight, and a generator would bring more code than they have.
-//! Out of scope: where the stacks come from.
-//! Limits: no mappings and no addresses; a script has none.
+//! Out of scope: what the values and the labels are.
+//! Limitations: no mappings and no addresses.
 #![forbid(unsafe_code)]
 
 use std::io::{self, Write};
@@ -12,54 +12,40 @@ use flate2::write::GzEncoder;
 use flate2::Compression;
 use rustc_hash::FxHashMap;
 
-/// One place in the code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Frame<'a> {
-    /// The function's name.
-    pub function: &'a str,
-    /// The file, or the URL.
-    pub file: &'a str,
-    /// Counted from 1; 0 is unknown.
-    pub line: u32,
-    /// Counted from 1; 0 is unknown.
-    pub column: u32,
-}
+use super::Stacks;
 
-/// What one call site has, under one route.
+/// A name and its unit, as pprof's tools know them: `("inuse_space", "bytes")`.
+pub type ValueType<'a> = (&'a str, &'a str);
+
+/// What was sampled with one stack and the same labels.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Row<'a> {
+pub struct Row<'a, const N: usize> {
     /// Which of the stacks.
     pub stack: u32,
-    /// The route's name, if there is one.
-    pub route: Option<&'a str>,
-    /// Allocations and bytes, ever and alive, in the order of [`SAMPLE_TYPES`].
-    pub values: [f64; 4],
+    /// Keys and texts.
+    pub labels: &'a [(&'a str, &'a str)],
+    /// In the order of [`Document::value_types`].
+    pub values: [f64; N],
 }
 
 /// A profile to be written.
 #[derive(Debug, Clone, Copy)]
-pub struct Document<'a> {
-    /// All places.
-    pub frames: &'a [Frame<'a>],
-    /// Places by number, the innermost first.
-    pub stacks: &'a [Vec<u32>],
+pub struct Document<'a, const N: usize> {
+    /// What the values of a row are. The tools show the last first.
+    pub value_types: [ValueType<'a>; N],
+    /// All places and stacks.
+    pub stacks: Stacks<'a>,
     /// What was sampled.
-    pub rows: &'a [Row<'a>],
+    pub rows: &'a [Row<'a, N>],
     /// When sampling began, in ms since 1970.
     pub started_at_ms: f64,
     /// How long it has gone on.
     pub duration_ms: f64,
-    /// Bytes from sample to sample.
-    pub interval_bytes: f64,
+    /// What is between two samples.
+    pub period_type: ValueType<'a>,
+    /// How much of it, on average.
+    pub period: f64,
 }
-
-/// The values of a row: names and units as Go's heap profiles have them, which the tools know.
-pub const SAMPLE_TYPES: [(&str, &str); 4] = [
-    ("alloc_objects", "count"),
-    ("alloc_space", "bytes"),
-    ("inuse_objects", "count"),
-    ("inuse_space", "bytes"),
-];
 
 /// The numbers of the fields in `profile.proto`.
 mod field {
@@ -181,24 +167,27 @@ fn whole(value: f64) -> u64 {
 }
 
 /// The protobuf, not compressed.
-pub fn encode(document: &Document<'_>) -> Vec<u8> {
+pub fn encode<const N: usize>(document: &Document<'_, N>) -> Vec<u8> {
     use field::{function, label, line, location, profile, sample, value_type};
 
     let mut strings = Strings::new();
     let mut out = Message::default();
-    for (name, unit) in SAMPLE_TYPES {
+    for (name, unit) in document.value_types {
         let (name, unit) = (strings.place(name), strings.place(unit));
         out.message(profile::SAMPLE_TYPE, |message| {
             message.number(value_type::TYPE, name);
             message.number(value_type::UNIT, unit);
         });
     }
-    let route_key = strings.place("route");
     for row in document.rows {
-        let Some(stack) = document.stacks.get(row.stack as usize) else {
+        let Some(stack) = document.stacks.stacks.get(row.stack as usize) else {
             continue;
         };
-        let route = row.route.map(|name| strings.place(name));
+        let labels: Vec<(u64, u64)> = row
+            .labels
+            .iter()
+            .map(|(key, text)| (strings.place(key), strings.place(text)))
+            .collect();
         out.message(profile::SAMPLE, |message| {
             // Numbers of locations begin at 1.
             message.packed(
@@ -206,16 +195,16 @@ pub fn encode(document: &Document<'_>) -> Vec<u8> {
                 stack.iter().map(|frame| u64::from(*frame) + 1),
             );
             message.packed(sample::VALUE, row.values.map(whole));
-            if let Some(route) = route {
+            for (key, text) in labels {
                 message.message(sample::LABEL, |message| {
-                    message.number(label::KEY, route_key);
-                    message.number(label::STR, route);
+                    message.number(label::KEY, key);
+                    message.number(label::STR, text);
                 });
             }
         });
     }
     let mut functions = FxHashMap::default();
-    for (index, frame) in document.frames.iter().enumerate() {
+    for (index, frame) in document.stacks.frames.iter().enumerate() {
         let next = functions.len() as u64 + 1;
         let id = *functions
             .entry((frame.function, frame.file))
@@ -240,14 +229,16 @@ pub fn encode(document: &Document<'_>) -> Vec<u8> {
     }
     out.number(profile::TIME_NANOS, whole(document.started_at_ms * 1e6));
     out.number(profile::DURATION_NANOS, whole(document.duration_ms * 1e6));
-    let (space, bytes) = (strings.place("space"), strings.place("bytes"));
+    let (name, unit) = document.period_type;
+    let (name, unit) = (strings.place(name), strings.place(unit));
     out.message(profile::PERIOD_TYPE, |message| {
-        message.number(value_type::TYPE, space);
-        message.number(value_type::UNIT, bytes);
+        message.number(value_type::TYPE, name);
+        message.number(value_type::UNIT, unit);
     });
-    out.number(profile::PERIOD, whole(document.interval_bytes));
-    let default = strings.place("inuse_space");
-    out.number(profile::DEFAULT_SAMPLE_TYPE, default);
+    out.number(profile::PERIOD, whole(document.period));
+    if let Some((name, _)) = document.value_types.last() {
+        out.number(profile::DEFAULT_SAMPLE_TYPE, strings.place(name));
+    }
     for text in strings.all {
         out.bytes(profile::STRING_TABLE, text.as_bytes());
     }
@@ -259,7 +250,7 @@ pub fn encode(document: &Document<'_>) -> Vec<u8> {
 /// # Errors
 ///
 /// None that a writer into memory can have.
-pub fn write(document: &Document<'_>) -> io::Result<Vec<u8>> {
+pub fn write<const N: usize>(document: &Document<'_, N>) -> io::Result<Vec<u8>> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     gzip.write_all(&encode(document))?;
     gzip.finish()
@@ -302,16 +293,20 @@ mod tests {
     #[test]
     fn a_row_of_a_stack_that_is_not_there_is_left_out() {
         let document = Document {
-            frames: &[],
-            stacks: &[],
+            value_types: [("inuse_space", "bytes")],
+            stacks: Stacks {
+                frames: &[],
+                stacks: &[],
+            },
             rows: &[Row {
                 stack: 0,
-                route: None,
-                values: [1.0; 4],
+                labels: &[("route", "GET /")],
+                values: [1.0],
             }],
             started_at_ms: 0.0,
             duration_ms: 0.0,
-            interval_bytes: 1.0,
+            period_type: ("space", "bytes"),
+            period: 1.0,
         };
         let without = Document {
             rows: &[],
