@@ -35,11 +35,11 @@ async function prepareDestination (settings) {
  * @returns {() => void} to be called when the file is finished, or gone
  */
 function removeWhenAbandoned (temporaryPath) {
-  const number = fromNative(() => binding.noteUnfinished(temporaryPath))
+  const number = fromNative(() => binding.notePartialFile(temporaryPath))
   const ignoreExit = onExit(() => fs.rmSync(temporaryPath, { force: true }))
   return () => {
     ignoreExit()
-    binding.forgetUnfinished(number)
+    binding.forgetPartialFile(number)
   }
 }
 

@@ -8,128 +8,23 @@
 
 #![forbid(unsafe_code)]
 
+mod before;
 mod growth;
+mod ids;
 
 use rustc_hash::FxHashMap;
 
 use crate::base::error::Failure;
 use crate::base::sum::Sum;
 use crate::heap::control::{Control, Ticker};
+use crate::heap::diff::before::{text_of, Before, Object};
 use crate::heap::diff::growth::{Change, Kind, Line};
-use crate::heap::graph::kinds::NodeKind;
-use crate::heap::graph::{Graph, Ordinal, NONE};
+use crate::heap::diff::ids::{disagreement, Agreement, PARTS};
+use crate::heap::graph::{Ordinal, NONE};
 use crate::heap::json::JsonWriter;
-use crate::heap::paths::labels::fingerprint;
-use crate::heap::paths::places::{unite, Place, Places, United};
+use crate::heap::paths::places::{unite, Places, United};
 use crate::heap::solve::Analysis;
 use crate::heap::view::{PathGroup, ReportOptions, View};
-
-/// Ids are compared in this many parts, by size: children of one fork agree on what an earlier snapshot numbered
-/// and disagree on the rest.
-const PARTS: usize = 16;
-/// Fewer common strings than this prove nothing.
-const ENOUGH: u64 = 20;
-
-/// What is kept of the first snapshot while the second is read.
-struct Before {
-    /// Sorted by id.
-    objects: Vec<Object>,
-    classes: FxHashMap<String, u32>,
-    shallow: Vec<Sum>,
-    retained: Vec<u64>,
-    /// The places of this snapshot.
-    places: Vec<Place>,
-    node_count: u64,
-    bytes: u64,
-}
-
-#[derive(Clone, Copy)]
-struct Object {
-    id: u32,
-    /// The class, and [`OURS`] for what is offheap's own.
-    tag: u32,
-    bytes: u64,
-    /// Of a string: what it says. V8 never changes that, so it shows whether an id means the same object. 0 for all else.
-    text: u32,
-    /// Where it is held; [`NONE`] where that is not asked for.
-    place: u32,
-}
-
-const OURS: u32 = 1 << 31;
-
-impl Object {
-    fn class(&self) -> u32 {
-        self.tag & !OURS
-    }
-
-    fn is_ours(&self) -> bool {
-        self.tag & OURS != 0
-    }
-}
-
-fn text_of(graph: &Graph, node: Ordinal) -> u32 {
-    if graph.kind(node) != NodeKind::String {
-        return 0;
-    }
-    let name = graph.name(node);
-    // The kept bytes may be cut at different lengths; the beginning and the length are the same in both.
-    let bytes = graph.strings.bytes(name);
-    let beginning = &bytes[..bytes.len().min(64)];
-    ((fingerprint(beginning) >> 32) as u32 ^ graph.strings.length(name) as u32) | 1
-}
-
-impl Before {
-    fn of(
-        analysis: &Analysis,
-        options: &ReportOptions,
-        control: &Control,
-    ) -> Result<Before, Failure> {
-        let view = View::new(analysis, options, control);
-        let graph = &analysis.graph;
-        let sums = view.class_sums()?;
-        let places = match options.retainers {
-            0 => Places::none(graph),
-            _ => Places::find(graph, &analysis.distances, &view.classes),
-        };
-        let mut objects = Vec::new();
-        let mut bytes = 0u64;
-        let mut ticker = Ticker::new(control);
-        for node in graph.nodes() {
-            ticker.tick()?;
-            let size = analysis.sizes.get(node);
-            bytes = bytes.saturating_add(size);
-            if size > 0 {
-                let ours = analysis.distances.ours.get(node);
-                objects.push(Object {
-                    id: graph.id(node),
-                    tag: view.classes.of(graph, node) | if ours { OURS } else { 0 },
-                    bytes: size,
-                    text: text_of(graph, node),
-                    place: places.of[node as usize],
-                });
-            }
-        }
-        objects.sort_unstable_by_key(|object| object.id);
-        Ok(Before {
-            objects,
-            classes: (0..view.classes.len() as u32)
-                .map(|class| (view.classes.name(class).to_owned(), class))
-                .collect(),
-            shallow: sums.shallow,
-            retained: sums.retained,
-            places: places.list,
-            node_count: graph.node_count() as u64,
-            bytes,
-        })
-    }
-}
-
-/// Agreement of the ids, part by part.
-#[derive(Default, Clone, Copy)]
-struct Agreement {
-    same: u64,
-    different: u64,
-}
 
 /// One class in both snapshots.
 #[derive(Default, Clone)]
@@ -519,40 +414,6 @@ impl Sides<'_, '_> {
         }
         Ok(new)
     }
-}
-
-/// Ids of two snapshots that do not mean the same objects.
-struct Disagreement {
-    reason: String,
-    /// They do in this many parts, from the lowest ids on.
-    agreeing_parts: usize,
-}
-
-/// Whether and how the ids of two snapshots do not mean the same objects; `None` if they do.
-fn disagreement(parts: &[Agreement], common: u64, possible: u64) -> Option<Disagreement> {
-    if common * 5 < possible {
-        return Some(Disagreement {
-            reason: format!(
-                "only {common} of {possible} ids are in both snapshots: they are not of the same process"
-            ),
-            agreeing_parts: 0,
-        });
-    }
-    let disagrees = |part: &Agreement| {
-        let all = part.same + part.different;
-        all >= ENOUGH && part.different * 10 > all
-    };
-    let agreeing_parts = parts.iter().position(disagrees)?;
-    let part = &parts[agreeing_parts];
-    let all = part.same + part.different;
-    Some(Disagreement {
-        reason: format!(
-            "{} of {all} equal ids are different objects: each file has numbered {} by itself, as children of the probe and different processes do",
-            part.different,
-            if agreeing_parts == 0 { "them" } else { "what is younger than the last numbering" }
-        ),
-        agreeing_parts,
-    })
 }
 
 /// Paths by how many more objects they hold than before, for snapshots without common ids.

@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod head;
+mod keyed_hash;
+mod new_file;
 pub(crate) mod parse;
 pub mod partial_files;
 pub(crate) mod redact;

@@ -1,4 +1,4 @@
-//! Files that are being written, and go when their writer is gone.
+//! Partial files: temporary files, removed if the environment that writes them ends before they are complete.
 //!
 //! Knows: the paths of temporary files, and which environment writes each.
 //! Out of scope: what is in them, or how they are named.
@@ -17,31 +17,31 @@ use std::path::PathBuf;
 use once_cell::sync::Lazy;
 use parking_lot::Mutex;
 
-/// The files being written in this process.
+/// The partial files of this process.
 #[derive(Debug, Default)]
-pub struct Unfinished {
+pub struct PartialFiles {
     last: u32,
     files: Vec<(usize, u32, PathBuf)>,
     environments: Vec<usize>,
 }
 
-/// All of this process: workers are written down here by their own threads.
-pub static UNFINISHED: Lazy<Mutex<Unfinished>> = Lazy::new(Mutex::default);
+/// Those of all threads.
+pub static PARTIAL_FILES: Lazy<Mutex<PartialFiles>> = Lazy::new(Mutex::default);
 
-impl Unfinished {
-    /// Notes a file that `environment` writes. The number is for [`Unfinished::forget`].
+impl PartialFiles {
+    /// Notes a file that `environment` writes. The number is for [`PartialFiles::forget`].
     pub fn note(&mut self, environment: usize, path: PathBuf) -> u32 {
         self.last = self.last.wrapping_add(1);
         self.files.push((environment, self.last, path));
         self.last
     }
 
-    /// The file is finished, or gone.
+    /// The file is complete, or removed.
     pub fn forget(&mut self, number: u32) {
         self.files.retain(|(_, known, _)| *known != number);
     }
 
-    /// Whether this is the first that is heard of `environment`: its end has to be listened to.
+    /// Whether `environment` has noted none yet: the caller has to listen for its end.
     pub fn is_new(&mut self, environment: usize) -> bool {
         let is_new = !self.environments.contains(&environment);
         if is_new {
@@ -50,7 +50,7 @@ impl Unfinished {
         is_new
     }
 
-    /// The environment is gone: its files, for the caller to remove.
+    /// The environment has ended: its files, for the caller to remove.
     pub fn abandon(&mut self, environment: usize) -> Vec<PathBuf> {
         self.environments.retain(|known| *known != environment);
         let (gone, left) = std::mem::take(&mut self.files)
@@ -79,23 +79,23 @@ mod tests {
 
     #[test]
     fn an_environment_that_ends_gives_up_its_own_files_only() {
-        let mut unfinished = Unfinished::default();
-        let finished = unfinished.note(1, "/a".into());
-        unfinished.note(1, "/b".into());
-        unfinished.note(2, "/c".into());
-        unfinished.forget(finished);
-        assert_eq!(unfinished.abandon(1), [PathBuf::from("/b")]);
-        assert_eq!(unfinished.abandon(1), [] as [PathBuf; 0]);
-        assert_eq!(unfinished.abandon(2), [PathBuf::from("/c")]);
+        let mut partial_files = PartialFiles::default();
+        let complete = partial_files.note(1, "/a".into());
+        partial_files.note(1, "/b".into());
+        partial_files.note(2, "/c".into());
+        partial_files.forget(complete);
+        assert_eq!(partial_files.abandon(1), [PathBuf::from("/b")]);
+        assert_eq!(partial_files.abandon(1), [] as [PathBuf; 0]);
+        assert_eq!(partial_files.abandon(2), [PathBuf::from("/c")]);
     }
 
     #[test]
     fn an_environment_is_new_once_until_it_ends() {
-        let mut unfinished = Unfinished::default();
-        assert!(unfinished.is_new(7));
-        assert!(!unfinished.is_new(7));
-        unfinished.abandon(7);
-        assert!(unfinished.is_new(7));
+        let mut partial_files = PartialFiles::default();
+        assert!(partial_files.is_new(7));
+        assert!(!partial_files.is_new(7));
+        partial_files.abandon(7);
+        assert!(partial_files.is_new(7));
     }
 
     #[test]

@@ -7,19 +7,17 @@
 
 #![forbid(unsafe_code)]
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 
-use flate2::write::GzEncoder;
-use flate2::Compression;
-
-use crate::base::error::{Code, Failure};
+use crate::base::error::Failure;
 use crate::heap::control::{Control, Phase};
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Bits, Graph};
 use crate::heap::json::JsonWriter;
 use crate::heap::snapshot_file::head::{Json, Meta};
+use crate::heap::snapshot_file::keyed_hash::SipKey;
+use crate::heap::snapshot_file::new_file::{write_failure, NewFile};
 use crate::heap::snapshot_file::parse::{is_value, weak_map_entry};
 use crate::heap::snapshot_file::scan::Scanner;
 use crate::heap::snapshot_file::source::Feed;
@@ -65,7 +63,7 @@ pub fn redact(
     threads: usize,
     control: &Control,
 ) -> Result<Redacted, Failure> {
-    let target = Target::create(out)?;
+    let target = NewFile::create(out)?;
     let mut output = target.open()?;
     let result = redact_stream(input, &mut output, key, threads, control).and_then(|redacted| {
         output
@@ -111,112 +109,6 @@ pub fn redact_stream(
     };
     copier.run()?;
     Ok(copier.result)
-}
-
-/// A file in the making under another name.
-struct Target {
-    partial: PathBuf,
-    path: PathBuf,
-    gzip: bool,
-}
-
-impl Target {
-    fn create(path: &Path) -> Result<Target, Failure> {
-        if fs::symlink_metadata(path).is_ok() {
-            return Err(write_failure(
-                path,
-                &io::Error::from(io::ErrorKind::AlreadyExists),
-            ));
-        }
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(format!(".{}.partial", std::process::id()));
-        Ok(Target {
-            partial: PathBuf::from(partial),
-            path: path.to_owned(),
-            gzip: path.extension().is_some_and(|extension| extension == "gz"),
-        })
-    }
-
-    fn open(&self) -> Result<Output, Failure> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file: File = options
-            .open(&self.partial)
-            .map_err(|error| write_failure(&self.partial, &error))?;
-        Ok(if self.gzip {
-            Output::Gzip(Box::new(GzEncoder::new(
-                BufWriter::with_capacity(FLUSH, file),
-                Compression::fast(),
-            )))
-        } else {
-            Output::Plain(file)
-        })
-    }
-
-    /// Gives the file its name, unless something has taken the name meanwhile.
-    fn publish(&self) -> Result<(), Failure> {
-        let linked = fs::hard_link(&self.partial, &self.path);
-        let result = match linked {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-            // A file system without hard links.
-            Err(_) if fs::symlink_metadata(&self.path).is_err() => {
-                return fs::rename(&self.partial, &self.path).map_err(|error| {
-                    self.discard();
-                    write_failure(&self.path, &error)
-                });
-            }
-            Err(error) => Err(error),
-        };
-        self.discard();
-        result.map_err(|error| write_failure(&self.path, &error))
-    }
-
-    fn discard(&self) {
-        // It may not be there; there is nothing better to do if it cannot be removed.
-        let _ = fs::remove_file(&self.partial);
-    }
-}
-
-/// An open file, plain or gzip.
-enum Output {
-    Plain(File),
-    Gzip(Box<GzEncoder<BufWriter<File>>>),
-}
-
-impl Output {
-    /// Writes what is still held back. Dropping would do it too, and swallow a full disk.
-    fn finish(self) -> io::Result<()> {
-        match self {
-            Output::Plain(_) => Ok(()),
-            Output::Gzip(encoder) => encoder.finish()?.flush(),
-        }
-    }
-}
-
-impl Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Output::Plain(file) => file.write(bytes),
-            Output::Gzip(encoder) => encoder.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Output::Plain(file) => file.flush(),
-            Output::Gzip(encoder) => encoder.flush(),
-        }
-    }
-}
-
-fn write_failure(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(
-        Code::SnapshotWriteFailed,
-        format!("Could not write {}: {error}", path.display()),
-    )
 }
 
 const FLUSH: usize = 256 * 1024;
@@ -592,82 +484,10 @@ fn push_number(out: &mut Vec<u8>, mut number: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// SipHash-2-4 (Aumasson and Bernstein, 2012): a keyed hash made for short inputs. Without the key nothing can be
-/// tried out against it.
-struct SipKey {
-    k0: u64,
-    k1: u64,
-}
-
-impl SipKey {
-    fn new(key: [u8; 16]) -> SipKey {
-        let half = |range: std::ops::Range<usize>| {
-            key[range]
-                .iter()
-                .rev()
-                .fold(0u64, |word, &byte| word << 8 | u64::from(byte))
-        };
-        SipKey {
-            k0: half(0..8),
-            k1: half(8..16),
-        }
-    }
-
-    fn hash(&self, text: &[u8]) -> u64 {
-        let mut v = [
-            self.k0 ^ 0x736f_6d65_7073_6575,
-            self.k1 ^ 0x646f_7261_6e64_6f6d,
-            self.k0 ^ 0x6c79_6765_6e65_7261,
-            self.k1 ^ 0x7465_6462_7974_6573,
-        ];
-        let word = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .rev()
-                .fold(0u64, |word, &byte| word << 8 | u64::from(byte))
-        };
-        let blocks = text.chunks_exact(8);
-        let last = word(blocks.remainder()) | (text.len() as u64) << 56;
-        for block in blocks.map(word).chain([last]) {
-            v[3] ^= block;
-            round(&mut v);
-            round(&mut v);
-            v[0] ^= block;
-        }
-        v[2] ^= 0xff;
-        for _ in 0..4 {
-            round(&mut v);
-        }
-        v[0] ^ v[1] ^ v[2] ^ v[3]
-    }
-}
-
-fn round(v: &mut [u64; 4]) {
-    v[0] = v[0].wrapping_add(v[1]);
-    v[1] = v[1].rotate_left(13) ^ v[0];
-    v[0] = v[0].rotate_left(32);
-    v[2] = v[2].wrapping_add(v[3]);
-    v[3] = v[3].rotate_left(16) ^ v[2];
-    v[0] = v[0].wrapping_add(v[3]);
-    v[3] = v[3].rotate_left(21) ^ v[0];
-    v[2] = v[2].wrapping_add(v[1]);
-    v[1] = v[1].rotate_left(17) ^ v[2];
-    v[2] = v[2].rotate_left(32);
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_hash_is_siphash_2_4() {
-        // The vectors of the paper: key 00…0f, input 00, 00 01, 00 01 02, …
-        let key = SipKey::new(std::array::from_fn(|index| index as u8));
-        let input: Vec<u8> = (0..15).collect();
-        assert_eq!(key.hash(&[]), 0x726f_db47_dd0e_0e31);
-        assert_eq!(key.hash(&input), 0xa129_ca61_49be_45e5);
-    }
 
     #[test]
     fn numbers_are_written_as_they_were() {

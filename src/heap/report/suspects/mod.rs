@@ -1,8 +1,8 @@
 //! Suspects: patterns that leaks have, each with its evidence; one file per kind.
 //!
-//! Knows: how number and bytes together make a suspect, and that equal ones on one path are one line. Out of
-//! scope: whether it is a leak; one snapshot cannot tell, two can.
-//! Limits: entries that are small integers have no edge and are not counted, so collections are at least as
+//! Knows: which kinds there are, and that equal ones on one path are one line.
+//! Out of scope: whether it is a leak; one snapshot cannot tell, two can.
+//! Limitations: entries that are small integers have no edge and are not counted, so collections are at least as
 //! large as said; chains are counted along shortest paths; a slice's own length is in no snapshot.
 
 #![forbid(unsafe_code)]
@@ -13,7 +13,10 @@ mod collections;
 mod console;
 mod contexts;
 mod finalization;
+mod groups;
+mod limits;
 mod listeners;
+mod names;
 mod origins;
 mod reach;
 mod slices;
@@ -21,47 +24,20 @@ mod tables;
 mod timers;
 mod weak_refs;
 
+use groups::Groups;
+use limits::Limits;
+use names::Names;
 use rustc_hash::FxHashMap;
 
 use crate::base::error::Failure;
-use crate::heap::control::Ticker;
-use crate::heap::graph::kinds::{EdgeKind, NodeKind};
+use crate::heap::graph::kinds::NodeKind;
 use crate::heap::graph::{Bits, Graph, Ordinal, NONE};
 use crate::heap::json::JsonWriter;
 use crate::heap::paths::Detail;
 use crate::heap::view::{cut, View};
 
-/// From how many bytes on something is heavy, beside its share of the heap.
-const HEAVY_BYTES: u64 = 1_000_000;
-
 /// Steps from an object to the head of a list that it holds, at most.
 const MAX_BELOW: usize = 4;
-
-/// When a pattern is a suspect: `many` of it that hold a thousandth of the heap, or `few` of it that are heavy.
-/// docs/heap-analysis.md states these numbers.
-struct Limits {
-    few: u64,
-    many: u64,
-    /// Per cent of the heap that is heavy.
-    heavy_percent: u64,
-}
-
-impl Limits {
-    /// `total` is what the whole heap holds.
-    fn judge(&self, total: u64, count: u64, bytes: u64) -> bool {
-        count >= self.few && self.is_heavy(total, bytes)
-            || count >= self.many && share(bytes, total) >= 1
-    }
-
-    fn is_heavy(&self, total: u64, bytes: u64) -> bool {
-        bytes >= HEAVY_BYTES && share(bytes, total) >= 10 * u128::from(self.heavy_percent)
-    }
-}
-
-/// Thousandths of the whole.
-fn share(bytes: u64, total: u64) -> u128 {
-    u128::from(bytes) * 1000 / u128::from(total.max(1))
-}
 
 struct Suspect {
     kind: &'static str,
@@ -69,176 +45,6 @@ struct Suspect {
     count: u64,
     bytes: u64,
     text: String,
-}
-
-/// What the kinds look for by name, found in one walk over strings and one over edges.
-struct Names {
-    weak_cell: Option<u32>,
-    weak_ref: Option<u32>,
-    context_frame: Option<u32>,
-    property_array: Option<u32>,
-    timeout: Option<u32>,
-    immediate: Option<u32>,
-    next: Option<u32>,
-    target: Option<u32>,
-    constructor: Option<u32>,
-    aborted: Option<u32>,
-    /// Maps and Sets, of subclasses too: the object and its table. Each table once, as in whatever follows.
-    tables: Vec<(Ordinal, Ordinal)>,
-    /// EventEmitters and their `_events`.
-    events: Vec<(Ordinal, u32)>,
-    /// EventTargets and their `kEvents`.
-    target_events: Vec<(Ordinal, u32)>,
-    /// AbortSignals and their `kDependantSignals`.
-    followers: Vec<(Ordinal, u32)>,
-    /// Asynchronous resources and their edges `kResourceStore`.
-    stores: Vec<(Ordinal, u32)>,
-}
-
-impl Names {
-    fn find(view: &View) -> Result<Names, Failure> {
-        let graph = view.graph();
-        let [weak_cell, weak_ref, context_frame, property_array, timeout, immediate, next, target, constructor, aborted, table, events, target_events, followers, stores] =
-            find_all(
-                graph,
-                [
-                    "system / WeakCell",
-                    "WeakRef",
-                    "AsyncContextFrame",
-                    "system / PropertyArray",
-                    "Timeout",
-                    "Immediate",
-                    "next",
-                    "target",
-                    "constructor",
-                    "<symbol kAborted>",
-                    "table",
-                    "_events",
-                    "<symbol kEvents>",
-                    "<symbol kDependantSignals>",
-                    "<symbol kResourceStore>",
-                ],
-            );
-        let mut names = Names {
-            weak_cell,
-            weak_ref,
-            context_frame,
-            property_array,
-            timeout,
-            immediate,
-            next,
-            target,
-            constructor,
-            aborted,
-            tables: Vec::new(),
-            events: Vec::new(),
-            target_events: Vec::new(),
-            followers: Vec::new(),
-            stores: Vec::new(),
-        };
-        let wanted = [
-            (EdgeKind::Internal, table),
-            (EdgeKind::Property, events),
-            (EdgeKind::Property, target_events),
-            (EdgeKind::Property, followers),
-            (EdgeKind::Property, stores),
-        ];
-        // What is found is walked over: once, however many objects of a made-up file refer to it.
-        let mut seen = Bits::new(graph.node_count());
-        let mut ticker = Ticker::new(view.control);
-        for node in graph.nodes() {
-            ticker.tick()?;
-            if graph.kind(node) != NodeKind::Object {
-                continue;
-            }
-            for edge in graph.edges(node) {
-                let label = (graph.edge_kind(edge), Some(graph.edge_name(edge)));
-                let Some(which) = wanted.iter().position(|&wanted| wanted == label) else {
-                    continue;
-                };
-                let to = graph.to(edge);
-                if which == 4 {
-                    names.stores.push((node, edge));
-                    continue;
-                }
-                if seen.get(to) {
-                    continue;
-                }
-                seen.set(to);
-                match which {
-                    0 => names.tables.push((node, to)),
-                    1 => names.events.push((node, to)),
-                    2 => names.target_events.push((node, to)),
-                    _ => names.followers.push((node, to)),
-                }
-            }
-        }
-        Ok(names)
-    }
-}
-
-/// The indices of some texts, in one walk.
-fn find_all<const N: usize>(graph: &Graph, texts: [&str; N]) -> [Option<u32>; N] {
-    let mut found = [None; N];
-    let lengths = texts
-        .iter()
-        .fold(0u64, |lengths, text| lengths | 1 << (text.len() % 64));
-    let mut start = 0u32;
-    for (index, &end) in graph.strings.ends.iter().enumerate() {
-        let length = (end - start) as usize;
-        if length < 64 && lengths >> length & 1 != 0 {
-            let bytes = &graph.strings.bytes[start as usize..end as usize];
-            if let Some(which) = texts.iter().position(|text| text.as_bytes() == bytes) {
-                found[which].get_or_insert(index as u32);
-            }
-        }
-        start = end;
-    }
-    found
-}
-
-/// Nodes in groups, for the bytes that each group retains.
-struct Groups {
-    by_node: Vec<u32>,
-    count: u32,
-}
-
-impl Groups {
-    fn new(graph: &Graph) -> Groups {
-        Groups {
-            by_node: vec![NONE; graph.node_count()],
-            count: 0,
-        }
-    }
-
-    fn add_group(&mut self) -> u32 {
-        self.count += 1;
-        self.count - 1
-    }
-
-    /// Whether the node was in no group before; it stays in the one it is in.
-    fn add(&mut self, node: Ordinal, group: u32) -> bool {
-        let slot = &mut self.by_node[node as usize];
-        let is_free = *slot == NONE;
-        if is_free {
-            *slot = group;
-        }
-        is_free
-    }
-
-    /// What each group retains; a node that another one of its group dominates is not counted twice.
-    fn bytes(&self, view: &View) -> Result<Vec<u64>, Failure> {
-        view.dominated.group_bytes(
-            view.graph().root,
-            self.count as usize,
-            &view.analysis.retained.bytes,
-            |node| {
-                let group = self.by_node[node as usize];
-                (group != NONE).then_some(group)
-            },
-            view.control,
-        )
-    }
 }
 
 pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
@@ -441,51 +247,6 @@ mod tests {
         let global = sketch.node("object", "global", 8);
         sketch.edge(0, "shortcut", "1", global);
         (sketch, global)
-    }
-
-    #[test]
-    fn number_and_bytes_make_a_suspect_together() {
-        let limits = Limits {
-            few: 10,
-            many: 100,
-            heavy_percent: 5,
-        };
-        let (small, large) = (4_000_000, 1_000_000_000);
-        for (total, count, bytes, is_suspect) in [
-            // Few are a suspect from a megabyte and five per cent on.
-            (small, 10, 999_999, false),
-            (small, 10, 1_000_000, true),
-            (small, 9, 4_000_000, false),
-            (large, 10, 49_999_999, false),
-            (large, 10, 50_000_000, true),
-            // Many are one from a thousandth on.
-            (small, 100, 4_000, true),
-            (small, 100, 3_999, false),
-            (small, 99, 4_000, false),
-            (large, 100, 1_000_000, true),
-            (large, 100, 999_999, false),
-            // Sums of a broken file do not overflow.
-            (0, 100, 0, false),
-            (u64::MAX, 100, u64::MAX, true),
-        ] {
-            assert_eq!(
-                limits.judge(total, count, bytes),
-                is_suspect,
-                "{count} of {bytes} bytes in {total}"
-            );
-        }
-    }
-
-    #[test]
-    fn texts_are_found_by_themselves_and_not_as_parts() {
-        let (mut sketch, _) = sketch_with_global();
-        sketch.node("object", "WeakReference", 8);
-        let weak_ref = sketch.node("object", "WeakRef", 8);
-        let graph = sketch.graph();
-        assert_eq!(
-            find_all(&graph, ["WeakRef", "WeakRe", "gone"]),
-            [Some(graph.name(weak_ref as u32)), None, None]
-        );
     }
 
     /// An array of `length` objects of 1,000 bytes.
