@@ -9,7 +9,7 @@ const { func, invalidType, string } = require('../base/validate.js')
 
 const MAX_LENGTH = 256
 
-// What all routes share that came after the native limit.
+// The key of all routes that came after the native limit.
 const FOLDED = 1
 
 // Records counted before the route was known, per context. A request that tracks more than this before it is routed leaves

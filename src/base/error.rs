@@ -2,7 +2,7 @@
 //!
 //! Knows: every `ERR_OFFHEAP_…` code there is, and the text that goes with one failure.
 //! Out of scope: napi. `bindings` turns a [`Failure`] into a JavaScript error.
-//! Limits: wrong arguments never get here; `lib/base/validate.js` refuses them with Node's own codes.
+//! Limitations: wrong arguments never get here; `lib/base/validate.js` refuses them with Node's own codes.
 //! To add a code: a variant here, a row in `docs/errors.md`, a test that provokes it (a test compares the lists).
 
 use std::fmt;

@@ -1,10 +1,12 @@
 //! Locks that are held across a fork, so that the child finds them free. `[unsafe]`
 //!
-//! In the child only the forking thread exists. A lock that another thread held at that moment stays locked there for ever, and
-//! what it guards may be half changed. One that the forking thread holds itself is whole, and its own to give back.
+//! In the child only the forking thread exists. A lock that another thread held at that moment is never unlocked there, and
+//! what it guards may be half changed. So the forking thread takes the locks before the fork: then what they guard is whole, and
+//! the child may unlock them.
 //!
 //! Duties of this file: in the child, give back only what was held.
 //! Out of scope: what the locks guard, and who forks.
+//! Limitations: locks of this package only.
 
 use std::time::Duration;
 
@@ -29,8 +31,8 @@ impl<T: 'static> Held for One<T> {
     unsafe fn give_back_in_child(self: Box<Self>) {
         let One { mutex, guard } = *self;
         std::mem::forget(guard);
-        // A thread that waited for the lock is in its queue here too, and parking_lot hands the lock on to one that has waited
-        // for long: then it would be locked again, by nobody. Each round takes one out of the queue.
+        // A thread that waited for the lock is in its queue in the child too, and parking_lot hands the lock on to a thread that has
+        // waited for long: the lock would belong to a thread that does not exist. Each round takes one thread out of the queue.
         while mutex.is_locked() {
             // SAFETY: this thread owned the guard that was forgotten above, or the lock was handed to a thread that does not exist
             // (our caller's promise) — `Mutex::force_unlock`.
@@ -39,7 +41,7 @@ impl<T: 'static> Held for One<T> {
     }
 }
 
-/// Takes a lock, unless that takes longer than `limit`. Whoever holds it for that long ends the child, if the child needs it.
+/// Takes a lock, unless that takes longer than `limit`. The caller then forks without it, and a child that needs the lock ends.
 pub fn hold<T: 'static>(mutex: &'static Mutex<T>, limit: Duration) -> Option<Box<dyn Held>> {
     let guard = mutex.try_lock_for(limit)?;
     Some(Box::new(One { mutex, guard }))

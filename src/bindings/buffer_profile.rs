@@ -38,7 +38,7 @@ const FIRST_SLAB: u64 = 1 << 52;
 
 /// The observer of `external`: a value with this number has been collected. Nothing here calls into Node.
 pub(super) fn on_death(number: u64) {
-    // An environment that ends late in its thread's life finds no profile any more, and needs none.
+    // An environment may end after the thread has destroyed its profile; then there is nothing to do.
     let _ = match number.checked_sub(FIRST_SLAB) {
         Some(slab) => SLABS.try_with(|slabs| slabs.borrow_mut().remove(slab)),
         None => PROFILE.try_with(|profile| {
@@ -49,7 +49,7 @@ pub(super) fn on_death(number: u64) {
     };
 }
 
-/// Finds out about what was collected lately.
+/// Finishes the sweep, so that nothing is counted that the last collection has freed.
 fn settle(env: &Env) {
     if let Some(environment) = environment::current() {
         environment.finish_sweep(env.raw());
@@ -75,14 +75,14 @@ pub fn buffer_script(env: &Env) -> napi::Result<Unknown<'_>> {
     env.run_script(MAIN_REALM_SCRIPT)
 }
 
-/// Forgets all samples. The seed makes the gaps that follow; samples are to take at most this share of the thread's time.
+/// Removes all samples. The seed determines the gaps that follow; samples are to take at most this share of the thread's time.
 #[napi(catch_unwind)]
 pub fn reset_samples(seed: f64, interval_bytes: f64, max_share: f64, now_ms: f64) {
     PROFILE.with_borrow_mut(|profile| profile.reset(seed.to_bits()));
     PACE.set(Some(Pace::new(interval_bytes, max_share, now_ms)));
 }
 
-/// Another interval was asked for.
+/// Sets the interval that the caller has asked for.
 #[napi(catch_unwind)]
 pub fn set_sample_interval(interval_bytes: f64) {
     PACE.with_borrow_mut(|pace| {
@@ -92,7 +92,7 @@ pub fn set_sample_interval(interval_bytes: f64) {
     });
 }
 
-/// Takes into account what samples took since the last look and how many bytes were charged. The interval from now on.
+/// Adds what samples took since the last look, and how many bytes were charged. Returns the interval from now on.
 #[napi(catch_unwind)]
 pub fn look_at_samples(
     env: &Env,

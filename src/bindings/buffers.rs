@@ -22,7 +22,7 @@ fn internal(error: napi::Error) -> Failure {
 }
 
 fn address(bytes: &[u8]) -> f64 {
-    // Of an empty slice the pointer says nothing.
+    // The pointer of an empty slice is no address.
     if bytes.is_empty() {
         0.0
     } else {
@@ -258,8 +258,8 @@ fn rows(usages: Vec<Usage>) -> Float64Array {
     )
 }
 
-/// For each of `count` objects that were marked: who holds it, as JSON (see `heap::holders`). The first
-/// `full_count` are told with up to `limit` holders, the others with the nearest one. `pieces` are the pieces of a gzip'd
+/// For each of `count` objects that were marked: who holds it, as JSON (see `heap::report::holders`). The first
+/// `full_count` are written with up to `limit` holders, the others with the nearest one. `pieces` are the pieces of a gzip'd
 /// snapshot, in order. Works on this thread, and on no other.
 #[napi(catch_unwind)]
 pub fn buffer_holders(pieces: Array, full_count: u32, count: u32, limit: u32) -> Result<String> {

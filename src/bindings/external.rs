@@ -1,6 +1,7 @@
 //! Tracked external allocations: registration, and what lib/external/ needs. `[unsafe]`
 //!
 //! Duties of this file: native functions find the environment of their thread as long as they can be called (`function`).
+//! Out of scope: what is counted; `external` knows that.
 
 use std::ffi::c_void;
 use std::ptr;

@@ -1,7 +1,7 @@
-//! Heap snapshots: analysis, comparison and redaction, on libuv's pool or, for a forked child, right here.
+//! Heap snapshots: analysis, comparison and redaction, on libuv's pool or, in a forked child, on its only thread.
 //!
 //! Results leave as JSON text and failures as a code and a message, so that JavaScript makes objects and errors of
-//! its own realm. A run has a number by which it can be watched and cancelled.
+//! its own realm. A run has a number by which its progress is read and by which it is cancelled.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
@@ -34,7 +34,7 @@ pub fn heap_snapshot_cancel(run: u32) {
     RUNS.lock().control(run).cancel();
 }
 
-/// Forgets a run.
+/// Ends a run: its number is free.
 #[napi(catch_unwind)]
 pub fn heap_snapshot_end(run: u32) {
     RUNS.lock().end(run);

@@ -1,8 +1,8 @@
 //! Addresses to places of a table, one cache line a look.
 //!
-//! Knows: for each address one place; the address itself is asked for from the table when two look alike.
+//! Knows: for each address one place. It does not keep the address itself: where two have the same hash, it asks the table.
 //! Out of scope: what is at the address.
-//! Limits: 2^31 entries; an entry costs 16 to 32 bytes.
+//! Limitations: 2^31 entries; an entry costs 16 to 32 bytes.
 //!
 //! A general hash map cost a third of `track()` when a hundred thousand values were live: it scatters neighbouring
 //! addresses over memory, and every step of it misses the cache. Buffers are made in runs of neighbouring addresses (slices of

@@ -2,10 +2,11 @@
 //!
 //! Knows: the status that Node returned, and whether its finalizer has run already.
 //! Out of scope: the block itself.
+//! Limitations: a status that was never seen is answered with a leak, see [`Owner::Unknown`].
 //!
 //! The documentation of `napi_create_external_buffer` says that with any status other than `napi_ok` the finalizer is not called.
-//! On Node 20, 22, 24 and 26 it is called, with status 9 (`napi_generic_failure`), where `node::Buffer::New` fails: who frees the
-//! block then as well frees it twice.
+//! On Node 20, 22, 24 and 26 the finalizer is called although the status is 9 (`napi_generic_failure`), if `node::Buffer::New` fails.
+//! A caller that frees the block then frees it twice.
 #![forbid(unsafe_code)]
 
 use napi::sys::{self, Status};
@@ -19,8 +20,8 @@ pub(super) enum Owner {
     Nobody,
     /// It is still ours.
     Us,
-    /// Node may have it and may call the finalizer later: it is left alone. A leak once per failure of a kind that was never seen is
-    /// better than a block that is freed twice.
+    /// Node may have it and may call the finalizer later, so it is not freed. A leaked block at a failure that was never
+    /// seen is better than a block that is freed twice.
     Unknown,
 }
 
@@ -50,7 +51,7 @@ mod tests {
             (Status::napi_invalid_arg, false, Owner::Us),
             (Status::napi_pending_exception, false, Owner::Us),
             (Status::napi_cannot_run_js, false, Owner::Us),
-            // As all four lines do it.
+            // What Node 20, 22, 24 and 26 do.
             (Status::napi_generic_failure, true, Owner::Nobody),
             (Status::napi_pending_exception, true, Owner::Nobody),
             (Status::napi_generic_failure, false, Owner::Unknown),

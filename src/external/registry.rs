@@ -3,7 +3,7 @@
 //! Knows: a record per tracked value: what it is counted as, and its weak handle as an opaque number; which records
 //! are young and which are old, in the sense of V8's generations.
 //! Out of scope: what a handle is, or whether its value is alive; the sweep calls a closure for that.
-//! Limits: one thread only; [`ADDRESS_CHAIN_LIMIT`] values per address.
+//! Limitations: one thread only; [`ADDRESS_CHAIN_LIMIT`] values per address.
 //!
 //! # Generations
 //!
@@ -15,12 +15,12 @@
 //!                    removed when the value is dead         removed when the value is dead
 //! ```
 //!
-//! A minor collection frees young objects only, so only the records of young objects need a look after it. An
-//! object that survived two of them is in the old generation. Records that were taken for old too early are
-//! found after the next major collection at the latest.
+//! The *sweep* looks which weak handles have become empty. A minor collection frees young objects only, so after it the sweep looks at
+//! the young records. An object that survived two minor collections is in the old generation. A record that was taken for
+//! old too early is found after the next major collection at the latest.
 //!
-//! A million records take 25 ms to look at, which is too long at once: after a major collection each turn of the event loop looks
-//! at [`PLACES_PER_STEP`] places. Whoever reads the tallies meanwhile has the rest done first ([`Registry::sweep_on`]).
+//! Looking at a million records takes 25 ms, which is too long at once: after a major collection each turn of the event loop looks
+//! at [`PLACES_PER_STEP`] places. A reading of the tallies finishes the sweep first ([`Registry::sweep_on`]).
 
 #![forbid(unsafe_code)]
 
@@ -79,7 +79,7 @@ pub struct Record {
     pub address: usize,
     /// Which of the thread's environments the handle belongs to.
     pub owner: u32,
-    /// Who says that it is over.
+    /// What ends it.
     pub ends: Ends,
 }
 
@@ -316,8 +316,8 @@ impl Registry {
         self.young = young;
 
         let places = if after_major {
-            // From where the last one has got to: starting anew each time, collections in quick succession would keep it from ever
-            // reaching the end of the table.
+            // It begins where the last one stopped. If it began at the start each time, collections in quick succession would keep
+            // it from ever reaching the end of the table.
             self.pending = self.slots.len();
             PLACES_PER_STEP
         } else {
@@ -369,7 +369,7 @@ impl Registry {
             let Some(slot) = self.slots.get(place) else {
                 break;
             };
-            // A young record that died has not been told to be old, so none is asked twice.
+            // Young records have been asked above, so none is asked twice.
             if slot.used
                 && slot.sweeps >= YOUNG_SWEEPS
                 && slot.record.ends != Ends::WithItsMemory
@@ -409,11 +409,11 @@ impl Registry {
         }
     }
 
-    /// Gives memory back after a burst: a million values tracked and released leave nothing behind. Only at the end of the sweep
-    /// after a major collection: a service that tracks per request empties its table at every minor one.
+    /// Gives memory back after a burst: a million values that were tracked and released leave nothing behind. It is called only at the
+    /// end of a sweep after a major collection, because a service that tracks per request empties its table at every minor one.
     fn give_back(&mut self) {
         if self.live == 0 {
-            // The generations go on: an id may be kept across this, by an external Buffer that was untracked.
+            // The generations go on, because an external Buffer that was untracked may still have an old id.
             *self = Registry {
                 generation: self.generation,
                 ..Registry::new()
@@ -641,7 +641,7 @@ mod tests {
             }
         }
         assert_eq!((steps, asked), (3, count));
-        // The two minor sweeps had taken the cursor past the first of them, so that it came last.
+        // The two minor sweeps had moved the cursor past the first of them, so it was removed last.
         removed.sort_unstable();
         assert_eq!(removed, [1, PLACES_PER_STEP * 2, count]);
         assert!(!registry.sweep_on(usize::MAX, |_| panic!("all were asked"), |_| {}));

@@ -1,6 +1,7 @@
-//! Progress and cancellation of one run, shared between the thread that works and the thread that asks.
+//! Progress and cancellation of one run: one thread works, another one asks.
 //!
-//! Knows: a flag and two numbers. Out of scope: who asks. Cannot stop a system call that hangs.
+//! Knows: a flag and two numbers. Out of scope: who asks.
+//! Limitations: a system call that hangs is not stopped.
 
 #![forbid(unsafe_code)]
 
@@ -97,7 +98,7 @@ impl Runs {
         }
     }
 
-    /// The control of a run that has not ended; of any other, one that nobody else knows.
+    /// The control of a run that has not ended; for any other number, a new one that no run has.
     pub fn control(&self, run: u32) -> Arc<Control> {
         self.controls.get(&run).cloned().unwrap_or_default()
     }
@@ -108,7 +109,7 @@ impl Runs {
     }
 }
 
-/// Polls a [`Control`] once every 16,384 steps of a loop: often enough to stop at once, too rarely to be felt.
+/// Polls a [`Control`] once every 16,384 steps of a loop: often enough to stop at once, and too rarely to cost anything.
 pub(crate) struct Ticker<'a> {
     control: &'a Control,
     steps: u32,

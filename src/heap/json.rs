@@ -2,11 +2,11 @@
 //! child can put the same text into a file.
 //!
 //! Knows: JSON. Out of scope: what it says.
-//! Limits: numbers are whole; above 2^53 JavaScript rounds them.
+//! Limitations: numbers are whole; above 2^53 JavaScript rounds them.
 
 #![forbid(unsafe_code)]
 
-/// A JSON text in the making. Commas and quotes are its business; balance is the caller's.
+/// A JSON text that is being written. It writes commas and quotes; the caller closes what it opens.
 #[derive(Default)]
 pub(crate) struct JsonWriter {
     out: String,

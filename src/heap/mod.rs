@@ -2,8 +2,8 @@
 //!
 //! Knows: the file format of V8 (Node 18 to 26, Chrome), and the rules by which Chrome DevTools decides what
 //! keeps what alive. Out of scope: napi, a running isolate, how a snapshot came to be.
-//! Limitations: memory that no node of the snapshot stands for (native heaps, code pages, free space); contents
-//! of numbers unless the snapshot was taken with `exposeNumericValues`; who allocated an object.
+//! Limitations: a snapshot has no node for native heaps, code pages and free space; it has no values of numbers unless it was taken with
+//! `exposeNumericValues`; and it does not say who allocated an object.
 //! All of it is safe Rust, iterative, and started and stopped by a [`Control`]; with `threads: 1` no thread is
 //! started, which a forked child needs.
 //!

@@ -1,7 +1,7 @@
 //! What a report is made from: an analysis with its classes and places, what is wanted of it, and the pieces that its tables share.
 //!
 //! Knows: an [`Analysis`], and how many rows are wanted. Out of scope: which tables there are, and how JSON becomes text.
-//! Limits: tables are cut after `top` rows; each says how many rows there were.
+//! Limitations: tables are cut after `top` rows; each says how many rows there were.
 
 #![forbid(unsafe_code)]
 
@@ -25,7 +25,7 @@ use crate::heap::solve::Analysis;
 
 /// Steps that a path in words says at most.
 pub(crate) const PATH_LIMIT: usize = 24;
-/// Different groups that are told apart; more are nobody's answer and would cost memory.
+/// How many groups are kept apart: more help nobody and would cost memory.
 pub(crate) const MAX_GROUPS: usize = 1 << 18;
 /// Objects of a group whose keys are looked at.
 const MAX_MEMBERS: usize = 256;
@@ -309,7 +309,7 @@ impl<'a> View<'a> {
         groups
     }
 
-    /// The path of each of some groups in words, by the example of the group: with what the keys of the objects have in common
+    /// The path of each of some groups in words, by the example of the group. Its keys show what the keys of all objects have in common
     /// that are in the same place and `wanted`.
     pub(crate) fn shared_paths(
         &self,
@@ -345,7 +345,8 @@ impl<'a> View<'a> {
             .collect())
     }
 
-    /// The function of the program that a timer calls, as it would stand on its path: who has set it is on no path. Nothing of other objects.
+    /// The function of the program that a timer calls, as a step of its path: no path leads to whoever has set the timer. Empty for other
+    /// objects.
     pub(crate) fn calls(&self, node: Ordinal) -> String {
         let graph = self.graph();
         if !graph.is_named(node, "Timeout") && !graph.is_named(node, "Immediate") {
@@ -408,15 +409,15 @@ pub(crate) fn cut(text: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// The few largest of many, without sorting all.
-pub(crate) struct Top {
+pub(crate) struct Largest {
     limit: usize,
     /// The smallest on top of the heap; of equals the later number is the smaller.
     heap: std::collections::BinaryHeap<std::cmp::Reverse<(u64, std::cmp::Reverse<u32>)>>,
 }
 
-impl Top {
-    pub(crate) fn new(limit: usize) -> Top {
-        Top {
+impl Largest {
+    pub(crate) fn new(limit: usize) -> Largest {
+        Largest {
             limit,
             heap: std::collections::BinaryHeap::with_capacity(limit.min(4096) + 1),
         }

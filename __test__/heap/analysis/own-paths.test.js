@@ -80,7 +80,7 @@ test('offheap is no line of what has grown, no class and no path, however busy i
   assert.deepStrictEqual([first.className, first.count], ['LeakedSession', 3_000])
   assert.match(first.path, /^global\.handle \(function.* → variable sessions \(Map\) entry\["session-…"\] \(LeakedSession\)$/)
   // AND nothing of offheap's is shown
-  const OURS = /Monitor|Registration|AddonWatch|BufferTracking|OffheapError|offheap|writeHeapSnapshot|sites|nursery|\/lib\//
+  const OURS = /Monitor|Registration|AddonWatch|BufferTracking|OffheapError|offheap|writeHeapSnapshot|sites|threadState|\/lib\//
   for (const { name } of classes) assert.doesNotMatch(name, OURS)
   // What waits for the snapshot itself, a few hundred bytes, is the service's, and has no other path.
   for (const { path } of growth.filter(({ bytes }) => bytes >= 1_000)) assert.doesNotMatch(path ?? '', OURS)

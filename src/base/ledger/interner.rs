@@ -1,4 +1,7 @@
 //! Names to small integers, with a bound.
+//!
+//! Knows: the key of each name. Out of scope: what the names are of.
+//! Limitations: names after the limit share one key.
 
 #![forbid(unsafe_code)]
 

@@ -2,7 +2,7 @@
 //!
 //! Knows: how many bytes and how many things are counted under each key, now, ever, and at most.
 //! Out of scope: napi, threads, or what a thing is. One [`Ledger`] belongs to one environment, another to the process.
-//! Limits: counts saturate instead of wrapping; keys are small integers that an [`Interner`] gave out.
+//! Limitations: counts saturate instead of wrapping; keys are small integers that an [`Interner`] gave out.
 //! Next: `external` writes here; `bindings::external` reads.
 
 #![forbid(unsafe_code)]

@@ -1,4 +1,7 @@
 //! One live / total / peak tally.
+//!
+//! Knows: addition and subtraction. Out of scope: of what.
+//! Limitations: bytes saturate; a removal too many stays at zero.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,10 @@
 //! What samples stand for.
 //!
-//! Points are strewn over the bytes as they are allocated, a Poisson process with one point per `interval` bytes on
-//! average; an allocation is sampled when a point falls into it. One of `c` charged bytes is, therefore, with probability
+//! Knows: sums over samples and their variance. Out of scope: which allocations were sampled.
+//! Limitations: without samples the variance is 0; `pace` adds what may have gone unsampled.
+//!
+//! A Poisson process puts points on the bytes as they are allocated, one per `interval` bytes on average. An allocation is
+//! sampled when a point falls into it. So one of `c` charged bytes is sampled with probability
 //!
 //! ```text
 //!   p = 1 − e^(−c / interval)

@@ -1,4 +1,7 @@
 //! How far it is to the next sample: exponentially distributed gaps, which make a Poisson process.
+//!
+//! Knows: the state of a generator. Out of scope: what is sampled.
+//! Limitations: not for secrets.
 #![forbid(unsafe_code)]
 
 /// Random numbers by SplitMix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators", 2014). Not for secrets.

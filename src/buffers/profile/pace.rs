@@ -1,12 +1,12 @@
 //! How far apart samples are, so that they cost no more than they may, and what may have gone unsampled meanwhile.
 //!
 //! Knows: the interval, the time that samples took, how many bytes went by at each interval.
-//! Knows nothing of: what was sampled, and where.
+//! Out of scope: what was sampled, and where.
 //! Limitations: Buffers of up to 64 bytes that live in V8's heap; the limit by external memory does not hold for those.
 //!
-//! **The time.** Samples may use a share of the thread's time, and what they left unused lately: a burst, which is what people ask
-//! about afterwards, is sampled as finely as anything else until ten seconds' worth is spent. Then the interval is doubled
-//! until the share is kept, and goes back at once when it can.
+//! **The time.** Samples may use a share of the thread's time, and what they left unused in the last ten seconds. So a burst, which is
+//! what people ask about afterwards, is sampled as finely as anything else until that is spent. Then the interval is doubled
+//! until the share is kept. It returns to the one that was asked for as soon as that is possible.
 //!
 //! **What was not sampled.** The variance of an estimate is estimated from its samples, so without samples it would be 0, and with
 //! few of them too small. An error of √(n + 2) intervals for `n` samples, and not of √n, covers the truth as often as it
@@ -138,7 +138,7 @@ impl Pace {
         }
     }
 
-    /// No more than this is alive of anything.
+    /// Notes all external memory that is alive: no more than this is alive of what went by at any interval.
     pub fn observe(&mut self, external_bytes: f64) {
         for level in &mut self.levels {
             level.alive_bytes = level.alive_bytes.min(external_bytes);

@@ -1,7 +1,7 @@
 //! Which slabs of Node's pool are alive.
 //!
 //! Knows: for each observed slab its size, and how many it stands for.
-//! Out of scope: how its death is noticed.
+//! Out of scope: how its collection is noticed.
 //! Limitations: where one in `k` slabs is observed, the count is an estimate, with the variance of `(1 − 1/k) · k²` for each.
 #![forbid(unsafe_code)]
 

@@ -2,7 +2,7 @@
 //!
 //! Knows: each live sample by its number, and the sums over all there ever were, by call site and route.
 //! Out of scope: what the numbers of sites and routes stand for.
-//! Limits: a sample whose route changes after it was released stays in the totals of the route it had then.
+//! Limitations: a sample whose route changes after it was released stays in the totals of the route it had then.
 #![forbid(unsafe_code)]
 
 use rustc_hash::FxHashMap;
@@ -71,7 +71,7 @@ impl Profile {
         }
     }
 
-    /// Forgets all samples. Numbers of old ones find nothing afterwards.
+    /// Removes all samples. A number of an old one finds nothing afterwards.
     pub fn reset(&mut self, seed: u64) {
         *self = Profile {
             next: self.next,
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn call_sites_come_by_their_live_bytes_and_those_without_not_at_all() {
-        // GIVEN a site under two routes, two that are equal but for what they ever had, and one that has nothing any more
+        // GIVEN a site under two routes, two sites with the same live bytes and different totals, and one whose only sample was released
         let mut profile = Profile::new(1);
         let routed = profile.add(1, HUGE, HUGE, 1.0);
         profile.change_route(routed, Key::from_u32(7));

@@ -7,7 +7,7 @@
 //! strings. Where objects have become larger and not more (a resized Buffer, the memory of a WebAssembly module, the table of a
 //! Map), that is a line of its own, unless it is the table of what has become more: that belongs to the entries.
 //!
-//! Limits: bytes hang from the shortest path. What is reached over it is freed with it only if nothing else holds it.
+//! Limitations: bytes hang from the shortest path. What is reached over it is freed with it only if nothing else holds it.
 
 #![forbid(unsafe_code)]
 
@@ -261,9 +261,9 @@ fn net(changes: &[Change], names: &[String]) -> Vec<Net> {
 /// By place, how many objects that are not matched by id are more than before and have not come from another place.
 ///
 /// What a place has lost of a class is taken off the place whose gain is nearest to it, and the rest off the next one: the objects have
-/// moved there. Of a class that everybody uses not off a gain that is more than [`MUCH_MORE`] times as large: a leak of Objects is not cut for the
-/// few that other places gain and lose.
-/// Where much little is lost, all gains are cut in proportion.
+/// moved there. For a class that everybody uses, nothing is taken off a gain that is more than [`MUCH_MORE`] times as large, so that a leak of
+/// Objects is not cut by the few that other places gain and lose.
+/// If very many places have lost a little, all gains are cut in proportion.
 fn arrived(changes: &[Change], names: &[String]) -> Vec<i64> {
     let mut counts: Vec<i64> = changes.iter().map(|change| change.rest_count).collect();
     let mut gains: Vec<Vec<usize>> = vec![Vec::new(); names.len()];
@@ -281,7 +281,7 @@ fn arrived(changes: &[Change], names: &[String]) -> Vec<i64> {
         let is_common = name.starts_with('(') || COMMON.contains(&name.as_str());
         let mut by_count: BTreeSet<(i64, usize)> =
             gains.iter().map(|&place| (counts[place], place)).collect();
-        // The largest first: they say most about where they have gone.
+        // The largest first: of those it is most certain where they have gone.
         losses.sort_by_key(|&place| (counts[place], place));
         let mut unpaired = 0;
         for loss in losses {

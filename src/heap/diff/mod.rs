@@ -1,10 +1,10 @@
-//! Two snapshots side by side: what came, what went, and what holds on to what came.
+//! Two snapshots side by side: which objects are new, which are deleted, and what holds the new ones.
 //!
 //! Knows: objects by V8's id, which the process keeps for an object as long as snapshots have been taken in it.
 //! Out of scope: when or where the snapshots were taken.
-//! Limitations: objects that came and went in between. Where the ids of the two files do not correspond (two
-//! forked children without an earlier snapshot in the parent, two processes) it says so and compares by class
-//! and path only.
+//! Limitations: objects that were made and collected between the two are in neither. Where the ids of the two files do not
+//! correspond (two forked children without an earlier snapshot in the parent, two processes), the result says so and compares by
+//! class and path only.
 
 #![forbid(unsafe_code)]
 
@@ -48,7 +48,7 @@ impl Row {
 
 /// Compares two snapshots and writes the result as JSON.
 ///
-/// The first is made, summed up and dropped before the second is made.
+/// The first graph is made, reduced to rows and dropped before the second is made.
 ///
 /// # Errors
 ///
@@ -246,7 +246,7 @@ struct Sides<'a, 'b> {
 }
 
 impl Sides<'_, '_> {
-    /// Calls `visit` for every id that one of them has: with the object before, and the one after.
+    /// Calls `visit` for every id that one of the snapshots has, with the object before and the one after.
     fn each(
         &self,
         control: &Control,
@@ -362,8 +362,9 @@ impl Sides<'_, '_> {
         Ok(changes)
     }
 
-    /// What came and went, in the rows; and what of the second snapshot is new. Up to the id `limit` objects are matched. Above it ids mean
-    /// nothing, and what a class has more than before is the least that came, what it has less the least that went.
+    /// Counts new and deleted objects into the rows, and returns which objects of the second snapshot are new. Up to the id `limit`
+    /// objects are matched. Above it ids mean nothing: if a class has more objects than before, at least the difference is new; if it has
+    /// fewer, at least the difference is deleted.
     fn count(
         &self,
         rows: &mut [Row],

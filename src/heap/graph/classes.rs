@@ -1,7 +1,7 @@
 //! Classes: what DevTools groups objects by.
 //!
 //! Knows: how a node's kind and name make its class. Out of scope: sizes.
-//! Limits: a class is a name; two constructors of one name are one class.
+//! Limitations: a class is a name; two constructors of one name are one class.
 
 #![forbid(unsafe_code)]
 

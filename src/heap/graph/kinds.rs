@@ -1,6 +1,7 @@
 //! What kinds of objects and references there are, by V8's names.
 //!
 //! Knows: the names. Out of scope: where a graph comes from.
+//! Limitations: a kind that a later V8 adds is `Other`.
 
 #![forbid(unsafe_code)]
 

@@ -2,7 +2,7 @@
 //!
 //! Knows: nodes by ordinal (0..n), edges by index (0..m), strings by index. The file's flat offsets do not
 //! outlive parsing. Out of scope: files, dominators, reports.
-//! Limits: at most 2^32 − 2 nodes and edges, 2^29 − 2 strings, 4 GiB of kept text. Long string *values* are
+//! Limitations: at most 2^32 − 2 nodes and edges, 2^29 − 2 strings, 4 GiB of kept text. Long string *values* are
 //! kept by their first bytes only; names are kept whole.
 
 #![forbid(unsafe_code)]

@@ -1,8 +1,9 @@
-//! What in a snapshot is offheap itself: it stands in the service's memory, and is no answer to what holds it.
+//! What in a snapshot is offheap's own: it is in the service's memory, and nobody asks what holds it.
 //!
 //! Knows: how offheap's scripts are found (beside its addon, or by a comment at their beginning), its functions, the
 //! objects of its classes and of its async functions, and the names under which it leaves something with others.
-//! Limits: a copy of offheap inside a bundle has no scripts of its own and is not recognised; nor is one whose snapshot
+//! Out of scope: how distances and reports treat it.
+//! Limitations: a copy of offheap inside a bundle has no scripts of its own and is not recognised; nor is one whose snapshot
 //! was redacted, where its folder is not called `offheap`.
 
 #![forbid(unsafe_code)]
@@ -30,7 +31,7 @@ const EMBEDDED: &[u8] = b"// offheap: evaluated once per thread, in the main rea
 /// Where a package lies whose addon is not known: in a redacted snapshot.
 const INSTALLED: &str = "/node_modules/offheap/";
 
-/// Files that lie in `lib/` of every copy of offheap and are loaded with it. An addon of its name alone makes no package.
+/// Files in `lib/` of every copy of offheap that are loaded with it. An addon of that name without these files is not offheap.
 const FILES: [&str; 3] = [
     "lib/base/load.js",
     "lib/base/validate.js",

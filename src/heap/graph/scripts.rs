@@ -1,7 +1,7 @@
 //! Where functions were written.
 //!
 //! Knows: how a closure leads to its script, and the locations that V8 writes. Out of scope: the source.
-//! Limits: functions that are built into the engine have no script.
+//! Limitations: functions that are built into the engine have no script.
 
 #![forbid(unsafe_code)]
 

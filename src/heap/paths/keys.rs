@@ -1,7 +1,7 @@
-//! What the keys have in common that lead to the objects of one place: `session:…`, `manifest.mjs?t=…`.
+//! What the keys that lead to the objects of one place have in common: `session:…`, `manifest.mjs?t=…`.
 //!
 //! Knows: how properties of dictionaries and entries of Maps show their keys. Out of scope: which objects are looked at.
-//! Limits: a key that is a small integer has no node and is not seen.
+//! Limitations: a key that is a small integer has no node and is not seen.
 
 #![forbid(unsafe_code)]
 
@@ -114,7 +114,7 @@ fn key(graph: &Graph, edge: u32) -> Option<Cow<'_, [u8]>> {
     }
 }
 
-/// What a string says. One that was put together from two may still be that.
+/// What a string says. V8 may still keep it as the two that it was concatenated from.
 fn text(graph: &Graph, node: Ordinal, depth: usize) -> Option<Cow<'_, [u8]>> {
     match graph.kind(node) {
         NodeKind::String => return Some(Cow::Borrowed(graph.strings.bytes(graph.name(node)))),

@@ -1,6 +1,7 @@
 //! What a reference is called, and when its name is data.
 //!
 //! Knows: kinds and names of references, and which objects are dictionaries or collections. Out of scope: whole paths.
+//! Limitations: whether an object is a dictionary is guessed from its number of edges.
 
 #![forbid(unsafe_code)]
 

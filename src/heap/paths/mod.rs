@@ -2,7 +2,7 @@
 //!
 //! Knows: one shortest path per node, and how V8 lays out Maps, arrays, contexts and buffers. Out of scope:
 //! sizes.
-//! Limits: one path of possibly many; a suspect may have others. Paths are grouped by their words with indices
+//! Limitations: one path of possibly many; a suspect may have others. Paths are grouped by their words with indices
 //! and dictionary keys left out.
 
 #![forbid(unsafe_code)]
@@ -30,13 +30,13 @@ pub(crate) enum Detail {
     Grouped,
 }
 
-/// Puts a path into words. `limit` bounds the number of steps that are said; the middle is left out.
+/// Puts a path into words. At most `limit` steps are written; the middle is left out.
 pub(crate) fn describe(graph: &Graph, steps: &[Step], detail: Detail, limit: usize) -> String {
     in_words(graph, steps, detail, limit, &Patterns::default(), |_| NONE)
 }
 
-/// Puts a path into words that many objects share: with what their keys have in common. A path that comes back to a `place` where it was
-/// before is a list, a tree or a chain: that is said once.
+/// Puts a path into words that many objects share: with what their keys have in common. A path that returns to a `place` where it was
+/// before is a list, a tree or a chain, which is written once.
 pub(crate) fn describe_shared(
     graph: &Graph,
     steps: &[Step],
@@ -127,7 +127,7 @@ fn in_words(
         places.push((place, words.len()));
     }
     let mut text = String::new();
-    // The end of a path says what holds an object: more is kept of it than of the beginning.
+    // The end of a path says what holds an object, so more is kept of it than of the beginning.
     let head = limit / 3;
     let hidden = match words.len().saturating_sub(limit) {
         // As long as what would be hidden.
@@ -167,7 +167,7 @@ fn start(graph: &Graph, node: Ordinal) -> String {
     }
 }
 
-/// What is said of the node at the end of a step; nothing where the name of the edge says it all.
+/// What is written of the node at the end of a step; nothing where the name of the edge is enough.
 fn annotation(graph: &Graph, node: Ordinal) -> String {
     let name = graph.name_text(node);
     match graph.kind(node) {

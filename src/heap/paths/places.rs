@@ -4,7 +4,7 @@
 //! objects. Out of scope: sizes, and how a path is put into words.
 //! Two snapshots can be compared place by place only if both draw the line between a name and a key in the same way:
 //! [`unite`] draws it for both.
-//! Limits: what comes after [`MAX_PLACES`] has no place.
+//! Limitations: there are at most [`MAX_PLACES`]; other objects have no place.
 
 #![forbid(unsafe_code)]
 
@@ -26,7 +26,7 @@ const MAX_PLACES: usize = 1 << 21;
 const KEY: u64 = u64::MAX;
 /// The label of all steps from one object into a list that begins at several ends.
 const CHAIN: u64 = u64::MAX - 1;
-/// Steps after which a chain comes back to where it was, at most.
+/// Steps after which a chain returns to where it was, at most.
 const MAX_CYCLE: usize = 8;
 /// From this number of keys on that only one of two snapshots has, with objects of one class under them, they are no names.
 const CHANGED_KEYS: u32 = 8;
@@ -100,7 +100,7 @@ impl Places {
         let class_prints: Vec<u64> = (0..classes.len() as u32)
             .map(|class| fingerprint(classes.name(class).as_bytes()))
             .collect();
-        // The root comes late in the walk but its children first.
+        // The walk meets the root late, and its children first.
         for &from in std::iter::once(&graph.root).chain(&distances.order) {
             let parent = places.of[from as usize];
             if parent == NONE {
@@ -161,7 +161,7 @@ impl Places {
 }
 
 impl Places {
-    /// The number of a place that was not met before. Roots within roots do not recur.
+    /// The number of a new place. Roots within roots are not taken for a list.
     fn add(&mut self, place: Place, may_recur: bool) -> u32 {
         if let Some(before) = self.recurs(&place).filter(|_| may_recur) {
             self.list[before as usize].is_chain = true;
@@ -174,8 +174,8 @@ impl Places {
         self.list.len() as u32 - 1
     }
 
-    /// The place above to which a new one would only come back: a list, a tree or a chain of any length is one place. That is the place right
-    /// above, if its named class is the same, whatever the reference is called; or the one from where the same steps have been made twice.
+    /// The place above that a new one would only repeat, because a list, a tree or a chain of any length is one place. That is the place right
+    /// above, if its named class is the same, whatever the reference is called; or the one from which the same steps were made twice.
     fn recurs(&self, place: &Place) -> Option<u32> {
         if place.is_named
             && place.parent != TOP
@@ -325,7 +325,7 @@ fn levels(sides: [&[Place]; 2]) -> Vec<[Vec<u32>; 2]> {
     levels
 }
 
-/// Where lists begin, by the place that holds them and their class: one that is held at both ends begins twice, and is one all the same.
+/// Where lists begin, by the place that holds them and their class. A list that is held at both ends begins twice and is one list.
 fn chains(
     level: &[Vec<u32>; 2],
     sides: [&[Place]; 2],

@@ -1,6 +1,7 @@
 //! The shortest path to an object, step by step.
 //!
 //! Knows: the edge over which each object was reached first. Out of scope: words.
+//! Limitations: the middle of a very long path is not kept.
 
 #![forbid(unsafe_code)]
 

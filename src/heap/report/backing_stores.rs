@@ -1,7 +1,7 @@
 //! Backing stores: the bytes behind ArrayBuffers, put down to the views and paths that hold them.
 //!
 //! Knows: how V8 draws a store, its ArrayBuffers and their views. Out of scope: where the bytes are.
-//! Limits: a store with several views is put down to the nearest; bytes that an addon frees itself are a store too.
+//! Limitations: a store with several views is put down to the nearest; bytes that an addon frees itself are a store too.
 
 #![forbid(unsafe_code)]
 
@@ -15,7 +15,7 @@ use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Ordinal, NONE};
 use crate::heap::json::JsonWriter;
 use crate::heap::paths::Detail;
-use crate::heap::view::{PathGroup, Top, View, BACKING_STORE};
+use crate::heap::view::{Largest, PathGroup, View, BACKING_STORE};
 
 struct Store {
     /// An ArrayBuffer (or whatever object refers to the bytes).
@@ -132,7 +132,7 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
     let mut class_rows: Vec<(u32, Sum)> = by_class.into_iter().collect();
     class_rows.sort_by_key(|(class, sum)| (std::cmp::Reverse(sum.bytes), *class));
     class_rows.truncate(view.options.top);
-    let mut best = Top::new(view.options.top);
+    let mut best = Largest::new(view.options.top);
     for &node in stores.keys() {
         best.offer(view.analysis.sizes.get(node), node);
     }

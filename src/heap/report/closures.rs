@@ -1,7 +1,7 @@
 //! Closures by place in the source.
 //!
 //! Knows: the locations that V8 writes, and how a closure leads to its script. Out of scope: the source.
-//! Limits: built-in functions have no place and are left out.
+//! Limitations: built-in functions have no place and are left out.
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,7 @@ use crate::heap::graph::kinds::NodeKind;
 use crate::heap::graph::scripts::{line_and_column, script_name};
 use crate::heap::graph::Ordinal;
 use crate::heap::json::JsonWriter;
-use crate::heap::view::{cut, Top, View};
+use crate::heap::view::{cut, Largest, View};
 
 pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
     let graph = view.graph();
@@ -52,7 +52,7 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
         },
         view.control,
     )?;
-    let mut best = Top::new(view.options.top);
+    let mut best = Largest::new(view.options.top);
     for (row, &bytes) in retained.iter().enumerate() {
         best.offer(bytes, row as u32);
     }

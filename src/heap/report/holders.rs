@@ -1,8 +1,8 @@
 //! Who holds the views of some ArrayBuffers, and some other objects: retaining paths for the census.
 //!
 //! Knows: how a snapshot shows the objects that were marked before it was taken, and how views lead to ArrayBuffers.
-//! Out of scope: why those were marked.
-//! Limits: one shortest path per view; of the views of one ArrayBuffer the first [`MAX_VIEWS`] are looked at.
+//! Out of scope: why they were marked.
+//! Limitations: one shortest path per view; of the views of one ArrayBuffer the first [`MAX_VIEWS`] are looked at.
 //!
 //! The marks are an object of class [`MARKS`] whose properties are numbered from 0 on, each a WeakRef: `m0` of an
 //! ArrayBuffer, `o0` of another object. A weak edge keeps nothing alive, so it is on no path.

@@ -2,6 +2,7 @@
 //! their own.
 //!
 //! Knows: which tables there are, and their order. Out of scope: how JSON becomes text.
+//! Limitations: those of each table are in its file.
 
 #![forbid(unsafe_code)]
 
@@ -22,7 +23,7 @@ use crate::heap::json::JsonWriter;
 use crate::heap::paths::Detail;
 use crate::heap::solve::Analysis;
 use crate::heap::view::{
-    edge_text, ClassSums, ReportOptions, Top, View, BACKING_STORE, PATH_LIMIT,
+    edge_text, ClassSums, Largest, ReportOptions, View, BACKING_STORE, PATH_LIMIT,
 };
 
 /// Writes the report of one snapshot as JSON.
@@ -184,7 +185,7 @@ impl View<'_> {
                     | NodeKind::ObjectShape
             ) && self.options.wants(&class_name(graph, node))
         };
-        let mut best = Top::new(self.options.top);
+        let mut best = Largest::new(self.options.top);
         for node in graph.nodes() {
             let bytes = self.retained(node);
             if best.would_take(bytes) && node != graph.root && visible(node) {
@@ -208,7 +209,7 @@ impl View<'_> {
     }
 
     fn dominator_level(&self, json: &mut JsonWriter, node: Ordinal, least: u64, depth: usize) {
-        let mut best = Top::new(5);
+        let mut best = Largest::new(5);
         if depth > 0 {
             for &child in self.dominated.by(node) {
                 if self.retained(child) >= least {

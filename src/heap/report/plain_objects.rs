@@ -1,7 +1,7 @@
-//! Plain objects by the names of their properties: the class `Object` alone is no answer.
+//! Plain objects by the names of their properties, because the class `Object` alone says nothing.
 //!
 //! Knows: property names. Out of scope: hidden classes, which tell objects apart that look alike.
-//! Limits: properties that hold small integers have no edge, hence no name here; dictionaries are left out.
+//! Limitations: properties that hold small integers have no edge, hence no name here; dictionaries are left out.
 
 #![forbid(unsafe_code)]
 
@@ -13,9 +13,9 @@ use crate::heap::control::Ticker;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::Ordinal;
 use crate::heap::json::JsonWriter;
-use crate::heap::view::{cut, Top, View, MAX_GROUPS};
+use crate::heap::view::{cut, Largest, View, MAX_GROUPS};
 
-/// Plain objects by their property names: `Object` alone is no answer.
+/// Writes the table of plain objects.
 pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
     let graph = view.graph();
     let mut known: FxHashMap<Vec<u32>, u32> = FxHashMap::default();
@@ -66,7 +66,7 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
         },
         view.control,
     )?;
-    let mut best = Top::new(view.options.top);
+    let mut best = Largest::new(view.options.top);
     for (row, &bytes) in retained.iter().enumerate() {
         best.offer(bytes, row as u32);
     }

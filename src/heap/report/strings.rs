@@ -1,7 +1,7 @@
 //! Strings: equal ones by what the copies cost, long ones that only slices keep.
 //!
 //! Knows: string nodes and their texts. Out of scope: whose they are.
-//! Limits: V8 writes the beginning of a long string only; such strings are counted, not compared.
+//! Limitations: V8 writes the beginning of a long string only; such strings are counted, not compared.
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,7 @@ use crate::heap::control::Ticker;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Bits, Ordinal};
 use crate::heap::json::JsonWriter;
-use crate::heap::view::{cut, Top, View};
+use crate::heap::view::{cut, Largest, View};
 
 /// Characters of a string that V8 writes (`--heap-snapshot-string-limit`).
 const STRING_LIMIT: u64 = 1024;
@@ -39,7 +39,7 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
         }
     }
     let mut duplicates = Sum::default();
-    let mut best = Top::new(view.options.top);
+    let mut best = Largest::new(view.options.top);
     for index in 0..counts.len() {
         // V8 writes the first 1,024 characters: longer strings that begin alike need not be equal.
         if counts[index] > 1 && graph.strings.length(index as u32) < STRING_LIMIT {
@@ -53,7 +53,7 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
     slices.keep_only_pinned(view)?;
     let parents = slices.parents;
     let mut pinned = Sum::default();
-    let mut pinned_best = Top::new(view.options.top);
+    let mut pinned_best = Largest::new(view.options.top);
     for &parent in parents.keys() {
         pinned.add(view.analysis.sizes.get(parent));
         pinned_best.offer(view.analysis.sizes.get(parent), parent);

@@ -2,7 +2,7 @@
 //! numbers mean. Nothing else in the room knows an offset.
 //!
 //! Knows: the object under `"snapshot"`. Out of scope: nodes or edges themselves.
-//! Limits: unknown node types are kept by name; unknown fields are skipped; a missing field that the graph
+//! Limitations: unknown node types are kept by name; unknown fields are skipped; a missing field that the graph
 //! needs is `ERR_OFFHEAP_SNAPSHOT_FORMAT`.
 
 #![forbid(unsafe_code)]

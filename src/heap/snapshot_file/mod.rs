@@ -1,7 +1,8 @@
-//! Files: `.heapsnapshot` and `.heapsnapshot.gz`, read into a graph, or copied without their texts; and the names of files that are being
-//! written.
+//! Snapshot files: `.heapsnapshot` and `.heapsnapshot.gz`, read into a graph, or copied without their texts; and the names of files that
+//! are being written.
 //!
 //! Knows: the file format of V8 (Node 18 to 26, Chrome). Out of scope: what is worked out from a graph.
+//! Limitations: see `parse` and `scan`.
 
 #![forbid(unsafe_code)]
 

@@ -2,7 +2,7 @@
 //!
 //! Knows: the order of sections, and every way in which they can contradict each other. Out of scope: what
 //! the graph is for. Memory follows what was read, never what the head promises.
-//! Limits: the sections must come as V8 writes them where one needs another: snapshot, nodes, edges, strings.
+//! Limitations: the sections must come as V8 writes them where one needs another: snapshot, nodes, edges, strings.
 
 #![forbid(unsafe_code)]
 
@@ -16,10 +16,10 @@ use crate::heap::snapshot_file::head::Meta;
 use crate::heap::snapshot_file::scan::Scanner;
 use crate::heap::snapshot_file::source::{Feed, Source};
 
-/// What is kept of a string value that is nobody's name. Long enough to recognise it by.
+/// How much is kept of a string value that is no name: enough to recognise it.
 const VALUE_LIMIT: usize = 160;
 
-/// The largest number that JavaScript and everything behind it counts exactly.
+/// The largest whole number that JavaScript has exactly.
 const MAX_BYTES: u64 = 1 << 53;
 
 /// Division by a number that is known only at run time, at the price of a multiplication.

@@ -1,9 +1,9 @@
-//! The same graph without the data: every string value replaced by its length and a keyed hash.
+//! Redaction: the same graph without the data. Every string value is replaced by its length and a keyed hash.
 //!
 //! Knows: which strings are names (of classes, functions, properties, variables, files) and which are values.
-//! Out of scope: the key after the run. Streams: holds one bit per string, not the graph.
-//! Limitations: that a *name* is a secret. An object used as a dictionary has its keys as property names, and
-//! those stay; so does a value that is also a name somewhere.
+//! Out of scope: where the key is from. It works on a stream and holds one bit per string, not the graph.
+//! Limitations: names stay, also those that are secrets. An object used as a dictionary has its keys as property names; a value that is
+//! also a name somewhere stays too.
 
 #![forbid(unsafe_code)]
 
@@ -23,7 +23,7 @@ use crate::heap::snapshot_file::scan::Scanner;
 use crate::heap::snapshot_file::source::Feed;
 use crate::heap::snapshot_file::Input;
 
-/// Texts that V8 writes instead of a value; they say nothing.
+/// Texts that V8 writes instead of a value; they reveal nothing.
 const CONSTANTS: [&str; 9] = [
     "",
     "(concatenated string)",
@@ -127,7 +127,7 @@ struct Copier<'a> {
     result: Redacted,
 }
 
-/// The sections that are copied. Others are left out: what is not understood may hold anything.
+/// The sections that are copied. Others are excluded, because they may hold anything.
 const SECTIONS: [&str; 8] = [
     "snapshot",
     "nodes",
@@ -162,7 +162,7 @@ impl Copier<'_> {
                         self.section(section)?;
                     }
                     None => {
-                        self.scanner.section = "a section that is left out";
+                        self.scanner.section = "a section that is not copied";
                         self.scanner.skip_value()?;
                     }
                 }
@@ -317,7 +317,7 @@ impl Copier<'_> {
     ) -> Result<(), Failure> {
         self.buffer.push(b'[');
         let mut first = true;
-        // The scanner is borrowed while it hands out records: everything else is taken apart here.
+        // The scanner is borrowed while it hands out records, so the other fields are borrowed one by one.
         let Copier {
             scanner,
             writer,

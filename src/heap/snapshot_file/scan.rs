@@ -1,7 +1,7 @@
 //! The tokens of a snapshot: JSON read as a stream, made for arrays of millions of small integers.
 //!
 //! Knows: bytes, offsets, strings, integers. Out of scope: what a node is.
-//! Limits: integers are unsigned and below 2^64 (V8 writes no others where they matter); floats, signs and
+//! Limitations: integers are unsigned and below 2^64 (V8 writes no others where they matter); floats, signs and
 //! exponents are skipped as values and refused as integers.
 
 #![forbid(unsafe_code)]
@@ -10,7 +10,7 @@ use crate::base::error::{Code, Failure};
 use crate::heap::snapshot_file::source::{Feed, HEADROOM};
 
 /// Nesting of a value that is skipped or read into memory. V8 nests five deep, and trace trees as deep as a
-/// stack; the scanner itself keeps one counter, so this bounds nonsense, not memory.
+/// stack. The scanner keeps one counter for it, so the limit is against nonsense and not against the use of memory.
 const MAX_DEPTH: usize = 100_000;
 /// Records longer than this are nonsense; V8 has had up to seven fields.
 pub(crate) const MAX_FIELDS: usize = 32;
@@ -199,7 +199,7 @@ impl Scanner {
         )
     }
 
-    /// One unsigned integer; the slow and sure way.
+    /// One unsigned integer, byte by byte.
     pub(crate) fn integer(&mut self) -> Result<u64, Failure> {
         let first = self.peek_token()?;
         if !first.is_ascii_digit() {
@@ -216,7 +216,7 @@ impl Scanner {
         match self.peek()? {
             Some(byte @ (b'.' | b'e' | b'E')) => Err(self.unexpected("an integer", byte)),
             Some(_) => Ok(value),
-            // Integers stand in arrays; what ends here may have had more digits.
+            // Integers are in arrays: if the file ends here, there may have been more digits.
             None => Err(self.truncated()),
         }
     }
@@ -245,7 +245,7 @@ impl Scanner {
                         count += 1;
                         each(&record[..width], self)?;
                     }
-                    // The last record, unusual white space, or an error: the slow way decides.
+                    // The last record, unusual white space, or an error: the code below finds out.
                     None => break,
                 }
             }
@@ -485,7 +485,7 @@ fn plain_run(bytes: &[u8]) -> usize {
             .count()
 }
 
-/// Reads a whole record and the comma after it. `None`: not of the usual shape, nothing taken.
+/// Reads a whole record and the comma after it. `None` if it does not look as usual; then nothing is taken.
 #[inline]
 fn fast_record(chunk: &[u8], mut position: usize, record: &mut [u64]) -> Option<usize> {
     for slot in record {

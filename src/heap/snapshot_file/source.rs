@@ -1,7 +1,7 @@
 //! Where the bytes of a snapshot come from: a file, a gzip file, standard input, memory.
 //!
 //! Knows: chunks, and that gzip begins with 1f 8b. Out of scope: JSON.
-//! Limitations: how long a pipe or a compressed stream will be, so their progress is estimated or absent.
+//! Limitations: the length of a pipe or a compressed stream is not known, so their progress is estimated or absent.
 
 #![forbid(unsafe_code)]
 
@@ -126,7 +126,7 @@ pub(crate) enum Feed {
 impl Feed {
     /// Reads on this thread, or on one of its own when `threads` allows it.
     ///
-    /// The thread ends when the source or the feed does; a feed that is dropped early leaves it at most one
+    /// The thread ends when the source or the feed ends; a feed that is dropped early leaves it at most one
     /// read to finish.
     pub(crate) fn new(source: Source, threads: usize) -> Feed {
         if threads < 2 {
@@ -160,7 +160,7 @@ impl Feed {
         }
     }
 
-    /// The next chunk. `used` is one that the taker no longer needs.
+    /// The next chunk. `used` is one that the caller no longer needs.
     pub(crate) fn next(&mut self, used: Vec<u8>) -> Result<Vec<u8>, Failure> {
         match self {
             Feed::Direct(source) => fill(source, used),

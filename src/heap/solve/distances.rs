@@ -3,7 +3,7 @@
 //! Knows: the order in which DevTools walks, and the edges it passes over. Out of scope: dominators.
 //! Unlike DevTools, it goes on from what is offheap's own only when there is no other way: what a service keeps is to be seen on
 //! the service's own path, not on the one through its diagnosis tool.
-//! Limits: a node that only the engine's own roots reach has no distance (DevTools shows "−"); it still has a
+//! Limitations: a node that only the engine's own roots reach has no distance (DevTools shows "−"); it still has a
 //! path, from one of those.
 
 #![forbid(unsafe_code)]

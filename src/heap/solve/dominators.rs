@@ -1,4 +1,4 @@
-//! Immediate dominators: whose disappearance would take a node along.
+//! Immediate dominators: the nearest object without which a node would be collected.
 //!
 //! Knows: the graph and which edges count. Out of scope: sizes.
 //! Method: semidominators as Lengauer and Tarjan find them (1979), then each immediate dominator as the nearest
@@ -6,7 +6,7 @@
 //! that both halves stay near-linear on every graph: climbing one by one takes a list of a million objects that
 //! ends in a million shared ones to 10^12 steps. Iterative throughout; all arrays are numbered in depth-first
 //! order, which keeps them local.
-//! Limits: nodes that the root does not reach follow DevTools. Those that nothing essential refers to hang from
+//! Limitations: nodes that the root does not reach follow DevTools. Those that nothing essential refers to hang from
 //! the root and retain what they refer to; cycles among the rest hang from the root one by one.
 
 #![forbid(unsafe_code)]

@@ -1,7 +1,7 @@
 //! Which edges keep something alive: the rules of Chrome DevTools.
 //!
 //! Knows: weak edges, short cuts, what the user's roots own, WeakMap entries. Out of scope: dominators.
-//! Limits: as DevTools, what a debugger or the embedder holds beside the user's own references is left out of
+//! Limitations: as DevTools, what a debugger or the embedder holds beside the user's own references is left out of
 //! the dominator tree, so retained sizes answer "what if the program released it".
 
 #![forbid(unsafe_code)]

@@ -1,7 +1,7 @@
 //! One snapshot with everything worked out that reports are made of.
 //!
 //! Knows: in which order the parts run, and which run at the same time. Out of scope: what is reported.
-//! Limits: holds the graph and seven more numbers per node; see docs/heap-analysis.md for what that comes to.
+//! Limitations: holds the graph and seven more numbers per node; see docs/heap-analysis.md for what that comes to.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
 //! Sizes: shallow as DevTools shows them, and retained.
 //!
 //! Knows: the dominator tree and self sizes. Out of scope: names, beyond the three that V8 hides.
-//! Limits: a retained size counts every byte once, with its dominator; memory that no node stands for is in
+//! Limitations: a retained size counts every byte once, with its dominator; memory that no node stands for is in
 //! none of them.
 
 #![forbid(unsafe_code)]

@@ -1,7 +1,7 @@
 //! Accumulations: where a tenth of the heap or more comes together from many small parts.
 //!
 //! Knows: the dominator tree. Out of scope: what kind of collection it is.
-//! Limits: parts that something else holds as well have no one object that dominates them.
+//! Limitations: parts that something else holds as well have no one object that dominates them.
 
 #![forbid(unsafe_code)]
 

@@ -2,7 +2,7 @@
 //! and over.
 //!
 //! Knows: the shortest paths. Out of scope: what the links mean.
-//! Limits: counted along shortest paths.
+//! Limitations: counted along shortest paths.
 
 #![forbid(unsafe_code)]
 

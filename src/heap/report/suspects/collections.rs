@@ -1,7 +1,7 @@
 //! Collections with very many entries, or many heavy ones: Maps, Sets, arrays, objects used as dictionaries.
 //!
 //! Knows: edges by kind. Out of scope: whether it is a cache.
-//! Limits: small integers have no edge, so there are at least as many entries as said.
+//! Limitations: small integers have no edge, so there are at least as many entries as said.
 
 #![forbid(unsafe_code)]
 

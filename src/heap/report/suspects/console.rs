@@ -1,7 +1,7 @@
 //! The console: what was logged while an inspector was attached is kept for it, up to a thousand messages.
 //!
 //! Knows: how V8 names these handles. Out of scope: what was logged.
-//! Limits: what the program holds as well is not the console's; what several messages share is no one's.
+//! Limitations: what the program holds as well is not the console's; what several messages share is no one's.
 
 #![forbid(unsafe_code)]
 

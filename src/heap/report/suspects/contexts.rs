@@ -3,7 +3,7 @@
 //!
 //! Knows: `kResourceStore` on resources (Node 20, 22), and AsyncContextFrame (24 and later), a Map from storage to
 //! store. Out of scope: what is in a store.
-//! Limits: requests that are being served look the same; the number and the bytes tell.
+//! Limitations: requests that are being served look the same; the number and the bytes tell.
 
 #![forbid(unsafe_code)]
 

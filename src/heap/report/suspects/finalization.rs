@@ -3,7 +3,7 @@
 //! Knows: V8's cells: weak to the target, strong to the held value. Out of scope: what the callback does.
 //! A held value counts as V8's semantics would have it if it could not keep its target: once the target is reached
 //! by other references. A target that is reached by none is kept by held values alone.
-//! Limits: a held value that is a number or a string keeps nothing and is not looked at.
+//! Limitations: a held value that is a number or a string keeps nothing and is not looked at.
 
 #![forbid(unsafe_code)]
 
@@ -17,7 +17,7 @@ use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Graph, Ordinal, NONE};
 use crate::heap::view::View;
 
-/// It is a mistake at any number; a handful of bytes of it is no suspect.
+/// It is a mistake at any number, but a few bytes are no suspect.
 const LIMITS: Limits = Limits {
     few: 1,
     many: 10,

@@ -3,7 +3,7 @@
 //! Knows: how Node keeps listeners: arrays in `_events`, linked lists in the Map `kEvents`, weak Sets of signals.
 //! Out of scope: who should have removed them.
 //! Listeners of offheap's own are not counted.
-//! Limits: Node's own listeners on its own objects (some twenty on a worker's standard streams) are normal; they
+//! Limitations: Node's own listeners on its own objects (some twenty on a worker's standard streams) are normal; they
 //! count only in hundreds or when they are heavy.
 
 #![forbid(unsafe_code)]

@@ -74,7 +74,7 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
 fn find(view: &View) -> Result<Vec<Suspect>, Failure> {
     let names = Names::find(view)?;
     let mut suspects = Vec::new();
-    // Links of listener lists, and sets of signals that were named: each is said once.
+    // Links of listener lists, and sets of signals that are in a line already: each is written once.
     let mut claimed = Bits::new(view.graph().node_count());
     accumulations::find(view, &mut suspects);
     collections::find(view, &names, &mut suspects)?;
@@ -86,7 +86,7 @@ fn find(view: &View) -> Result<Vec<Suspect>, Failure> {
     weak_refs::find(view, &names, &claimed, &mut suspects)?;
     contexts::find(view, &names, &mut suspects)?;
     slices::find(view, &mut suspects)?;
-    // One structure, one line: that many small parts come together in an object says less than what they are.
+    // One structure is one line: its own kind says more than that many small parts come together in it.
     let others: Vec<(Ordinal, u64)> = suspects
         .iter()
         .filter(|suspect| suspect.kind != accumulations::KIND)
@@ -98,7 +98,7 @@ fn find(view: &View) -> Result<Vec<Suspect>, Failure> {
                 bytes >= suspect.bytes / 2 && is_right_below(view, node, suspect.node)
             })
     });
-    // What is offheap's own is none. The listeners are those of the program, on a Monitor as on any other emitter.
+    // What is offheap's own is no suspect. Listeners are the program's, on a Monitor as on any other emitter.
     suspects.retain(|suspect| {
         suspect.kind == listeners::KIND || !view.analysis.distances.ours.get(suspect.node)
     });
@@ -142,7 +142,7 @@ fn one_line_per_path(
     for suspect in suspects {
         let path = (suspect.kind, places[suspect.node as usize]);
         let line = match known.get(&path) {
-            // Two of one object are two lines: two events of one emitter. A tenth of the heap is a line.
+            // Two suspects of one object, such as two events of one emitter, are two lines. So is each accumulation.
             Some(&line)
                 if lines[line].0.node != suspect.node
                     && suspect.kind != accumulations::KIND

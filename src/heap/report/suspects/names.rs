@@ -25,7 +25,7 @@ pub(super) struct Names {
     pub(super) target: Option<u32>,
     pub(super) constructor: Option<u32>,
     pub(super) aborted: Option<u32>,
-    /// Maps and Sets, of subclasses too: the object and its table. Each table once, as in whatever follows.
+    /// Maps and Sets, of subclasses too: the object and its table. Each table once, as in the lists below.
     pub(super) tables: Vec<(Ordinal, Ordinal)>,
     /// EventEmitters and their `_events`.
     pub(super) events: Vec<(Ordinal, u32)>,
@@ -85,7 +85,7 @@ impl Names {
             (EdgeKind::Property, followers),
             (EdgeKind::Property, stores),
         ];
-        // What is found is walked over: once, however many objects of a made-up file refer to it.
+        // Each table is walked over later. It is noted once, however many objects of a made-up file refer to it.
         let mut seen = Bits::new(graph.node_count());
         let mut ticker = Ticker::new(view.control);
         for node in graph.nodes() {

@@ -1,7 +1,7 @@
 //! Whose a function is: Node's own, or the program's.
 //!
 //! Knows: how a closure leads to its script. Out of scope: who keeps it.
-//! Limits: V8's built-in functions (what `new Promise` hands out) have no script and count as the program's.
+//! Limitations: V8's built-in functions (what `new Promise` hands out) have no script and count as the program's.
 
 #![forbid(unsafe_code)]
 
@@ -14,7 +14,7 @@ use crate::heap::graph::{Graph, Ordinal};
 /// Functions within functions that are looked through.
 const MAX_WRAPPERS: usize = 8;
 
-/// Remembers what was found out, by the code that closures share.
+/// Remembers the answer for the code that several closures have in common.
 pub(crate) struct Origins<'a> {
     graph: &'a Graph,
     known: FxHashMap<Ordinal, bool>,
@@ -28,7 +28,7 @@ impl<'a> Origins<'a> {
         }
     }
 
-    /// The function that was meant: behind `once`, behind `bind`.
+    /// The function behind `once` or `bind`.
     pub(crate) fn meant(&self, mut function: Ordinal) -> Ordinal {
         let graph = self.graph;
         for _ in 0..MAX_WRAPPERS {

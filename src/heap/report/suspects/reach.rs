@@ -1,7 +1,7 @@
 //! What the roots reach when some references count only under a condition.
 //!
 //! Knows: references that wait for a node. Out of scope: why they wait.
-//! Limits: weak references count for nothing, and a WeakMap's value hangs from its key.
+//! Limitations: weak references count for nothing, and a WeakMap's value hangs from its key.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
 //! Long strings that only slices of them keep: ten characters of a request's body keep the body.
 //!
 //! Knows: what the table of strings found. Out of scope: who sliced.
-//! Limits: a snapshot does not say how long a slice is; one of nearly the whole string looks the same.
+//! Limitations: a snapshot does not say how long a slice is; one of nearly the whole string looks the same.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
 //! Maps and Sets as V8 lays them out: an object, its `table`, and in that the keys and values by number.
 //!
 //! Knows: which slots have an edge. Out of scope: what is suspicious.
-//! Limits: a key or value that is a small integer has no edge.
+//! Limitations: a key or value that is a small integer has no edge.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
 //! Timers: pending ones of one kind, with the function that most of them call.
 //!
 //! Knows: Node's classes Timeout and Immediate. Out of scope: when they fire.
-//! Limits: what a timer shares with others is not its own, so a group holds at least as much as said.
+//! Limitations: what a timer shares with others is not its own, so a group holds at least as much as said.
 
 #![forbid(unsafe_code)]
 
@@ -117,7 +117,7 @@ fn is_pending(graph: &Graph, timer: Ordinal) -> bool {
     }
 }
 
-/// What closures of one place in the source share.
+/// What closures of one place in the source have in common.
 fn code(graph: &Graph, function: Ordinal) -> Ordinal {
     graph
         .find_edge(function, EdgeKind::Internal, "shared")

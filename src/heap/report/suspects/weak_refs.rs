@@ -1,7 +1,7 @@
 //! Collections of dead WeakRefs: `new Map([[key, new WeakRef(value)]])` from which nobody removes what has died.
 //!
 //! Knows: that V8 writes a living WeakRef with its target and a dead one without. Out of scope: what it was.
-//! Limits: the WeakRef itself, or one in a property of a small entry; instances of subclasses are not recognised.
+//! Limitations: the WeakRef itself, or one in a property of a small entry; instances of subclasses are not recognised.
 
 #![forbid(unsafe_code)]
 
