@@ -1,6 +1,6 @@
 'use strict'
 
-// From the numbers of src/addons/tallies.rs, in their order, to an object.
+// From the numbers of src/addons/figures.rs, in their order, to an object.
 
 const NUMBERS = 48
 

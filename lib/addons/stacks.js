@@ -9,7 +9,7 @@ const { integer, invalidType, options: checkOptions } = require('../base/validat
 const DEFAULT_EVERY_NTH = 100
 const MAX_SITES = 20
 
-// As src/addons/tallies.rs numbers them.
+// As src/addons/figures.rs numbers them.
 const KINDS = ['wrap', 'external', 'externalArrayBuffer', 'externalBuffer', 'buffer', 'arrayBuffer', 'finalizer']
 const REFERENCE = 255
 

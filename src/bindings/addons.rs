@@ -126,7 +126,7 @@ pub struct AddonsReading {
     pub files: Vec<String>,
     /// Five numbers of each: its own; what `worker_threads` calls its thread, or NaN; what the system
     /// calls it; when it was first seen; 1 if every call since its beginning was seen. Then its figures, in the order of
-    /// `Tallies::numbers`.
+    /// `Figures::numbers`.
     pub numbers: Float64Array,
 }
 

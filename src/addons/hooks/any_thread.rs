@@ -2,7 +2,7 @@
 //!
 //! Node 26 was seen to free strings on a thread of V8's, with the environment's pointer or without, and strings live
 //! longer than their environment; a SharedArrayBuffer ends with the last thread that has it. So their records are not in the
-//! books: each is a block of its own, which holds a share of its environment and counts atomically.
+//! holdings: each is a block of its own, which holds a share of its environment and counts atomically.
 //!
 //! ```text
 //!  begin ──▶ IN_CALL ──▶ end ──▶ LIVE ──▶ finalize ──▶ freed
@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
 
 use super::environments::{Calling, Environment};
-use crate::addons::books::Finalizer;
-use crate::addons::tallies::{SharedKind, Things};
+use crate::addons::figures::{SharedKind, Things};
+use crate::addons::holdings::Finalizer;
 
 const IN_CALL: u8 = 0;
 const LIVE: u8 = 1;
@@ -39,7 +39,7 @@ pub struct Record {
 
 impl Record {
     fn things(&self) -> &Things {
-        self.environment.tallies.of_shared(self.kind)
+        self.environment.figures.of_shared(self.kind)
     }
 
     fn counts(&self) -> bool {
@@ -75,12 +75,12 @@ impl Begun {
         // SAFETY: made by `begin`; in the state IN_CALL the finalizer leaves it to us.
         let record = unsafe { &*self.0 };
         let pending = record.finalizer.callback != 0;
-        let tallies = &record.environment.tallies;
+        let figures = &record.environment.figures;
         if succeeded {
             // Counted before the finalizer, on whatever thread, may take it away again.
             record.things().begin_shared(record.bytes);
             if pending {
-                tallies.shared_finalizers_pending.add_shared(1);
+                figures.shared_finalizers_pending.add_shared(1);
             }
         }
         let next = if succeeded { LIVE } else { STRAY };
@@ -96,7 +96,7 @@ impl Begun {
         if succeeded {
             record.things().end_shared(record.bytes);
             if pending {
-                tallies.shared_finalizers_pending.take_shared(1);
+                figures.shared_finalizers_pending.take_shared(1);
             }
         }
         // SAFETY: Node has called its finalizer or will not; nobody else knows of it — `Box::from_raw`.
@@ -121,10 +121,10 @@ pub unsafe fn finalize(hint: *mut c_void) -> Finalizer {
         return finalizer;
     }
     if before == Err(LIVE) && record.counts() {
-        let tallies = &record.environment.tallies;
+        let figures = &record.environment.figures;
         record.things().end_shared(record.bytes);
         if finalizer.callback != 0 {
-            tallies.shared_finalizers_pending.take_shared(1);
+            figures.shared_finalizers_pending.take_shared(1);
         }
     }
     // SAFETY: the hook that made it has returned (it is not IN_CALL), and this is the only call with it.

@@ -23,9 +23,9 @@ use napi::sys;
 use super::environments::{self, Calling};
 use super::functions::Function;
 use super::{any_thread, moment, originals, shared, stack};
-use crate::addons::books::{Finalizer, RecordId};
+use crate::addons::figures::{Kind, SharedKind};
+use crate::addons::holdings::{Finalizer, RecordId};
 use crate::addons::stacks::REFERENCE;
-use crate::addons::tallies::{Kind, SharedKind};
 
 /// By this another copy of the package knows that it is not the first: see `watch::MARKER`.
 #[no_mangle]
@@ -104,9 +104,9 @@ fn site(environment: Calling, kind: u8) -> u32 {
     if every == 0 {
         return 0;
     }
-    let due = environment.books(|books, _| {
-        books.stacks.set_every(every);
-        books.stacks.is_due()
+    let due = environment.holdings(|holdings, _| {
+        holdings.stacks.set_every(every);
+        holdings.stacks.is_due()
     });
     if due {
         sample(environment, kind)
@@ -119,8 +119,8 @@ fn site(environment: Calling, kind: u8) -> u32 {
 fn sample(environment: Calling, kind: u8) -> u32 {
     let mut frames = [0; stack::LIMIT];
     let count = stack::capture(&mut frames);
-    environment.books(|books, _| {
-        books
+    environment.holdings(|holdings, _| {
+        holdings
             .stacks
             .begin(kind, frames.get(..count).unwrap_or_default())
     })
@@ -261,7 +261,8 @@ fn begin(
         callback: callback.map_or(0, |callback| callback as usize),
         hint: hint as usize,
     };
-    let record = environment.books(|books, _| books.reserve(kind, finalizer, native, bytes))?;
+    let record =
+        environment.holdings(|holdings, _| holdings.reserve(kind, finalizer, native, bytes))?;
     Some(Begun {
         environment,
         record,
@@ -283,18 +284,18 @@ impl Begun {
     /// As [`Begun::end`], of an original that may fail with something made. `made`: it was.
     #[inline]
     fn end_made(self, status: Status, reference: usize, made: bool) {
-        self.environment.books(|books, tallies| {
+        self.environment.holdings(|holdings, figures| {
             if status == OK {
-                books.commit(tallies, self.record, reference);
+                holdings.commit(figures, self.record, reference);
             } else {
-                books.abandon(self.record, refused(status) && !made);
+                holdings.abandon(self.record, refused(status) && !made);
             }
         });
         if status == OK {
             let site = site(self.environment, self.kind as u8);
             if site != 0 {
                 self.environment
-                    .books(|books, _| books.record_made_at(self.record, site));
+                    .holdings(|holdings, _| holdings.record_made_at(self.record, site));
             }
         }
     }
@@ -312,12 +313,13 @@ unsafe extern "C" fn create_reference(
     if status == OK {
         // SAFETY: Node refuses a null result, so it has written to this one.
         if let (Some(environment), Some(reference)) = (calling(env), unsafe { filled(result) }) {
-            environment.books(|books, tallies| {
-                books.reference_created(tallies, reference as usize, count);
+            environment.holdings(|holdings, figures| {
+                holdings.reference_created(figures, reference as usize, count);
             });
             let site = site(environment, REFERENCE);
             if site != 0 {
-                environment.books(|books, _| books.reference_made_at(reference as usize, site));
+                environment
+                    .holdings(|holdings, _| holdings.reference_made_at(reference as usize, site));
             }
         }
     }
@@ -328,8 +330,8 @@ unsafe extern "C" fn delete_reference(env: Env, reference: Ref) -> Status {
     let status = call!(DeleteReference as fn(Env, Ref); env, reference);
     if status == OK {
         if let Some(environment) = known(env) {
-            environment.books(|books, tallies| {
-                books.reference_deleted(tallies, reference as usize);
+            environment.holdings(|holdings, figures| {
+                holdings.reference_deleted(figures, reference as usize);
             });
         }
     }
@@ -358,8 +360,8 @@ unsafe extern "C" fn reference_unref(env: Env, reference: Ref, result: *mut u32)
 fn counted(env: Env, reference: Ref, status: Status, count: Option<u32>) {
     if let (OK, Some(count)) = (status, count) {
         if let Some(environment) = known(env) {
-            environment.books(|books, tallies| {
-                books.reference_counted(tallies, reference as usize, count);
+            environment.holdings(|holdings, figures| {
+                holdings.reference_counted(figures, reference as usize, count);
             });
         }
     }
@@ -447,8 +449,8 @@ unsafe extern "C" fn remove_wrap(env: Env, object: Value, result: *mut Data) -> 
     if let (OK, Some(native)) = (status, unsafe { filled(result) }) {
         if let Some(environment) = known(env) {
             let all_are_known = environment.is_full();
-            environment.books(|books, tallies| {
-                books.wrap_removed(tallies, native as usize, all_are_known);
+            environment.holdings(|holdings, figures| {
+                holdings.wrap_removed(figures, native as usize, all_are_known);
             });
         }
     }
@@ -629,7 +631,7 @@ fn allocated(env: Env, kind: Kind, byte_length: usize, value: Option<Value>) {
         .filter(|_| environments::watches_buffers())
         .and_then(|value| Some((begin(env, kind, None, ptr::null_mut(), 0, bytes)?, value)));
     let Some((begun, value)) = begun else {
-        environment.tallies.of(kind).pass(bytes);
+        environment.figures.of(kind).pass(bytes);
         return;
     };
     // Leaves no error behind when it succeeds, and it is the addon's own call that succeeded before.
@@ -637,7 +639,7 @@ fn allocated(env: Env, kind: Kind, byte_length: usize, value: Option<Value>) {
         env, value, ptr::null_mut(), Some(finalize), begun.hint(), ptr::null_mut());
     begun.end(status, 0);
     if status != OK {
-        environment.tallies.of(kind).pass(bytes);
+        environment.figures.of(kind).pass(bytes);
     }
 }
 
@@ -695,7 +697,7 @@ unsafe extern "C" fn adjust_external_memory(env: Env, change: i64, result: *mut 
         // May be called in a finalizer during a garbage collection, where there is no context.
         // SAFETY: `env` is the environment of the running call; Node has just accepted it, and left no error behind.
         if let Some(environment) = unsafe { environments::calling_basic(env) } {
-            environment.tallies.adjust(change);
+            environment.figures.adjust(change);
         }
     }
     status
@@ -725,7 +727,7 @@ unsafe extern "C" fn create_threadsafe_function(
         if let Some(environment) = calling(env) {
             shared::function_created(
                 environment.id(),
-                &environment.tallies,
+                &environment.figures,
                 made as usize,
                 initial_thread_count,
             );
@@ -759,8 +761,8 @@ unsafe extern "C" fn create_promise(
     // SAFETY: Node refuses a null result, so it has written to this one.
     if let Some(deferred) = unsafe { filled_if(status, deferred) } {
         if let Some(environment) = calling(env) {
-            environment.books(|books, tallies| {
-                books.deferred_created(tallies, deferred as usize);
+            environment.holdings(|holdings, figures| {
+                holdings.deferred_created(figures, deferred as usize);
             });
         }
     }
@@ -783,8 +785,8 @@ unsafe extern "C" fn reject_deferred(env: Env, deferred: Opaque, value: Value) -
 fn settled(env: Env, deferred: Opaque, status: Status) {
     if matches!(status, OK | sys::Status::napi_generic_failure) {
         if let Some(environment) = known(env) {
-            environment.books(|books, tallies| {
-                books.deferred_settled(tallies, deferred as usize);
+            environment.holdings(|holdings, figures| {
+                holdings.deferred_settled(figures, deferred as usize);
             });
         }
     }
@@ -804,8 +806,8 @@ unsafe extern "C" fn create_async_work(
     // SAFETY: Node refuses a null result, so it has written to this one.
     if let Some(work) = unsafe { filled_if(status, result) } {
         if let Some(environment) = calling(env) {
-            environment.books(|books, tallies| {
-                books.async_work_created(tallies, work as usize);
+            environment.holdings(|holdings, figures| {
+                holdings.async_work_created(figures, work as usize);
             });
         }
     }
@@ -816,8 +818,8 @@ unsafe extern "C" fn delete_async_work(env: Env, work: Opaque) -> Status {
     let status = call!(DeleteAsyncWork as fn(Env, Opaque); env, work);
     if status == OK {
         if let Some(environment) = known(env) {
-            environment.books(|books, tallies| {
-                books.async_work_deleted(tallies, work as usize);
+            environment.holdings(|holdings, figures| {
+                holdings.async_work_deleted(figures, work as usize);
             });
         }
     }
@@ -838,7 +840,7 @@ unsafe extern "C" fn add_async_cleanup_hook(
     if let Some(handle) = unsafe { filled_if(status, handle) } {
         // SAFETY: `env` is the environment of the running call; Node has just accepted it, and left no error behind.
         if let Some(environment) = unsafe { environments::calling_basic(env) } {
-            shared::cleanup_hook_added(environment.id(), &environment.tallies, handle as usize);
+            shared::cleanup_hook_added(environment.id(), &environment.figures, handle as usize);
         }
     }
     status
@@ -862,7 +864,7 @@ unsafe extern "C" fn set_instance_data(
         // SAFETY: `env` is the environment of the running call; Node has just accepted it, and left no error behind.
         if let Some(environment) = unsafe { environments::calling_basic(env) } {
             environment
-                .tallies
+                .figures
                 .instance_data
                 .store(true, std::sync::atomic::Ordering::Relaxed);
         }

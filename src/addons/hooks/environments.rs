@@ -1,10 +1,10 @@
-//! Which addon calls: from a `napi_env` to its books. `[unsafe]`
+//! Which addon calls: from a `napi_env` to its holdings. `[unsafe]`
 //!
-//! An environment here is one addon on one JavaScript thread; Node makes a `napi_env` for each. The books of one are
+//! An environment here is one addon on one JavaScript thread; Node makes a `napi_env` for each. The holdings of one are
 //! touched by its own thread alone; everything else here is atomic or behind a mutex that no hook takes while an
 //! original runs.
 //!
-//! Duties of this file: no reference to books lives across a call into Node; an environment's memory stays as long as
+//! Duties of this file: no reference to holdings lives across a call into Node; an environment's memory stays as long as
 //! Node may call a finalizer of it.
 //! Out of scope: which function was called.
 //! Limitations: the number that `worker_threads` gives a thread; `lib/addons/addons.js` tells it for threads that offheap is loaded on.
@@ -24,9 +24,9 @@ use rustc_hash::FxHashSet;
 
 use super::moment::{current_thread, is_on, now, EPOCH};
 use super::table::{Inserted, Table};
-use crate::addons::books::{Books, Finalizer, RecordId};
+use crate::addons::figures::{Figures, NUMBERS};
+use crate::addons::holdings::{Finalizer, Holdings, RecordId};
 use crate::addons::stacks::Site;
-use crate::addons::tallies::{Tallies, NUMBERS};
 
 /// Called with the number of an environment whose counts are void: it has ended, or is counted anew.
 static WHEN_VOID: OnceCell<fn(u32)> = OnceCell::new();
@@ -64,22 +64,22 @@ pub struct Environment {
     /// Every call since its beginning was seen.
     full: AtomicBool,
     epoch: AtomicU32,
-    /// Its books were given back after the watch that they were of.
+    /// Its holdings were given back after the watch that they were of.
     given_back: AtomicBool,
     /// Node tells us of its end.
     end_is_told: AtomicBool,
     ended: AtomicBool,
     /// The figures.
-    pub tallies: Tallies,
-    books: UnsafeCell<Books>,
+    pub figures: Figures,
+    holdings: UnsafeCell<Holdings>,
 }
 
-// SAFETY: `books` is only used through `Environment::books`, on the environment's own thread; the rest is atomic or constant.
+// SAFETY: `holdings` is only used through `Environment::holdings`, on the environment's own thread; the rest is atomic or constant.
 unsafe impl Sync for Environment {}
 // SAFETY: as above; dropping it on another thread frees plain memory.
 unsafe impl Send for Environment {}
 
-/// An environment, on its own thread: who has one may work on the books.
+/// An environment, on its own thread: who has one may work on the holdings.
 #[derive(Debug, Clone, Copy)]
 pub struct Calling {
     environment: &'static Environment,
@@ -106,13 +106,13 @@ impl Calling {
         }
     }
 
-    /// Works on the books. `work` calls nothing of Node's.
+    /// Works on the holdings. `work` calls nothing of Node's.
     #[inline]
-    pub fn books<T>(self, work: impl FnOnce(&mut Books, &Tallies) -> T) -> T {
+    pub fn holdings<T>(self, work: impl FnOnce(&mut Holdings, &Figures) -> T) -> T {
         // SAFETY: this is the environment's thread (`Calling::new`), and no other reference is alive: each lives as long as
         // one `work`, and none of them calls into Node, where hooks could come back here.
-        let books = unsafe { &mut *self.environment.books.get() };
-        work(books, &self.environment.tallies)
+        let holdings = unsafe { &mut *self.environment.holdings.get() };
+        work(holdings, &self.environment.figures)
     }
 
     /// A share of the environment, for what may live longer than it.
@@ -197,7 +197,7 @@ fn known_slow(environment: Calling) -> Option<Calling> {
         return None;
     }
     // Another watch than the one it was last counted under: what happened between them was not seen.
-    environment.books(|books, tallies| books.detach(tallies));
+    environment.holdings(|holdings, figures| holdings.detach(figures));
     void(environment.id);
     environment.full.store(false, Ordering::Relaxed);
     environment.seen_at.store(now(), Ordering::Relaxed);
@@ -209,12 +209,12 @@ fn known_slow(environment: Calling) -> Option<Calling> {
 /// No watch is on: what an environment counted is void, and its memory is given back. Once.
 fn give_back(environment: Calling) {
     if !environment.given_back.swap(true, Ordering::Relaxed) {
-        environment.books(|books, tallies| books.detach(tallies));
+        environment.holdings(|holdings, figures| holdings.detach(figures));
         void(environment.id);
     }
 }
 
-/// The environment that calls. Seen for the first time it gets books, for which Node is asked two things; so only
+/// The environment that calls. Seen for the first time it gets holdings, for which Node is asked two things; so only
 /// before or after an original that leaves no error behind.
 ///
 /// # Safety
@@ -358,8 +358,8 @@ unsafe fn add(raw: sys::napi_env, told: String) -> Option<Calling> {
         given_back: AtomicBool::new(false),
         end_is_told: AtomicBool::new(false),
         ended: AtomicBool::new(false),
-        tallies: Tallies::default(),
-        books: UnsafeCell::new(Books::new()),
+        figures: Figures::default(),
+        holdings: UnsafeCell::new(Holdings::new()),
     });
     let address = Arc::as_ptr(&environment).cast_mut();
     let place = match by_id(id) {
@@ -411,7 +411,7 @@ fn end(environment: Calling) {
     if environment.ended.swap(true, Ordering::Relaxed) {
         return;
     }
-    environment.books(|books, tallies| books.detach(tallies));
+    environment.holdings(|holdings, figures| holdings.detach(figures));
     super::loader::forget_opened(environment.thread, &environment.file);
     void(environment.id);
     {
@@ -431,7 +431,7 @@ fn end(environment: Calling) {
 /// Gives the memory of an ended environment back, once Node cannot call any finalizer of it.
 fn retire_if_done(environment: Calling) {
     let done = environment.ended.load(Ordering::Relaxed)
-        && environment.books(|books, _| books.outstanding()) == 0;
+        && environment.holdings(|holdings, _| holdings.outstanding()) == 0;
     if !done {
         return;
     }
@@ -524,7 +524,7 @@ pub unsafe fn finalize(hint: *mut c_void) -> Option<Finalizer> {
         place: packed as u32,
         generation: (packed >> 32) as u8,
     };
-    let finalizer = environment.books(|books, tallies| books.finalize(tallies, record));
+    let finalizer = environment.holdings(|holdings, figures| holdings.finalize(figures, record));
     if !is_on() {
         // The watch has ended on another thread.
         give_back(environment);
@@ -536,7 +536,7 @@ pub unsafe fn finalize(hint: *mut c_void) -> Option<Finalizer> {
 }
 
 /// Runs `read` with the figures of an environment, from any thread; nothing when it has ended.
-pub fn with_tallies(id: u32, read: impl FnOnce(&Tallies)) {
+pub fn with_figures(id: u32, read: impl FnOnce(&Figures)) {
     let environment = {
         let all = ALL.lock();
         all.environments
@@ -546,7 +546,7 @@ pub fn with_tallies(id: u32, read: impl FnOnce(&Tallies)) {
     };
     if let Some(environment) = environment {
         if !environment.ended.load(Ordering::Relaxed) {
-            read(&environment.tallies);
+            read(&environment.figures);
         }
     }
 }
@@ -566,7 +566,7 @@ pub struct Reading {
     pub seen_at_ms: f64,
     /// Every call since its beginning was seen.
     pub full: bool,
-    /// See `Tallies::numbers`.
+    /// See `Figures::numbers`.
     pub numbers: [f64; NUMBERS],
 }
 
@@ -603,7 +603,7 @@ pub unsafe fn read_all() -> Vec<Reading> {
                 thread: environment.thread,
                 seen_at_ms: environment.seen_at.load(Ordering::Relaxed) as f64,
                 full: environment.full.load(Ordering::Relaxed),
-                numbers: environment.tallies.numbers(),
+                numbers: environment.figures.numbers(),
             }
         })
         .collect()
@@ -628,8 +628,8 @@ unsafe fn on_this_thread(environment: &Arc<Environment>, thread: i32) -> Option<
 ///
 /// JavaScript is running on the environment's thread, and the environment has not ended.
 unsafe fn find_outlived(environment: Calling) {
-    let weak = environment.tallies.weak.get();
-    if weak == environment.tallies.outlived.get() {
+    let weak = environment.figures.weak.get();
+    if weak == environment.figures.outlived.get() {
         return;
     }
     let raw = environment.raw as sys::napi_env;
@@ -639,10 +639,10 @@ unsafe fn find_outlived(environment: Calling) {
         return;
     }
     // `is_gone` does call into Node, but into two functions that run no JavaScript, no finalizer and no hook.
-    environment.books(|books, tallies| {
-        books.find_outlived(tallies, OUTLIVED_LIMIT, |address| {
+    environment.holdings(|holdings, figures| {
+        holdings.find_outlived(figures, OUTLIVED_LIMIT, |address| {
             let mut value = ptr::null_mut();
-            // SAFETY: the reference is in the books, so it has not been deleted — "napi_get_reference_value": null for a
+            // SAFETY: the reference is in the holdings, so it has not been deleted — "napi_get_reference_value": null for a
             // collected object.
             let status =
                 unsafe { sys::napi_get_reference_value(raw, address as sys::napi_ref, &mut value) };
@@ -719,7 +719,7 @@ pub fn sites_of(id: u32) -> Vec<Site> {
         .filter(|environment| !environment.ended.load(Ordering::Relaxed))
         // SAFETY: it has not ended, and if it is of this thread it does not end meanwhile.
         .and_then(|environment| unsafe { on_this_thread(&environment, thread) })
-        .map(|environment| environment.books(|books, _| books.stacks.sites().to_vec()))
+        .map(|environment| environment.holdings(|holdings, _| holdings.stacks.sites().to_vec()))
         .unwrap_or_default()
 }
 
@@ -734,7 +734,7 @@ pub fn external_places() -> FxHashSet<usize> {
         // SAFETY: it has not ended, and if it is of this thread it does not end meanwhile.
         .filter_map(|environment| unsafe { on_this_thread(environment, thread) })
         .flat_map(|environment| {
-            environment.books(|books, _| books.external_places().collect::<Vec<_>>())
+            environment.holdings(|holdings, _| holdings.external_places().collect::<Vec<_>>())
         })
         .collect()
 }

@@ -9,9 +9,9 @@
 
 use parking_lot::Mutex;
 
-use super::environments::with_tallies;
+use super::environments::with_figures;
+use crate::addons::figures::Figures;
 use crate::addons::pointer_table::PointerTable;
-use crate::addons::tallies::Tallies;
 use crate::base::fork_lock;
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,13 +32,13 @@ static FUNCTIONS: Mutex<PointerTable<Held>> = Mutex::new(PointerTable::new());
 static CLEANUP_HOOKS: Mutex<PointerTable<Held>> = Mutex::new(PointerTable::new());
 
 /// A thread-safe function was created, for this many threads.
-pub fn function_created(environment: u32, tallies: &Tallies, address: usize, threads: usize) {
+pub fn function_created(environment: u32, figures: &Figures, address: usize, threads: usize) {
     let held = Held {
         environment,
         threads: threads as u64,
     };
     if FUNCTIONS.lock().insert(address, held).is_ok() {
-        tallies.threadsafe_functions.begin_shared(0);
+        figures.threadsafe_functions.begin_shared(0);
     }
 }
 
@@ -63,19 +63,19 @@ pub fn function_released(address: usize, abort: bool) {
     let environment = held.environment;
     functions.remove(address);
     drop(functions);
-    with_tallies(environment, |tallies| {
-        tallies.threadsafe_functions.end_shared(0);
+    with_figures(environment, |figures| {
+        figures.threadsafe_functions.end_shared(0);
     });
 }
 
 /// An asynchronous cleanup hook was added.
-pub fn cleanup_hook_added(environment: u32, tallies: &Tallies, address: usize) {
+pub fn cleanup_hook_added(environment: u32, figures: &Figures, address: usize) {
     let held = Held {
         environment,
         threads: 0,
     };
     if CLEANUP_HOOKS.lock().insert(address, held).is_ok() {
-        tallies.async_cleanup_hooks.begin_shared(0);
+        figures.async_cleanup_hooks.begin_shared(0);
     }
 }
 
@@ -83,8 +83,8 @@ pub fn cleanup_hook_added(environment: u32, tallies: &Tallies, address: usize) {
 pub fn cleanup_hook_removed(address: usize) {
     let removed = CLEANUP_HOOKS.lock().remove(address);
     if let Some(held) = removed {
-        with_tallies(held.environment, |tallies| {
-            tallies.async_cleanup_hooks.end_shared(0);
+        with_figures(held.environment, |figures| {
+            figures.async_cleanup_hooks.end_shared(0);
         });
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Knows: how many of each thing there are and ever were. Written by the environment's own thread, except where a
 //! method says so, and read by any.
-//! Out of scope: which things they are; the books of [`super::books`] do.
+//! Out of scope: which things they are; the holdings of [`super::holdings`] do.
 //! Limits: a reading in another thread may see one thing counted and its neighbour not yet.
 
 #![forbid(unsafe_code)]
@@ -135,7 +135,7 @@ macro_rules! kinds {
             Finalizer,
         }
 
-        impl Tallies {
+        impl Figures {
             /// Where things of a kind are counted.
             #[inline]
             pub fn of(&self, kind: Kind) -> &Things {
@@ -157,7 +157,7 @@ pub enum SharedKind {
     ExternalSharedArrayBuffer,
 }
 
-impl Tallies {
+impl Figures {
     /// Where things of a kind are counted; by methods that any thread may call.
     pub fn of_shared(&self, kind: SharedKind) -> &Things {
         match kind {
@@ -178,7 +178,7 @@ kinds! {
 
 /// All figures.
 #[derive(Debug, Default)]
-pub struct Tallies {
+pub struct Figures {
     /// References with a count above 0.
     pub strong: Count,
     /// References with a count of 0.
@@ -231,7 +231,7 @@ pub struct Tallies {
     pub instance_data: AtomicBool,
 }
 
-impl Tallies {
+impl Figures {
     /// Notes a successful `napi_adjust_external_memory`.
     pub fn adjust(&self, change: i64) {
         let adjusted = self.adjusted.load(Ordering::Relaxed).wrapping_add(change);
@@ -335,22 +335,22 @@ mod tests {
 
     #[test]
     fn the_figures_come_in_order_and_fill_their_places() {
-        let tallies = Tallies::default();
-        tallies.strong.add(3);
-        tallies.weak.add(4);
-        tallies.external_buffers.begin(1_234_567);
-        tallies.external_buffers.pass(11);
-        tallies.instance_data.store(true, Ordering::Relaxed);
-        tallies.adjust(500);
-        tallies.adjust(-1_777);
-        tallies.adjust(77);
-        let numbers = tallies.numbers();
+        let figures = Figures::default();
+        figures.strong.add(3);
+        figures.weak.add(4);
+        figures.external_buffers.begin(1_234_567);
+        figures.external_buffers.pass(11);
+        figures.instance_data.store(true, Ordering::Relaxed);
+        figures.adjust(500);
+        figures.adjust(-1_777);
+        figures.adjust(77);
+        let numbers = figures.numbers();
 
         assert_eq!(numbers[..4], [7.0, 3.0, 4.0, 0.0]);
         assert_eq!(numbers[16..20], [1.0, 1_234_567.0, 2.0, 1_234_578.0]);
         assert_eq!(numbers[NUMBERS - 3..], [1.0, -1_200.0, -1_277.0]);
 
-        tallies.clear();
-        assert_eq!(tallies.numbers(), [0.0; NUMBERS]);
+        figures.clear();
+        assert_eq!(figures.numbers(), [0.0; NUMBERS]);
     }
 }

@@ -16,9 +16,9 @@
 
 #![forbid(unsafe_code)]
 
+use super::figures::{Figures, Kind};
 use super::pointer_table::PointerTable;
 use super::stacks::Stacks;
-use super::tallies::{Kind, Tallies};
 
 /// One reference.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,7 +71,7 @@ struct Record {
     previous: u32,
 }
 
-/// Names a record towards Node; see [`Books::finalize`].
+/// Names a record towards Node; see [`Holdings::finalize`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordId {
     /// Its place.
@@ -90,7 +90,7 @@ struct Wraps {
     removed: u32,
     /// How many finalizers of removed ones are counted no more.
     removed_pending: u32,
-    /// One may have been removed that is not in the books.
+    /// One may have been removed that is not in the holdings.
     uncertain: bool,
 }
 
@@ -101,7 +101,7 @@ const KEPT_RECORDS: usize = 4_096;
 
 /// All entries.
 #[derive(Debug, Default)]
-pub struct Books {
+pub struct Holdings {
     references: PointerTable<Reference>,
     records: Vec<Record>,
     /// The first free record, plus 1.
@@ -126,8 +126,8 @@ pub struct Books {
     incomplete: bool,
 }
 
-impl Books {
-    /// Empty books; they take no memory yet.
+impl Holdings {
+    /// Empty holdings; they take no memory yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -143,7 +143,7 @@ impl Books {
     }
 
     /// Forgets everything but the records that Node may still call; those no longer count anywhere.
-    pub fn detach(&mut self, tallies: &Tallies) {
+    pub fn detach(&mut self, figures: &Figures) {
         self.references.clear();
         self.wraps.clear();
         self.wraps_are_indexed = false;
@@ -160,15 +160,15 @@ impl Books {
             record.site = 0;
         }
         self.shrink();
-        tallies.clear();
+        figures.clear();
     }
 
     // ── references ──────────────────────────────────────────────────────────────────────────────────────────────
 
     /// A reference was created with this count.
     #[inline]
-    pub fn reference_created(&mut self, tallies: &Tallies, address: usize, count: u32) {
-        self.enter_reference(tallies, address, count, 0);
+    pub fn reference_created(&mut self, figures: &Figures, address: usize, count: u32) {
+        self.enter_reference(figures, address, count, 0);
     }
 
     /// Where the reference that was just created was made.
@@ -188,19 +188,19 @@ impl Books {
     }
 
     #[inline]
-    fn enter_reference(&mut self, tallies: &Tallies, address: usize, count: u32, record: u32) {
+    fn enter_reference(&mut self, figures: &Figures, address: usize, count: u32, record: u32) {
         let entry = Reference {
             count,
             record,
             site: 0,
             outlived: false,
         };
-        tallies.references.add(1);
+        figures.references.add(1);
         match self.references.insert(address, entry) {
             Ok(None) => {}
             // Deleted where we could not see it.
             Ok(Some(old)) => {
-                Self::uncount_reference(tallies, old);
+                Self::uncount_reference(figures, old);
                 self.stacks.end(old.site);
             }
             Err(_) => {
@@ -209,63 +209,63 @@ impl Books {
             }
         }
         if count > 0 {
-            tallies.strong.add(1);
-            tallies.count_sum.add(u64::from(count));
-            tallies.highest.raise(u64::from(count));
+            figures.strong.add(1);
+            figures.count_sum.add(u64::from(count));
+            figures.highest.raise(u64::from(count));
         } else {
-            tallies.weak.add(1);
+            figures.weak.add(1);
         }
     }
 
     #[inline]
-    fn uncount_reference(tallies: &Tallies, entry: Reference) {
+    fn uncount_reference(figures: &Figures, entry: Reference) {
         if entry.count > 0 {
-            tallies.strong.take(1);
-            tallies.count_sum.take(u64::from(entry.count));
+            figures.strong.take(1);
+            figures.count_sum.take(u64::from(entry.count));
         } else {
-            tallies.weak.take(1);
+            figures.weak.take(1);
             if entry.outlived {
-                tallies.outlived.take(1);
+                figures.outlived.take(1);
             }
         }
     }
 
     /// A reference was deleted. A finalizer that came with it will not run any more.
     #[inline]
-    pub fn reference_deleted(&mut self, tallies: &Tallies, address: usize) {
+    pub fn reference_deleted(&mut self, figures: &Figures, address: usize) {
         let Some(entry) = self.references.remove(address) else {
             return;
         };
-        Self::uncount_reference(tallies, entry);
+        Self::uncount_reference(figures, entry);
         self.stacks.end(entry.site);
-        tallies.deleted.add(1);
+        figures.deleted.add(1);
         if entry.record != 0 {
-            self.forget(tallies, entry.record - 1);
+            self.forget(figures, entry.record - 1);
         }
     }
 
     /// The count of a reference changed.
     #[inline]
-    pub fn reference_counted(&mut self, tallies: &Tallies, address: usize, count: u32) {
+    pub fn reference_counted(&mut self, figures: &Figures, address: usize, count: u32) {
         let Some(entry) = self.references.get_mut(address) else {
             return;
         };
         let before = entry.count;
         entry.count = count;
         if count > before {
-            tallies.count_sum.add(u64::from(count - before));
-            tallies.highest.raise(u64::from(count));
+            figures.count_sum.add(u64::from(count - before));
+            figures.highest.raise(u64::from(count));
         } else {
-            tallies.count_sum.take(u64::from(before - count));
+            figures.count_sum.take(u64::from(before - count));
         }
         match (before > 0, count > 0) {
             (false, true) => {
-                tallies.weak.take(1);
-                tallies.strong.add(1);
+                figures.weak.take(1);
+                figures.strong.add(1);
             }
             (true, false) => {
-                tallies.strong.take(1);
-                tallies.weak.add(1);
+                figures.strong.take(1);
+                figures.weak.add(1);
             }
             _ => {}
         }
@@ -275,11 +275,11 @@ impl Books {
     /// it stopped the last time. Whether all have been asked.
     pub fn find_outlived(
         &mut self,
-        tallies: &Tallies,
+        figures: &Figures,
         limit: usize,
         mut is_gone: impl FnMut(usize) -> bool,
     ) -> bool {
-        if tallies.weak.get() == tallies.outlived.get() {
+        if figures.weak.get() == figures.outlived.get() {
             return true;
         }
         let from_start = self.cursor == 0;
@@ -288,7 +288,7 @@ impl Books {
             .visit(self.cursor, limit, |address, reference| {
                 if reference.count == 0 && !reference.outlived && is_gone(address) {
                     reference.outlived = true;
-                    tallies.outlived.add(1);
+                    figures.outlived.add(1);
                 }
             });
         self.cursor = next.unwrap_or(0);
@@ -409,7 +409,7 @@ impl Books {
 
     /// The call succeeded. `reference` is the one that it made, or 0.
     #[inline]
-    pub fn commit(&mut self, tallies: &Tallies, id: RecordId, reference: usize) {
+    pub fn commit(&mut self, figures: &Figures, id: RecordId, reference: usize) {
         let Some(record) = self.records.get_mut(id.place as usize) else {
             return;
         };
@@ -418,13 +418,13 @@ impl Books {
         let has_callback = record.finalizer.callback != 0;
         record.reference = reference;
         if finalized {
-            tallies.of(kind).pass(bytes);
+            figures.of(kind).pass(bytes);
             self.release(id.place);
         } else {
             record.state = State::Live;
-            tallies.of(kind).begin(bytes);
+            figures.of(kind).begin(bytes);
             if has_callback {
-                tallies.finalizers_pending.add(1);
+                figures.finalizers_pending.add(1);
             }
             if kind == Kind::Wrap && self.wraps_are_indexed {
                 self.enter_wrap(id.place, native);
@@ -432,7 +432,7 @@ impl Books {
         }
         if reference != 0 {
             let record = if finalized { 0 } else { id.place + 1 };
-            self.enter_reference(tallies, reference, 0, record);
+            self.enter_reference(figures, reference, 0, record);
         }
     }
 
@@ -452,7 +452,7 @@ impl Books {
     /// Node calls the finalizer of a record. What the addon's own is to be called with; `None` for a record that is not
     /// outstanding.
     #[inline]
-    pub fn finalize(&mut self, tallies: &Tallies, id: RecordId) -> Option<Finalizer> {
+    pub fn finalize(&mut self, figures: &Figures, id: RecordId) -> Option<Finalizer> {
         let record = self.records.get_mut(id.place as usize)?;
         if record.generation != id.generation {
             return None;
@@ -465,21 +465,21 @@ impl Books {
             State::Stray => {
                 let reference = record.reference;
                 if reference != 0 {
-                    self.object_is_gone(tallies, reference);
+                    self.object_is_gone(figures, reference);
                 }
                 self.release(id.place);
             }
             State::Live => {
                 let (kind, bytes, reference) = (record.kind, record.bytes, record.reference);
-                tallies.of(kind).end(bytes);
+                figures.of(kind).end(bytes);
                 if finalizer.callback != 0 {
-                    tallies.finalizers_pending.take(1);
+                    figures.finalizers_pending.take(1);
                 }
                 if reference != 0 {
-                    self.object_is_gone(tallies, reference);
+                    self.object_is_gone(figures, reference);
                 }
                 if kind == Kind::Wrap && self.wraps_are_indexed {
-                    self.leave_wrap(tallies, id.place);
+                    self.leave_wrap(figures, id.place);
                 }
                 self.release(id.place);
             }
@@ -487,7 +487,7 @@ impl Books {
         Some(finalizer)
     }
 
-    fn object_is_gone(&mut self, tallies: &Tallies, reference: usize) {
+    fn object_is_gone(&mut self, figures: &Figures, reference: usize) {
         let Some(entry) = self.references.get_mut(reference) else {
             return;
         };
@@ -495,12 +495,12 @@ impl Books {
         // At the end of an environment finalizers run for objects that are still there, strongly held.
         if entry.count == 0 && !entry.outlived {
             entry.outlived = true;
-            tallies.outlived.add(1);
+            figures.outlived.add(1);
         }
     }
 
     /// Node will not call the finalizer of a record any more.
-    fn forget(&mut self, tallies: &Tallies, place: u32) {
+    fn forget(&mut self, figures: &Figures, place: u32) {
         let Some(record) = self.records.get(place as usize).copied() else {
             return;
         };
@@ -519,13 +519,13 @@ impl Books {
             (false, false)
         };
         if !removed {
-            tallies.of(record.kind).end(record.bytes);
+            figures.of(record.kind).end(record.bytes);
         }
         if has_callback && !removed_pending {
-            tallies.finalizers_pending.take(1);
+            figures.finalizers_pending.take(1);
         }
         if record.kind == Kind::Wrap && self.wraps_are_indexed {
-            self.leave_wrap(tallies, place);
+            self.leave_wrap(figures, place);
         }
         self.release(place);
     }
@@ -592,7 +592,7 @@ impl Books {
     }
 
     #[inline]
-    fn leave_wrap(&mut self, tallies: &Tallies, place: u32) {
+    fn leave_wrap(&mut self, figures: &Figures, place: u32) {
         let Some(record) = self.records.get(place as usize).copied() else {
             return;
         };
@@ -614,16 +614,16 @@ impl Books {
             wraps.head = record.next;
         }
         if wraps.count == wraps.removed {
-            self.end_removed(tallies, record.native);
+            self.end_removed(figures, record.native);
         }
     }
 
-    /// As many wraps of a native object were removed as are left in the books.
+    /// As many wraps of a native object were removed as are left in the holdings.
     ///
     /// Where all wraps are known these are the removed ones, and Node calls none of their finalizers. Where some are not, an
     /// unknown one may be the one that was removed, and Node may still call a finalizer of those that are left: their
     /// records stay, counted no more. A record that is freed too early would swallow the addon's finalizer.
-    fn end_removed(&mut self, tallies: &Tallies, native: usize) {
+    fn end_removed(&mut self, figures: &Figures, native: usize) {
         let Some(wraps) = self.wraps.remove(native) else {
             return;
         };
@@ -641,7 +641,7 @@ impl Books {
             pending += u64::from(record.finalizer.callback != 0);
             next = record.next;
         }
-        tallies
+        figures
             .finalizers_pending
             .take(pending.saturating_sub(u64::from(wraps.removed_pending)));
     }
@@ -670,7 +670,7 @@ impl Books {
 
     /// `napi_remove_wrap` succeeded for an object that wrapped `native`: its finalizer will not run.
     /// `all_are_known`: no wrap of this addon was made without our seeing it.
-    pub fn wrap_removed(&mut self, tallies: &Tallies, native: usize, all_are_known: bool) {
+    pub fn wrap_removed(&mut self, figures: &Figures, native: usize, all_are_known: bool) {
         if !self.wraps_are_indexed {
             self.index_wraps();
         }
@@ -682,7 +682,7 @@ impl Books {
         if wraps.count == 1 && !wraps.uncertain {
             let place = wraps.head - 1;
             self.unlink_reference(place);
-            self.forget(tallies, place);
+            self.forget(figures, place);
             return;
         }
         // Node does not say which of several objects that wrap the same native one this was. One is counted no more; what
@@ -694,12 +694,12 @@ impl Books {
         wraps.removed += 1;
         wraps.removed_pending += u32::from(pending);
         let all_removed = wraps.removed == wraps.count;
-        tallies.wraps.live.take(1);
+        figures.wraps.live.take(1);
         if pending {
-            tallies.finalizers_pending.take(1);
+            figures.finalizers_pending.take(1);
         }
         if all_removed {
-            self.end_removed(tallies, native);
+            self.end_removed(figures, native);
         }
     }
 
@@ -719,34 +719,34 @@ impl Books {
     // ── deferreds and async works ───────────────────────────────────────────────────────────────────────────────
 
     /// A promise was created.
-    pub fn deferred_created(&mut self, tallies: &Tallies, address: usize) {
+    pub fn deferred_created(&mut self, figures: &Figures, address: usize) {
         match self.deferreds.insert(address, ()) {
-            Ok(None) => tallies.deferreds.begin(0),
-            Ok(Some(())) => tallies.deferreds.pass(0),
+            Ok(None) => figures.deferreds.begin(0),
+            Ok(Some(())) => figures.deferreds.pass(0),
             Err(_) => self.incomplete = true,
         }
     }
 
     /// Its deferred was resolved or rejected.
-    pub fn deferred_settled(&mut self, tallies: &Tallies, address: usize) {
+    pub fn deferred_settled(&mut self, figures: &Figures, address: usize) {
         if self.deferreds.remove(address).is_some() {
-            tallies.deferreds.end(0);
+            figures.deferreds.end(0);
         }
     }
 
     /// An async work was created.
-    pub fn async_work_created(&mut self, tallies: &Tallies, address: usize) {
+    pub fn async_work_created(&mut self, figures: &Figures, address: usize) {
         match self.async_works.insert(address, ()) {
-            Ok(None) => tallies.async_works.begin(0),
-            Ok(Some(())) => tallies.async_works.pass(0),
+            Ok(None) => figures.async_works.begin(0),
+            Ok(Some(())) => figures.async_works.pass(0),
             Err(_) => self.incomplete = true,
         }
     }
 
     /// It was deleted.
-    pub fn async_work_deleted(&mut self, tallies: &Tallies, address: usize) {
+    pub fn async_work_deleted(&mut self, figures: &Figures, address: usize) {
         if self.async_works.remove(address).is_some() {
-            tallies.async_works.end(0);
+            figures.async_works.end(0);
         }
     }
 }
@@ -760,270 +760,283 @@ mod tests {
         hint: 0x77,
     };
 
-    fn wrap(books: &mut Books, tallies: &Tallies, native: usize, reference: usize) -> RecordId {
-        let id = books.reserve(Kind::Wrap, ADDON, native, 0).expect("memory");
-        books.commit(tallies, id, reference);
+    fn wrap(
+        holdings: &mut Holdings,
+        figures: &Figures,
+        native: usize,
+        reference: usize,
+    ) -> RecordId {
+        let id = holdings
+            .reserve(Kind::Wrap, ADDON, native, 0)
+            .expect("memory");
+        holdings.commit(figures, id, reference);
         id
     }
 
     #[test]
     fn a_reference_goes_from_strong_to_weak_and_back_and_is_gone() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
-        books.reference_created(&tallies, 0x10, 2);
-        books.reference_created(&tallies, 0x20, 0);
-        books.reference_counted(&tallies, 0x10, 5);
-        assert_eq!(tallies.numbers()[..8], [2., 1., 1., 0., 2., 0., 5., 5.]);
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
+        holdings.reference_created(&figures, 0x10, 2);
+        holdings.reference_created(&figures, 0x20, 0);
+        holdings.reference_counted(&figures, 0x10, 5);
+        assert_eq!(figures.numbers()[..8], [2., 1., 1., 0., 2., 0., 5., 5.]);
 
-        books.reference_counted(&tallies, 0x10, 0);
-        books.reference_counted(&tallies, 0x20, 1);
-        assert_eq!(tallies.numbers()[..8], [2., 1., 1., 0., 2., 0., 1., 5.]);
+        holdings.reference_counted(&figures, 0x10, 0);
+        holdings.reference_counted(&figures, 0x20, 1);
+        assert_eq!(figures.numbers()[..8], [2., 1., 1., 0., 2., 0., 1., 5.]);
 
-        books.reference_deleted(&tallies, 0x10);
-        books.reference_deleted(&tallies, 0x20);
-        assert_eq!(tallies.numbers()[..8], [0., 0., 0., 0., 2., 2., 0., 5.]);
+        holdings.reference_deleted(&figures, 0x10);
+        holdings.reference_deleted(&figures, 0x20);
+        assert_eq!(figures.numbers()[..8], [0., 0., 0., 0., 2., 2., 0., 5.]);
     }
 
     #[test]
     fn the_places_of_external_buffers_are_known_until_they_are_finalized() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
-        let made = |books: &mut Books, kind, native, bytes| {
-            let id = books.reserve(kind, ADDON, native, bytes).expect("memory");
-            books.commit(&tallies, id, 0);
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
+        let made = |holdings: &mut Holdings, kind, native, bytes| {
+            let id = holdings
+                .reserve(kind, ADDON, native, bytes)
+                .expect("memory");
+            holdings.commit(&figures, id, 0);
             id
         };
-        wrap(&mut books, &tallies, 0x10, 0);
-        let buffer = made(&mut books, Kind::ExternalBuffer, 0x20, 5);
-        made(&mut books, Kind::ExternalArrayBuffer, 0x30, 7);
-        made(&mut books, Kind::ExternalBuffer, 0x40, 0);
-        books
+        wrap(&mut holdings, &figures, 0x10, 0);
+        let buffer = made(&mut holdings, Kind::ExternalBuffer, 0x20, 5);
+        made(&mut holdings, Kind::ExternalArrayBuffer, 0x30, 7);
+        made(&mut holdings, Kind::ExternalBuffer, 0x40, 0);
+        holdings
             .reserve(Kind::ExternalBuffer, ADDON, 0x50, 9)
             .expect("memory");
-        let mut places: Vec<usize> = books.external_places().collect();
+        let mut places: Vec<usize> = holdings.external_places().collect();
         places.sort_unstable();
         assert_eq!(places, [0x20, 0x30]);
-        books.finalize(&tallies, buffer);
-        assert_eq!(books.external_places().collect::<Vec<_>>(), [0x30]);
+        holdings.finalize(&figures, buffer);
+        assert_eq!(holdings.external_places().collect::<Vec<_>>(), [0x30]);
     }
 
     #[test]
     fn what_happens_to_unknown_things_is_not_counted() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
-        books.reference_deleted(&tallies, 0x10);
-        books.reference_counted(&tallies, 0x10, 3);
-        books.deferred_settled(&tallies, 0x30);
-        books.async_work_deleted(&tallies, 0x40);
-        books.wrap_removed(&tallies, 0x50, true);
-        assert_eq!(tallies.numbers(), Tallies::default().numbers());
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
+        holdings.reference_deleted(&figures, 0x10);
+        holdings.reference_counted(&figures, 0x10, 3);
+        holdings.deferred_settled(&figures, 0x30);
+        holdings.async_work_deleted(&figures, 0x40);
+        holdings.wrap_removed(&figures, 0x50, true);
+        assert_eq!(figures.numbers(), Figures::default().numbers());
     }
 
     #[test]
     fn an_address_that_comes_again_was_deleted_unseen() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
-        books.reference_created(&tallies, 0x10, 3);
-        books.reference_created(&tallies, 0x10, 0);
-        assert_eq!(tallies.numbers()[..7], [1., 0., 1., 0., 2., 0., 0.]);
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
+        holdings.reference_created(&figures, 0x10, 3);
+        holdings.reference_created(&figures, 0x10, 0);
+        assert_eq!(figures.numbers()[..7], [1., 0., 1., 0., 2., 0., 0.]);
     }
 
     #[test]
     fn a_wrap_ends_with_its_finalizer_and_its_reference_outlives_it() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
-        let id = wrap(&mut books, &tallies, 0x1000, 0x10);
-        assert_eq!(tallies.wraps.live.get(), 1);
-        assert_eq!(tallies.finalizers_pending.get(), 1);
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
+        let id = wrap(&mut holdings, &figures, 0x1000, 0x10);
+        assert_eq!(figures.wraps.live.get(), 1);
+        assert_eq!(figures.finalizers_pending.get(), 1);
 
-        assert_eq!(books.finalize(&tallies, id), Some(ADDON));
-        assert_eq!(books.finalize(&tallies, id), None);
-        assert_eq!(tallies.wraps.live.get(), 0);
-        assert_eq!(tallies.finalizers_pending.get(), 0);
-        assert_eq!(tallies.outlived.get(), 1);
+        assert_eq!(holdings.finalize(&figures, id), Some(ADDON));
+        assert_eq!(holdings.finalize(&figures, id), None);
+        assert_eq!(figures.wraps.live.get(), 0);
+        assert_eq!(figures.finalizers_pending.get(), 0);
+        assert_eq!(figures.outlived.get(), 1);
 
-        books.reference_deleted(&tallies, 0x10);
-        assert_eq!(tallies.outlived.get(), 0);
-        assert_eq!(books.outstanding(), 0);
-        assert!(books.wraps.is_empty());
+        holdings.reference_deleted(&figures, 0x10);
+        assert_eq!(figures.outlived.get(), 0);
+        assert_eq!(holdings.outstanding(), 0);
+        assert!(holdings.wraps.is_empty());
     }
 
     #[test]
     fn deleting_the_reference_of_a_wrap_ends_its_finalizer() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
-        let id = wrap(&mut books, &tallies, 0x1000, 0x10);
-        books.reference_deleted(&tallies, 0x10);
-        assert_eq!(books.outstanding(), 0);
-        assert_eq!(tallies.wraps.live.get(), 0);
-        assert_eq!(books.finalize(&tallies, id), None);
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
+        let id = wrap(&mut holdings, &figures, 0x1000, 0x10);
+        holdings.reference_deleted(&figures, 0x10);
+        assert_eq!(holdings.outstanding(), 0);
+        assert_eq!(figures.wraps.live.get(), 0);
+        assert_eq!(holdings.finalize(&figures, id), None);
     }
 
     #[test]
     fn a_removed_wrap_leaves_its_reference() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
-        wrap(&mut books, &tallies, 0x1000, 0x10);
-        books.wrap_removed(&tallies, 0x1000, true);
-        assert_eq!(tallies.wraps.live.get(), 0);
-        assert_eq!(tallies.weak.get(), 1);
-        assert_eq!(books.outstanding(), 0);
-        books.reference_deleted(&tallies, 0x10);
-        assert_eq!(tallies.deleted.get(), 1);
-        assert_eq!(books.outstanding(), 0);
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
+        wrap(&mut holdings, &figures, 0x1000, 0x10);
+        holdings.wrap_removed(&figures, 0x1000, true);
+        assert_eq!(figures.wraps.live.get(), 0);
+        assert_eq!(figures.weak.get(), 1);
+        assert_eq!(holdings.outstanding(), 0);
+        holdings.reference_deleted(&figures, 0x10);
+        assert_eq!(figures.deleted.get(), 1);
+        assert_eq!(holdings.outstanding(), 0);
     }
 
     #[test]
     fn several_wraps_of_one_native_object_are_counted_one_by_one() {
         // GIVEN three objects that wrap the null pointer
-        let (mut books, tallies) = (Books::new(), Tallies::default());
-        let ids: Vec<RecordId> = (0..3).map(|_| wrap(&mut books, &tallies, 0, 0)).collect();
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
+        let ids: Vec<RecordId> = (0..3)
+            .map(|_| wrap(&mut holdings, &figures, 0, 0))
+            .collect();
         // WHEN one is collected, and the others are removed
-        assert_eq!(books.finalize(&tallies, ids[1]), Some(ADDON));
-        books.wrap_removed(&tallies, 0, true);
-        assert_eq!(tallies.wraps.live.get(), 1);
-        books.wrap_removed(&tallies, 0, true);
+        assert_eq!(holdings.finalize(&figures, ids[1]), Some(ADDON));
+        holdings.wrap_removed(&figures, 0, true);
+        assert_eq!(figures.wraps.live.get(), 1);
+        holdings.wrap_removed(&figures, 0, true);
         // THEN none is left
-        assert_eq!(tallies.wraps.live.get(), 0);
-        assert_eq!(tallies.finalizers_pending.get(), 0);
-        assert_eq!(books.outstanding(), 0);
-        assert!(books.wraps.is_empty());
+        assert_eq!(figures.wraps.live.get(), 0);
+        assert_eq!(figures.finalizers_pending.get(), 0);
+        assert_eq!(holdings.outstanding(), 0);
+        assert!(holdings.wraps.is_empty());
     }
 
     #[test]
     fn what_is_left_of_several_wraps_is_freed_when_the_others_are_collected() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
         let ids: Vec<RecordId> = (0..5)
-            .map(|n| wrap(&mut books, &tallies, 0x1000, 0x10 * (n + 1)))
+            .map(|n| wrap(&mut holdings, &figures, 0x1000, 0x10 * (n + 1)))
             .collect();
-        books.wrap_removed(&tallies, 0x1000, true);
-        assert_eq!(tallies.wraps.live.get(), 4);
-        assert_eq!(tallies.finalizers_pending.get(), 4);
+        holdings.wrap_removed(&figures, 0x1000, true);
+        assert_eq!(figures.wraps.live.get(), 4);
+        assert_eq!(figures.finalizers_pending.get(), 4);
         // Its reference is deleted: now it is known which one it was.
-        books.reference_deleted(&tallies, 0x30);
-        assert_eq!(tallies.wraps.live.get(), 4);
-        books.wrap_removed(&tallies, 0x1000, true);
+        holdings.reference_deleted(&figures, 0x30);
+        assert_eq!(figures.wraps.live.get(), 4);
+        holdings.wrap_removed(&figures, 0x1000, true);
         for id in [ids[0], ids[3], ids[4]] {
-            assert_eq!(books.finalize(&tallies, id), Some(ADDON));
+            assert_eq!(holdings.finalize(&figures, id), Some(ADDON));
         }
-        assert_eq!(tallies.wraps.live.get(), 0);
-        assert_eq!(tallies.finalizers_pending.get(), 0);
-        assert_eq!(books.outstanding(), 0);
-        assert!(books.wraps.is_empty());
+        assert_eq!(figures.wraps.live.get(), 0);
+        assert_eq!(figures.finalizers_pending.get(), 0);
+        assert_eq!(holdings.outstanding(), 0);
+        assert!(holdings.wraps.is_empty());
     }
 
     #[test]
     fn a_removed_wrap_that_may_be_an_unknown_one_leaves_the_finalizer_of_the_known_one() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
         // GIVEN one known wrap, and one from before the watch, of the same native object
-        let known = wrap(&mut books, &tallies, 0x1000, 0);
+        let known = wrap(&mut holdings, &figures, 0x1000, 0);
         // WHEN one of the two is removed
-        books.wrap_removed(&tallies, 0x1000, false);
+        holdings.wrap_removed(&figures, 0x1000, false);
         // THEN none is counted, and the known one still finds the addon's finalizer
-        assert_eq!(tallies.wraps.live.get(), 0);
-        assert_eq!(tallies.finalizers_pending.get(), 0);
-        assert_eq!(books.finalize(&tallies, known), Some(ADDON));
-        assert_eq!(books.outstanding(), 0);
+        assert_eq!(figures.wraps.live.get(), 0);
+        assert_eq!(figures.finalizers_pending.get(), 0);
+        assert_eq!(holdings.finalize(&figures, known), Some(ADDON));
+        assert_eq!(holdings.outstanding(), 0);
     }
 
     #[test]
     fn of_several_wraps_one_of_them_unknown_no_finalizer_is_lost() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
         let known: Vec<RecordId> = (0..3)
-            .map(|n| wrap(&mut books, &tallies, 0x1000, 0x10 * (n + 1)))
+            .map(|n| wrap(&mut holdings, &figures, 0x1000, 0x10 * (n + 1)))
             .collect();
         for removed in 1..=3 {
-            books.wrap_removed(&tallies, 0x1000, false);
-            assert_eq!(tallies.wraps.live.get(), 3 - removed);
-            assert_eq!(tallies.finalizers_pending.get(), 3 - removed);
+            holdings.wrap_removed(&figures, 0x1000, false);
+            assert_eq!(figures.wraps.live.get(), 3 - removed);
+            assert_eq!(figures.finalizers_pending.get(), 3 - removed);
         }
         // Deleting its reference says that the finalizer of the second will not run.
-        books.reference_deleted(&tallies, 0x20);
-        assert_eq!(books.outstanding(), 2);
-        assert_eq!(books.finalize(&tallies, known[0]), Some(ADDON));
-        assert_eq!(books.finalize(&tallies, known[1]), None);
+        holdings.reference_deleted(&figures, 0x20);
+        assert_eq!(holdings.outstanding(), 2);
+        assert_eq!(holdings.finalize(&figures, known[0]), Some(ADDON));
+        assert_eq!(holdings.finalize(&figures, known[1]), None);
         // The reference outlives its object, and what is deleted with it is not a record of later.
-        assert_eq!(tallies.outlived.get(), 1);
-        let later = wrap(&mut books, &tallies, 0x2000, 0);
-        books.reference_deleted(&tallies, 0x10);
-        assert_eq!(books.finalize(&tallies, later), Some(ADDON));
-        assert_eq!(books.finalize(&tallies, known[2]), Some(ADDON));
-        assert_eq!(books.outstanding(), 0);
-        assert!(books.wraps.is_empty());
+        assert_eq!(figures.outlived.get(), 1);
+        let later = wrap(&mut holdings, &figures, 0x2000, 0);
+        holdings.reference_deleted(&figures, 0x10);
+        assert_eq!(holdings.finalize(&figures, later), Some(ADDON));
+        assert_eq!(holdings.finalize(&figures, known[2]), Some(ADDON));
+        assert_eq!(holdings.outstanding(), 0);
+        assert!(holdings.wraps.is_empty());
     }
 
     #[test]
     fn a_finalizer_that_runs_inside_the_call_is_counted_as_passed() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
-        let id = books.reserve(Kind::External, ADDON, 0, 9).expect("memory");
-        assert_eq!(books.finalize(&tallies, id), Some(ADDON));
-        books.commit(&tallies, id, 0);
-        assert_eq!(tallies.externals.live.get(), 0);
-        assert_eq!(tallies.externals.total_bytes.get(), 9);
-        assert_eq!(books.outstanding(), 0);
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
+        let id = holdings
+            .reserve(Kind::External, ADDON, 0, 9)
+            .expect("memory");
+        assert_eq!(holdings.finalize(&figures, id), Some(ADDON));
+        holdings.commit(&figures, id, 0);
+        assert_eq!(figures.externals.live.get(), 0);
+        assert_eq!(figures.externals.total_bytes.get(), 9);
+        assert_eq!(holdings.outstanding(), 0);
     }
 
     #[test]
     fn a_failed_call_counts_nothing_and_its_finalizer_may_still_come() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
-        let sure = books.reserve(Kind::Wrap, ADDON, 1, 0).expect("memory");
-        books.abandon(sure, true);
-        assert_eq!(books.outstanding(), 0);
-        let unsure = books
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
+        let sure = holdings.reserve(Kind::Wrap, ADDON, 1, 0).expect("memory");
+        holdings.abandon(sure, true);
+        assert_eq!(holdings.outstanding(), 0);
+        let unsure = holdings
             .reserve(Kind::ExternalBuffer, ADDON, 0, 5)
             .expect("memory");
-        books.abandon(unsure, false);
-        assert_eq!(books.finalize(&tallies, unsure), Some(ADDON));
-        assert_eq!(books.finalize(&tallies, sure), None);
-        assert_eq!(books.outstanding(), 0);
-        assert_eq!(tallies.numbers(), Tallies::default().numbers());
+        holdings.abandon(unsure, false);
+        assert_eq!(holdings.finalize(&figures, unsure), Some(ADDON));
+        assert_eq!(holdings.finalize(&figures, sure), None);
+        assert_eq!(holdings.outstanding(), 0);
+        assert_eq!(figures.numbers(), Figures::default().numbers());
     }
 
     #[test]
     fn records_from_before_a_pause_still_find_the_addon_s_finalizer_and_no_longer_count() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
-        let id = wrap(&mut books, &tallies, 0x1000, 0x10);
-        books.detach(&tallies);
-        assert_eq!(tallies.wraps.live.get(), 0);
-        assert_eq!(books.finalize(&tallies, id), Some(ADDON));
-        assert_eq!(tallies.wraps.live.get(), 0);
-        assert_eq!(books.outstanding(), 0);
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
+        let id = wrap(&mut holdings, &figures, 0x1000, 0x10);
+        holdings.detach(&figures);
+        assert_eq!(figures.wraps.live.get(), 0);
+        assert_eq!(holdings.finalize(&figures, id), Some(ADDON));
+        assert_eq!(figures.wraps.live.get(), 0);
+        assert_eq!(holdings.outstanding(), 0);
     }
 
     #[test]
     fn what_a_burst_took_is_given_back() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
-        let early = wrap(&mut books, &tallies, 0x10, 0x10);
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
+        let early = wrap(&mut holdings, &figures, 0x10, 0x10);
         let ids: Vec<RecordId> = (2..200_000usize)
-            .map(|n| wrap(&mut books, &tallies, n * 16, n * 16))
+            .map(|n| wrap(&mut holdings, &figures, n * 16, n * 16))
             .collect();
-        assert!(books.records.capacity() >= 200_000);
+        assert!(holdings.records.capacity() >= 200_000);
         for (n, id) in ids.iter().enumerate() {
-            assert_eq!(books.finalize(&tallies, *id), Some(ADDON));
-            books.reference_deleted(&tallies, (n + 2) * 16);
+            assert_eq!(holdings.finalize(&figures, *id), Some(ADDON));
+            holdings.reference_deleted(&figures, (n + 2) * 16);
         }
         assert!(
-            books.records.capacity() <= KEPT_RECORDS,
+            holdings.records.capacity() <= KEPT_RECORDS,
             "{}",
-            books.records.capacity()
+            holdings.records.capacity()
         );
         assert!(
-            books.references.entry_count() <= 4_096,
+            holdings.references.entry_count() <= 4_096,
             "{}",
-            books.references.entry_count()
+            holdings.references.entry_count()
         );
         // What is left is still known, and old names reach nothing that comes to their places.
         let again: Vec<RecordId> = (2..100_000usize)
-            .map(|n| wrap(&mut books, &tallies, n * 16, 0))
+            .map(|n| wrap(&mut holdings, &figures, n * 16, 0))
             .collect();
         for id in &ids[..1_000] {
-            assert_eq!(books.finalize(&tallies, *id), None);
+            assert_eq!(holdings.finalize(&figures, *id), None);
         }
-        assert_eq!(books.finalize(&tallies, early), Some(ADDON));
+        assert_eq!(holdings.finalize(&figures, early), Some(ADDON));
         for id in again {
-            assert_eq!(books.finalize(&tallies, id), Some(ADDON));
+            assert_eq!(holdings.finalize(&figures, id), Some(ADDON));
         }
-        assert_eq!(books.outstanding(), 0);
+        assert_eq!(holdings.outstanding(), 0);
     }
 
     #[test]
     fn a_record_at_the_end_does_not_make_every_release_look_for_memory() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
         let ids: Vec<RecordId> = (1..100_000usize)
-            .map(|n| wrap(&mut books, &tallies, n * 16, 0))
+            .map(|n| wrap(&mut holdings, &figures, n * 16, 0))
             .collect();
         let (last, others) = ids
             .iter()
@@ -1032,74 +1045,74 @@ mod tests {
             .map(|(at, last)| (*last, at))
             .expect("one");
         let mut looks = 0;
-        let mut before = books.shrink_below;
+        let mut before = holdings.shrink_below;
         for (at, id) in ids.iter().enumerate() {
             if at != others {
-                books.finalize(&tallies, *id);
+                holdings.finalize(&figures, *id);
             }
-            looks += usize::from(before != books.shrink_below);
-            before = books.shrink_below;
+            looks += usize::from(before != holdings.shrink_below);
+            before = holdings.shrink_below;
         }
         assert!(looks < 20, "{looks}");
-        books.finalize(&tallies, last);
-        assert!(books.records.capacity() <= KEPT_RECORDS);
+        holdings.finalize(&figures, last);
+        assert!(holdings.records.capacity() <= KEPT_RECORDS);
     }
 
     #[test]
     fn detaching_gives_back_all_but_what_node_may_still_call() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
-        let early = wrap(&mut books, &tallies, 0x10, 0x10);
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
+        let early = wrap(&mut holdings, &figures, 0x10, 0x10);
         for n in 2..50_000usize {
-            books.reference_created(&tallies, n * 16, 1);
-            let id = wrap(&mut books, &tallies, n * 16, 0);
-            books.finalize(&tallies, id);
+            holdings.reference_created(&figures, n * 16, 1);
+            let id = wrap(&mut holdings, &figures, n * 16, 0);
+            holdings.finalize(&figures, id);
         }
-        books.detach(&tallies);
-        assert_eq!(books.references.entry_count(), 0);
+        holdings.detach(&figures);
+        assert_eq!(holdings.references.entry_count(), 0);
         assert!(
-            books.records.capacity() <= 64,
+            holdings.records.capacity() <= 64,
             "{}",
-            books.records.capacity()
+            holdings.records.capacity()
         );
-        assert_eq!(books.finalize(&tallies, early), Some(ADDON));
+        assert_eq!(holdings.finalize(&figures, early), Some(ADDON));
     }
 
     #[test]
     fn outlived_references_are_found_in_several_rounds() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
         for place in 1..=100 {
-            books.reference_created(&tallies, place * 16, u32::from(place % 2 == 0));
+            holdings.reference_created(&figures, place * 16, u32::from(place % 2 == 0));
         }
         let mut asked = 0;
         // 256 entries in pieces of 64
         for _ in 0..4 {
-            let all = books.find_outlived(&tallies, 64, |address| {
+            let all = holdings.find_outlived(&figures, 64, |address| {
                 asked += 1;
                 address % 32 == 16 && address < 800
             });
             assert!(!all);
         }
-        assert_eq!(tallies.outlived.get(), 25);
+        assert_eq!(figures.outlived.get(), 25);
         assert_eq!(asked, 50);
         // A strong one whose count falls is asked from then on.
-        books.reference_counted(&tallies, 32, 0);
-        while tallies.outlived.get() < 26 {
-            books.find_outlived(&tallies, 1_000, |address| address == 32);
+        holdings.reference_counted(&figures, 32, 0);
+        while figures.outlived.get() < 26 {
+            holdings.find_outlived(&figures, 1_000, |address| address == 32);
         }
     }
 
     #[test]
     fn records_are_used_again_and_old_names_do_not_reach_new_ones() {
-        let (mut books, tallies) = (Books::new(), Tallies::default());
-        let first = wrap(&mut books, &tallies, 0x10, 0);
-        books.finalize(&tallies, first);
-        let second = wrap(&mut books, &tallies, 0x20, 0);
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
+        let first = wrap(&mut holdings, &figures, 0x10, 0);
+        holdings.finalize(&figures, first);
+        let second = wrap(&mut holdings, &figures, 0x20, 0);
         assert_eq!(second.place, first.place);
-        assert_eq!(books.finalize(&tallies, first), None);
+        assert_eq!(holdings.finalize(&figures, first), None);
         for n in 0..10_000 {
-            let id = wrap(&mut books, &tallies, n * 16, 0);
-            books.finalize(&tallies, id);
+            let id = wrap(&mut holdings, &figures, n * 16, 0);
+            holdings.finalize(&figures, id);
         }
-        assert!(books.records.len() <= 32);
+        assert!(holdings.records.len() <= 32);
     }
 }
