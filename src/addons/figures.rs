@@ -1,9 +1,11 @@
 //! The figures of one addon in one environment.
 //!
-//! Knows: how many of each thing there are and ever were. Written by the environment's own thread, except where a
-//! method says so, and read by any.
-//! Out of scope: which things they are; the holdings of [`super::holdings`] do.
-//! Limits: a reading in another thread may see one thing counted and its neighbour not yet.
+//! Knows: how many of each thing there are and ever were, and the names of the figures in what `addons()` returns. The environment's own
+//! thread writes, except where a method says so. Any thread reads.
+//! Out of scope: which things they are; [`super::holdings`] knows that.
+//! Limitations: a reading in another thread may see one thing counted and its neighbour not yet.
+//!
+//! A new figure is one line of `figures!`. `lib/addons/figures.js` has the names from there.
 
 #![forbid(unsafe_code)]
 
@@ -43,12 +45,12 @@ impl Count {
     }
 
     /// Adds, on any thread.
-    pub fn add_shared(&self, more: u64) {
+    pub fn add_on_any_thread(&self, more: u64) {
         self.0.fetch_add(more, Ordering::Relaxed);
     }
 
     /// Takes away, never below 0, on any thread.
-    pub fn take_shared(&self, less: u64) {
+    pub fn take_on_any_thread(&self, less: u64) {
         let _ = self
             .0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |value| {
@@ -98,22 +100,22 @@ impl Things {
     }
 
     /// One more, on any thread.
-    pub fn begin_shared(&self, bytes: u64) {
-        self.live.add_shared(1);
-        self.live_bytes.add_shared(bytes);
-        self.pass_shared(bytes);
+    pub fn begin_on_any_thread(&self, bytes: u64) {
+        self.live.add_on_any_thread(1);
+        self.live_bytes.add_on_any_thread(bytes);
+        self.pass_on_any_thread(bytes);
     }
 
     /// One that is gone already, on any thread.
-    pub fn pass_shared(&self, bytes: u64) {
-        self.total.add_shared(1);
-        self.total_bytes.add_shared(bytes);
+    pub fn pass_on_any_thread(&self, bytes: u64) {
+        self.total.add_on_any_thread(1);
+        self.total_bytes.add_on_any_thread(bytes);
     }
 
     /// One less, on any thread.
-    pub fn end_shared(&self, bytes: u64) {
-        self.live.take_shared(1);
-        self.live_bytes.take_shared(bytes);
+    pub fn end_on_any_thread(&self, bytes: u64) {
+        self.live.take_on_any_thread(1);
+        self.live_bytes.take_on_any_thread(bytes);
     }
 
     fn clear(&self) {
@@ -121,6 +123,238 @@ impl Things {
         self.total.clear();
         self.live_bytes.clear();
         self.total_bytes.clear();
+    }
+}
+
+/// A number that may be negative.
+#[derive(Debug, Default)]
+pub struct Signed(AtomicI64);
+
+impl Signed {
+    /// The number.
+    pub fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, value: i64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    fn clear(&self) {
+        self.set(0);
+    }
+}
+
+/// Something that has happened, or not.
+#[derive(Debug, Default)]
+pub struct Flag(AtomicBool);
+
+impl Flag {
+    /// Whether it has.
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// It has.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn clear(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// A number that is made of others, and takes no memory.
+#[derive(Debug, Default)]
+pub struct Derived;
+
+impl Derived {
+    fn clear(&self) {}
+}
+
+/// What JavaScript makes of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// The number.
+    Number,
+    /// A boolean.
+    Flag,
+    /// The number where the end of Buffers that Node allocates is looked for, else `null`.
+    OnRequest,
+}
+
+/// The names of one line of `figures!`, and what JavaScript makes of each.
+macro_rules! names {
+    (hidden) => {
+        [] as [(&str, Shown); 0]
+    };
+    (flag $name:literal) => {
+        [($name, Shown::Flag)]
+    };
+    (things $name:literal) => {
+        [
+            (concat!($name, ".liveCount"), Shown::Number),
+            (concat!($name, ".totalCount"), Shown::Number),
+        ]
+    };
+    (unsettled $name:literal) => {
+        [
+            (concat!($name, ".unsettledCount"), Shown::Number),
+            (concat!($name, ".totalCount"), Shown::Number),
+        ]
+    };
+    (sized $name:literal) => {
+        names!(sized $name, Shown::Number)
+    };
+    (sized_on_request $name:literal) => {
+        names!(sized $name, Shown::OnRequest)
+    };
+    (sized $name:literal, $live:expr) => {
+        [
+            (concat!($name, ".liveCount"), $live),
+            (concat!($name, ".liveBytes"), $live),
+            (concat!($name, ".totalCount"), Shown::Number),
+            (concat!($name, ".totalBytes"), Shown::Number),
+        ]
+    };
+    ($number:ident $name:literal) => {
+        [($name, Shown::Number)]
+    };
+}
+
+/// The numbers of one line of `figures!`, in the order of its names.
+macro_rules! numbers {
+    (hidden $figures:ident $field:ident) => {
+        [] as [f64; 0]
+    };
+    (number $figures:ident $field:ident) => {
+        [$figures.$field.get() as f64]
+    };
+    (flag $figures:ident $field:ident) => {
+        [f64::from(u8::from($figures.$field.get()))]
+    };
+    (sum $figures:ident $field:ident $($part:ident)+) => {
+        [0 $(+ $figures.$part.get())+].map(|sum| sum as f64)
+    };
+    (things $figures:ident $field:ident) => {
+        [$figures.$field.live.get(), $figures.$field.total.get()].map(|count| count as f64)
+    };
+    (unsettled $figures:ident $field:ident) => {
+        numbers!(things $figures $field)
+    };
+    ($sized:ident $figures:ident $field:ident) => {
+        [
+            $figures.$field.live.get(),
+            $figures.$field.live_bytes.get(),
+            $figures.$field.total.get(),
+            $figures.$field.total_bytes.get(),
+        ]
+        .map(|count| count as f64)
+    };
+}
+
+/// Declares the figures: where each is counted, how it is read, and its name in what `addons()` returns.
+macro_rules! figures {
+    ($($(#[$doc:meta])* $field:ident: $type:ty, $shape:ident $(($($part:ident),+))? $(=> $name:literal)?;)+) => {
+        /// All figures.
+        #[derive(Debug, Default)]
+        pub struct Figures {
+            $($(#[$doc])* pub $field: $type,)+
+        }
+
+        /// How many numbers there are.
+        pub const NUMBERS: usize = 0 $(+ names!($shape $($name)?).len())+;
+
+        impl Figures {
+            /// The names of the numbers, in their order. A dot leads into an object.
+            pub fn names() -> impl Iterator<Item = (&'static str, Shown)> {
+                std::iter::empty()$(.chain(names!($shape $($name)?)))+
+            }
+
+            /// All numbers.
+            pub fn numbers(&self) -> [f64; NUMBERS] {
+                let mut numbers = [0.0; NUMBERS];
+                let mut places = numbers.iter_mut();
+                $(for (number, place) in numbers!($shape self $field $($($part)+)?).into_iter().zip(&mut places) {
+                    *place = number;
+                })+
+                numbers
+            }
+
+            /// Starts anew.
+            pub fn clear(&self) {
+                $(self.$field.clear();)+
+            }
+        }
+    };
+}
+
+figures! {
+    /// References that were created and not deleted.
+    live: Derived, sum(strong, weak) => "references.liveCount";
+    /// References with a count above 0.
+    strong: Count, number => "references.strongCount";
+    /// References with a count of 0.
+    weak: Count, number => "references.weakCount";
+    /// Of the weak ones, those whose object was collected.
+    outlived: Count, number => "references.outlivedCount";
+    /// References ever created.
+    references: Count, number => "references.totalCount";
+    /// References ever deleted.
+    deleted: Count, number => "references.deletedCount";
+    /// The sum of the counts of all references.
+    count_sum: Count, number => "references.countSum";
+    /// The highest count that a single reference ever had.
+    highest: Count, number => "references.highestCount";
+    /// `napi_wrap`.
+    wraps: Things, things => "wraps";
+    /// `napi_create_external`.
+    externals: Things, things => "externals";
+    /// `napi_create_external_arraybuffer`.
+    external_array_buffers: Things, sized => "externalArrayBuffers";
+    /// `napi_create_external_buffer`.
+    external_buffers: Things, sized => "externalBuffers";
+    /// `node_api_create_external_string_*`; any thread writes: Node 26 frees strings on another one.
+    external_strings: Things, sized => "externalStrings";
+    /// `node_api_create_external_sharedarraybuffer`; any thread writes.
+    external_shared_array_buffers: Things, sized => "externalSharedArrayBuffers";
+    /// `napi_create_buffer` and `_copy`; their end is seen on request only.
+    buffers: Things, sized_on_request => "buffers";
+    /// `napi_create_arraybuffer`; their end is seen on request only.
+    array_buffers: Things, sized_on_request => "arrayBuffers";
+    /// `napi_add_finalizer`: no figure of its own, as the finalizer and the reference count.
+    finalizers: Things, hidden;
+    /// The addon's own finalizers that have yet to run.
+    finalizers_pending: Count, hidden;
+    /// Those of external strings and SharedArrayBuffers; any thread writes.
+    any_thread_finalizers_pending: Count, hidden;
+    /// All of the addon's own finalizers that have yet to run.
+    all_finalizers_pending: Derived, sum(finalizers_pending, any_thread_finalizers_pending) => "finalizersPending";
+    /// Thread-safe functions; any thread writes.
+    threadsafe_functions: Things, things => "threadsafeFunctions";
+    /// `napi_create_promise`; settled ones have ended.
+    deferreds: Things, unsettled => "deferreds";
+    /// `napi_create_async_work`.
+    async_works: Things, things => "asyncWorks";
+    /// Asynchronous cleanup hooks; any thread writes.
+    async_cleanup_hooks: Things, things => "asyncCleanupHooks";
+    /// Whether the addon has set instance data.
+    instance_data: Flag, flag => "instanceData";
+    /// The net of `napi_adjust_external_memory`.
+    adjusted: Signed, number => "adjustedExternalBytes";
+    /// The lowest that it ever was.
+    lowest_adjusted: Signed, number => "lowestAdjustedExternalBytes";
+}
+
+impl Figures {
+    /// Notes a successful `napi_adjust_external_memory`.
+    pub fn adjust(&self, change: i64) {
+        let adjusted = self.adjusted.get().wrapping_add(change);
+        self.adjusted.set(adjusted);
+        if adjusted < self.lowest_adjusted.get() {
+            self.lowest_adjusted.set(adjusted);
+        }
     }
 }
 
@@ -148,25 +382,6 @@ macro_rules! kinds {
     };
 }
 
-/// The kinds of things whose finalizers may run on any thread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SharedKind {
-    /// Counted in `external_strings`.
-    ExternalString,
-    /// Counted in `external_shared_array_buffers`.
-    ExternalSharedArrayBuffer,
-}
-
-impl Figures {
-    /// Where things of a kind are counted; by methods that any thread may call.
-    pub fn of_shared(&self, kind: SharedKind) -> &Things {
-        match kind {
-            SharedKind::ExternalString => &self.external_strings,
-            SharedKind::ExternalSharedArrayBuffer => &self.external_shared_array_buffers,
-        }
-    }
-}
-
 kinds! {
     Wrap => wraps,
     External => externals,
@@ -176,158 +391,24 @@ kinds! {
     ArrayBuffer => array_buffers,
 }
 
-/// All figures.
-#[derive(Debug, Default)]
-pub struct Figures {
-    /// References with a count above 0.
-    pub strong: Count,
-    /// References with a count of 0.
-    pub weak: Count,
-    /// Of the weak ones, those whose object was collected.
-    pub outlived: Count,
-    /// References ever created.
-    pub references: Count,
-    /// References ever deleted.
-    pub deleted: Count,
-    /// The sum of the counts of all references.
-    pub count_sum: Count,
-    /// The highest count that a single reference ever had.
-    pub highest: Count,
-    /// `napi_wrap`.
-    pub wraps: Things,
-    /// `napi_create_external`.
-    pub externals: Things,
-    /// `napi_create_external_arraybuffer`.
-    pub external_array_buffers: Things,
-    /// `napi_create_external_buffer`.
-    pub external_buffers: Things,
-    /// `node_api_create_external_string_*`; written by any thread: Node 26 frees strings on another one.
-    pub external_strings: Things,
-    /// `node_api_create_external_sharedarraybuffer`; written by any thread.
-    pub external_shared_array_buffers: Things,
-    /// `napi_add_finalizer`.
-    pub finalizers: Things,
-    /// `napi_create_buffer` and `_copy`; their end is seen on request only.
-    pub buffers: Things,
-    /// `napi_create_arraybuffer`; their end is seen on request only.
-    pub array_buffers: Things,
-    /// The addon's own finalizers that have yet to run.
-    pub finalizers_pending: Count,
-    /// Those of external strings and SharedArrayBuffers; written by any thread.
-    pub shared_finalizers_pending: Count,
-    /// `napi_create_promise`; settled ones have ended.
-    pub deferreds: Things,
-    /// `napi_create_async_work`.
-    pub async_works: Things,
-    /// Thread-safe functions; written by any thread.
-    pub threadsafe_functions: Things,
-    /// Asynchronous cleanup hooks; written by any thread.
-    pub async_cleanup_hooks: Things,
-    /// The net of `napi_adjust_external_memory`.
-    pub adjusted: AtomicI64,
-    /// The lowest that it ever was.
-    pub lowest_adjusted: AtomicI64,
-    /// Whether the addon has set instance data.
-    pub instance_data: AtomicBool,
+/// The kinds of things whose finalizers may run on any thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnyThreadKind {
+    /// Counted in `external_strings`.
+    ExternalString,
+    /// Counted in `external_shared_array_buffers`.
+    ExternalSharedArrayBuffer,
 }
 
 impl Figures {
-    /// Notes a successful `napi_adjust_external_memory`.
-    pub fn adjust(&self, change: i64) {
-        let adjusted = self.adjusted.load(Ordering::Relaxed).wrapping_add(change);
-        self.adjusted.store(adjusted, Ordering::Relaxed);
-        if adjusted < self.lowest_adjusted.load(Ordering::Relaxed) {
-            self.lowest_adjusted.store(adjusted, Ordering::Relaxed);
+    /// Where things of a kind are counted; by methods that any thread may call.
+    pub fn of_any_thread(&self, kind: AnyThreadKind) -> &Things {
+        match kind {
+            AnyThreadKind::ExternalString => &self.external_strings,
+            AnyThreadKind::ExternalSharedArrayBuffer => &self.external_shared_array_buffers,
         }
-    }
-
-    /// Starts anew.
-    pub fn clear(&self) {
-        for count in [
-            &self.strong,
-            &self.weak,
-            &self.outlived,
-            &self.references,
-            &self.deleted,
-            &self.count_sum,
-            &self.highest,
-            &self.finalizers_pending,
-            &self.shared_finalizers_pending,
-        ] {
-            count.clear();
-        }
-        for things in [
-            &self.wraps,
-            &self.externals,
-            &self.external_array_buffers,
-            &self.external_buffers,
-            &self.external_strings,
-            &self.external_shared_array_buffers,
-            &self.finalizers,
-            &self.buffers,
-            &self.array_buffers,
-            &self.deferreds,
-            &self.async_works,
-            &self.threadsafe_functions,
-            &self.async_cleanup_hooks,
-        ] {
-            things.clear();
-        }
-        self.adjusted.store(0, Ordering::Relaxed);
-        self.lowest_adjusted.store(0, Ordering::Relaxed);
-        self.instance_data.store(false, Ordering::Relaxed);
-    }
-
-    /// All figures, in the order that `lib/addons/addons.js` reads them in.
-    pub fn numbers(&self) -> [f64; NUMBERS] {
-        let two = |things: &Things| [things.live.get(), things.total.get()];
-        let four = |things: &Things| {
-            [
-                things.live.get(),
-                things.live_bytes.get(),
-                things.total.get(),
-                things.total_bytes.get(),
-            ]
-        };
-        let mut numbers = [0.0; NUMBERS];
-        let (strong, weak) = (self.strong.get(), self.weak.get());
-        let values = [
-            strong + weak,
-            strong,
-            weak,
-            self.outlived.get(),
-            self.references.get(),
-            self.deleted.get(),
-            self.count_sum.get(),
-            self.highest.get(),
-        ]
-        .into_iter()
-        .chain(two(&self.wraps))
-        .chain(two(&self.externals))
-        .chain(four(&self.external_array_buffers))
-        .chain(four(&self.external_buffers))
-        .chain(four(&self.external_strings))
-        .chain(four(&self.buffers))
-        .chain(four(&self.array_buffers))
-        .chain([self.finalizers_pending.get() + self.shared_finalizers_pending.get()])
-        .chain(two(&self.threadsafe_functions))
-        .chain(two(&self.deferreds))
-        .chain(two(&self.async_works))
-        .chain(two(&self.async_cleanup_hooks))
-        .chain(four(&self.external_shared_array_buffers))
-        .chain([u64::from(self.instance_data.load(Ordering::Relaxed))]);
-        for (number, value) in numbers.iter_mut().zip(values) {
-            *number = value as f64;
-        }
-        let [.., adjusted, lowest] = &mut numbers;
-        *adjusted = self.adjusted.load(Ordering::Relaxed) as f64;
-        *lowest = self.lowest_adjusted.load(Ordering::Relaxed) as f64;
-        numbers
     }
 }
-
-/// How many figures there are.
-pub const NUMBERS: usize = 8 + 2 + 2 + 4 + 4 + 4 + 4 + 4 + 1 + 2 + 2 + 2 + 2 + 4 + 1 + 2;
 
 #[cfg(test)]
 mod tests {
@@ -340,7 +421,7 @@ mod tests {
         figures.weak.add(4);
         figures.external_buffers.begin(1_234_567);
         figures.external_buffers.pass(11);
-        figures.instance_data.store(true, Ordering::Relaxed);
+        figures.instance_data.set();
         figures.adjust(500);
         figures.adjust(-1_777);
         figures.adjust(77);
@@ -352,5 +433,38 @@ mod tests {
 
         figures.clear();
         assert_eq!(figures.numbers(), [0.0; NUMBERS]);
+    }
+
+    #[test]
+    fn every_number_has_a_name_and_no_two_have_the_same() {
+        let names: Vec<&str> = Figures::names().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), NUMBERS);
+        let distinct: std::collections::HashSet<&str> = names.iter().copied().collect();
+        assert_eq!(distinct.len(), NUMBERS);
+
+        let figures = Figures::default();
+        figures.weak.add(2);
+        figures.any_thread_finalizers_pending.add(3);
+        figures.finalizers_pending.add(4);
+        figures.buffers.begin(5);
+        figures.instance_data.set();
+        let shown: Vec<(&str, f64)> = names
+            .into_iter()
+            .zip(figures.numbers())
+            .filter(|(_, number)| *number != 0.0)
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("references.liveCount", 2.0),
+                ("references.weakCount", 2.0),
+                ("buffers.liveCount", 1.0),
+                ("buffers.liveBytes", 5.0),
+                ("buffers.totalCount", 1.0),
+                ("buffers.totalBytes", 5.0),
+                ("finalizersPending", 7.0),
+                ("instanceData", 1.0),
+            ]
+        );
     }
 }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use super::Result;
+use crate::addons::figures::{Figures, Shown};
 use crate::addons::hooks::environments;
 use crate::addons::hooks::moment;
 use crate::addons::hooks::stack;
@@ -126,8 +127,32 @@ pub struct AddonsReading {
     pub files: Vec<String>,
     /// Five numbers of each: its own; what `worker_threads` calls its thread, or NaN; what the system
     /// calls it; when it was first seen; 1 if every call since its beginning was seen. Then its figures, in the order of
-    /// `Figures::numbers`.
+    /// `addon_figures`.
     pub numbers: Float64Array,
+}
+
+/// A figure of an addon.
+#[napi(object, object_from_js = false)]
+pub struct AddonFigure {
+    /// Its name in what `addons()` returns. A dot leads into an object.
+    pub name: &'static str,
+    /// What JavaScript makes of the number: `number`, `flag` (a boolean), `on-request` (`null` where the end of Buffers is not looked for).
+    pub shown: &'static str,
+}
+
+/// All figures of an addon, in the order of their numbers in an [`AddonsReading`].
+#[napi(catch_unwind)]
+pub fn addon_figures() -> Vec<AddonFigure> {
+    Figures::names()
+        .map(|(name, shown)| AddonFigure {
+            name,
+            shown: match shown {
+                Shown::Number => "number",
+                Shown::Flag => "flag",
+                Shown::OnRequest => "on-request",
+            },
+        })
+        .collect()
 }
 
 /// What every addon holds.

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
 
 use super::environments::{Calling, Environment};
-use crate::addons::figures::{SharedKind, Things};
+use crate::addons::figures::{AnyThreadKind, Things};
 use crate::addons::holdings::Finalizer;
 
 const IN_CALL: u8 = 0;
@@ -30,7 +30,7 @@ const DONE: u8 = 3;
 #[derive(Debug)]
 pub struct Record {
     state: AtomicU8,
-    kind: SharedKind,
+    kind: AnyThreadKind,
     environment: Arc<Environment>,
     epoch: u32,
     finalizer: Finalizer,
@@ -39,7 +39,7 @@ pub struct Record {
 
 impl Record {
     fn things(&self) -> &Things {
-        self.environment.figures.of_shared(self.kind)
+        self.environment.figures.of_any_thread(self.kind)
     }
 
     fn counts(&self) -> bool {
@@ -52,7 +52,7 @@ impl Record {
 pub struct Begun(*mut Record);
 
 /// One is about to be made.
-pub fn begin(environment: Calling, kind: SharedKind, finalizer: Finalizer, bytes: u64) -> Begun {
+pub fn begin(environment: Calling, kind: AnyThreadKind, finalizer: Finalizer, bytes: u64) -> Begun {
     let environment = environment.share();
     Begun(Box::into_raw(Box::new(Record {
         state: AtomicU8::new(IN_CALL),
@@ -78,9 +78,9 @@ impl Begun {
         let figures = &record.environment.figures;
         if succeeded {
             // Counted before the finalizer, on whatever thread, may take it away again.
-            record.things().begin_shared(record.bytes);
+            record.things().begin_on_any_thread(record.bytes);
             if pending {
-                figures.shared_finalizers_pending.add_shared(1);
+                figures.any_thread_finalizers_pending.add_on_any_thread(1);
             }
         }
         let next = if succeeded { LIVE } else { STRAY };
@@ -94,9 +94,9 @@ impl Begun {
         }
         // The finalizer ran inside the call, or never will.
         if succeeded {
-            record.things().end_shared(record.bytes);
+            record.things().end_on_any_thread(record.bytes);
             if pending {
-                figures.shared_finalizers_pending.take_shared(1);
+                figures.any_thread_finalizers_pending.take_on_any_thread(1);
             }
         }
         // SAFETY: Node has called its finalizer or will not; nobody else knows of it — `Box::from_raw`.
@@ -122,9 +122,9 @@ pub unsafe fn finalize(hint: *mut c_void) -> Finalizer {
     }
     if before == Err(LIVE) && record.counts() {
         let figures = &record.environment.figures;
-        record.things().end_shared(record.bytes);
+        record.things().end_on_any_thread(record.bytes);
         if finalizer.callback != 0 {
-            figures.shared_finalizers_pending.take_shared(1);
+            figures.any_thread_finalizers_pending.take_on_any_thread(1);
         }
     }
     // SAFETY: the hook that made it has returned (it is not IN_CALL), and this is the only call with it.

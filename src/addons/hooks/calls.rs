@@ -23,7 +23,7 @@ use napi::sys;
 use super::environments::{self, Calling};
 use super::functions::Function;
 use super::{any_thread, moment, originals, shared, stack};
-use crate::addons::figures::{Kind, SharedKind};
+use crate::addons::figures::{AnyThreadKind, Kind};
 use crate::addons::holdings::{Finalizer, RecordId};
 use crate::addons::stacks::REFERENCE;
 
@@ -150,7 +150,7 @@ unsafe extern "C" fn finalize(env: Env, data: Data, hint: *mut c_void) {
 ///
 /// # Safety
 ///
-/// Called by Node, once, with a hint that [`begin_shared`] made.
+/// Called by Node, once, with a hint that [`begin_on_any_thread`] made.
 unsafe extern "C" fn finalize_string(env: Env, data: Data, hint: *mut c_void) {
     // SAFETY: our caller's promise.
     let finalizer = unsafe { any_thread::finalize(hint) };
@@ -179,9 +179,9 @@ unsafe extern "C" fn finalize_shared_array_buffer(data: Data, hint: *mut c_void)
 }
 
 #[inline]
-fn begin_shared(
+fn begin_on_any_thread(
     env: Env,
-    kind: SharedKind,
+    kind: AnyThreadKind,
     callback: usize,
     hint: Data,
     bytes: u64,
@@ -555,8 +555,8 @@ unsafe extern "C" fn create_external_shared_array_buffer(
     result: *mut Value,
 ) -> Status {
     let address = callback.map_or(0, |callback| callback as usize);
-    let kind = SharedKind::ExternalSharedArrayBuffer;
-    let Some(begun) = begin_shared(env, kind, address, hint, byte_length as u64) else {
+    let kind = AnyThreadKind::ExternalSharedArrayBuffer;
+    let Some(begun) = begin_on_any_thread(env, kind, address, hint, byte_length as u64) else {
         return call!(CreateExternalSharedArrayBuffer as
             fn(Env, Data, usize, FinalizeAnywhere, Data, *mut Value);
             env, data, byte_length, callback, hint, result);
@@ -584,8 +584,8 @@ unsafe extern "C" fn create_external_string_latin1(
     // SAFETY: what Node demands of its caller — "node_api_create_external_string_latin1".
     let bytes = unsafe { unit_count(text, length) } as u64;
     let address = callback.map_or(0, |callback| callback as usize);
-    let kind = SharedKind::ExternalString;
-    let Some(begun) = begin_shared(env, kind, address, hint, bytes) else {
+    let kind = AnyThreadKind::ExternalString;
+    let Some(begun) = begin_on_any_thread(env, kind, address, hint, bytes) else {
         return call!(CreateExternalStringLatin1 as fn(Env, *mut c_char, usize, Finalize, Data, *mut Value, *mut bool);
             env, text, length, callback, hint, result, copied);
     };
@@ -607,8 +607,8 @@ unsafe extern "C" fn create_external_string_utf16(
     // SAFETY: what Node demands of its caller — "node_api_create_external_string_utf16".
     let bytes = (unsafe { unit_count(text, length) } as u64).saturating_mul(2);
     let address = callback.map_or(0, |callback| callback as usize);
-    let kind = SharedKind::ExternalString;
-    let Some(begun) = begin_shared(env, kind, address, hint, bytes) else {
+    let kind = AnyThreadKind::ExternalString;
+    let Some(begun) = begin_on_any_thread(env, kind, address, hint, bytes) else {
         return call!(CreateExternalStringUtf16 as fn(Env, *mut u16, usize, Finalize, Data, *mut Value, *mut bool);
             env, text, length, callback, hint, result, copied);
     };
@@ -863,10 +863,7 @@ unsafe extern "C" fn set_instance_data(
     if status == OK {
         // SAFETY: `env` is the environment of the running call; Node has just accepted it, and left no error behind.
         if let Some(environment) = unsafe { environments::calling_basic(env) } {
-            environment
-                .figures
-                .instance_data
-                .store(true, std::sync::atomic::Ordering::Relaxed);
+            environment.figures.instance_data.set();
         }
     }
     status

@@ -38,7 +38,7 @@ pub fn function_created(environment: u32, figures: &Figures, address: usize, thr
         threads: threads as u64,
     };
     if FUNCTIONS.lock().insert(address, held).is_ok() {
-        figures.threadsafe_functions.begin_shared(0);
+        figures.threadsafe_functions.begin_on_any_thread(0);
     }
 }
 
@@ -64,7 +64,7 @@ pub fn function_released(address: usize, abort: bool) {
     functions.remove(address);
     drop(functions);
     with_figures(environment, |figures| {
-        figures.threadsafe_functions.end_shared(0);
+        figures.threadsafe_functions.end_on_any_thread(0);
     });
 }
 
@@ -75,7 +75,7 @@ pub fn cleanup_hook_added(environment: u32, figures: &Figures, address: usize) {
         threads: 0,
     };
     if CLEANUP_HOOKS.lock().insert(address, held).is_ok() {
-        figures.async_cleanup_hooks.begin_shared(0);
+        figures.async_cleanup_hooks.begin_on_any_thread(0);
     }
 }
 
@@ -84,7 +84,7 @@ pub fn cleanup_hook_removed(address: usize) {
     let removed = CLEANUP_HOOKS.lock().remove(address);
     if let Some(held) = removed {
         with_figures(held.environment, |figures| {
-            figures.async_cleanup_hooks.end_shared(0);
+            figures.async_cleanup_hooks.end_on_any_thread(0);
         });
     }
 }
