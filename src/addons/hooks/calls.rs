@@ -21,7 +21,8 @@ use std::ptr;
 use napi::sys;
 
 use super::environments::{self, Calling};
-use super::functions::Function;
+use super::functions::{node_api_functions, Function};
+use super::outputs::{creating, filled, filled_if, or_local, unit_count, Status, OK};
 use super::{any_thread, moment, originals, shared, stack};
 use crate::addons::figures::{AnyThreadKind, Kind};
 use crate::addons::holdings::{Finalizer, RecordId};
@@ -39,26 +40,56 @@ pub static offheap_interposition: u8 = 1;
 type Env = sys::napi_env;
 type Value = sys::napi_value;
 type Ref = sys::napi_ref;
-type Status = sys::napi_status;
 type Finalize = Option<unsafe extern "C" fn(Env, *mut c_void, *mut c_void)>;
 type FinalizeAnywhere = Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>;
 type Data = *mut c_void;
 type Opaque = *mut c_void;
 
-const OK: Status = sys::Status::napi_ok;
+macro_rules! hooks {
+    ($($function:ident $name:literal $hook:ident,)*) => {
+        /// The address of a hook; 0 for those of the loader.
+        pub fn address(function: Function) -> usize {
+            match function {
+                Function::Dlopen | Function::Dlsym => 0,
+                $(Function::$function => $hook as *const () as usize,)*
+            }
+        }
 
-/// Calls the original of a function.
-macro_rules! call {
-    ($function:ident as fn($($type:ty),*); $($passed:expr),*) => {{
-        let address = originals::address(Function::$function);
-        // SAFETY: the address of Node's own function of this name, whose signature this is — the headers of Node-API. It is
-        // known before any slot leads here (`originals::find`).
+        /// The function that a hook stands in for.
+        #[allow(non_upper_case_globals, reason = "each has the name of its hook")]
+        mod hooked {
+            use super::Function;
+            $(pub(super) const $hook: Function = Function::$function;)*
+        }
+    };
+}
+
+node_api_functions!(hooks);
+
+/// Calls the original of a hook: `original!(wrap(env, …))`. It has the type of the hook, so a signature stands once.
+macro_rules! original {
+    ($hook:ident($($passed:expr),* $(,)?)) => {{
+        let address = originals::address(hooked::$hook);
+        // SAFETY: the address of Node's own function of this name; the hook has its signature — the headers of Node-API. It is
+        // known before any slot leads here (`originals::set`).
         let original = unsafe {
-            std::mem::transmute::<usize, unsafe extern "C" fn($($type),*) -> Status>(address)
+            std::mem::transmute::<usize, unsafe extern "C" fn($(inferred!($passed)),*) -> Status>(address)
         };
+        let original = same_type(original, $hook);
         // SAFETY: our caller's own arguments, and stand-ins of the same type.
         unsafe { original($($passed),*) }
     }};
+}
+
+macro_rules! inferred {
+    ($passed:expr) => {
+        _
+    };
+}
+
+#[inline(always)]
+fn same_type<F>(original: F, _hook: F) -> F {
+    original
 }
 
 /// The environment that calls a function which needs a handle scope.
@@ -74,27 +105,6 @@ fn known(env: Env) -> Option<Calling> {
     // SAFETY: a function of Node-API is being called with this `env`, on its thread: "must be called from the thread of the
     // environment"; the three that may be called from any thread do not come here.
     unsafe { environments::known(env) }
-}
-
-/// What lies behind an output that the addon asked for and Node has filled.
-///
-/// # Safety
-///
-/// `output` is null, or valid for reading: the original has just written to it.
-#[inline]
-unsafe fn filled<T: Copy>(output: *mut T) -> Option<T> {
-    // SAFETY: our caller's promise.
-    unsafe { output.as_ref() }.copied()
-}
-
-/// Replaces an output that the addon did not ask for.
-#[inline]
-fn or_local<T>(output: *mut T, local: &mut T) -> *mut T {
-    if output.is_null() {
-        local
-    } else {
-        output
-    }
 }
 
 /// Where a thing is being made, if this one is to be sampled; 0 if not. Called outside of the originals.
@@ -178,6 +188,23 @@ unsafe extern "C" fn finalize_shared_array_buffer(data: Data, hint: *mut c_void)
     }
 }
 
+/// What Node gets in place of the finalizer of a string, and of its hint.
+fn string_passed_on(
+    begun: Option<&any_thread::Begun>,
+    callback: Finalize,
+    hint: Data,
+) -> (Finalize, Data) {
+    match begun {
+        Some(begun) => (Some(finalize_string), begun.hint()),
+        None => (callback, hint),
+    }
+}
+
+fn begin_string(env: Env, callback: Finalize, hint: Data, bytes: u64) -> Option<any_thread::Begun> {
+    let address = callback.map_or(0, |callback| callback as usize);
+    begin_on_any_thread(env, AnyThreadKind::ExternalString, address, hint, bytes)
+}
+
 #[inline]
 fn begin_on_any_thread(
     env: Env,
@@ -210,36 +237,6 @@ fn refused(status: Status) -> bool {
     )
 }
 
-/// Calls an original that writes its value last, and says whether a failure came before that: then nothing was made.
-/// The addon's variable is as it was afterwards.
-///
-/// # Safety
-///
-/// `result` is null, or valid for writing.
-#[inline]
-unsafe fn creating(result: *mut Value, original: impl FnOnce() -> Status) -> (Status, bool) {
-    if result.is_null() {
-        return (original(), true);
-    }
-    // Most addons leave it uninitialized.
-    let slot = result.cast::<std::mem::MaybeUninit<Value>>();
-    // SAFETY: our caller's promise; any bytes are a valid MaybeUninit.
-    let before = unsafe { slot.read() };
-    // SAFETY: our caller's promise.
-    unsafe { result.write(ptr::null_mut()) };
-    let status = original();
-    if status == OK {
-        return (status, false);
-    }
-    // SAFETY: written above, and by Node at most once more.
-    let nothing = unsafe { result.read() }.is_null();
-    if nothing {
-        // SAFETY: our caller's promise.
-        unsafe { slot.write(before) };
-    }
-    (status, nothing)
-}
-
 /// A call that gives Node a finalizer, from before the original to after it.
 struct Begun {
     environment: Calling,
@@ -268,6 +265,15 @@ fn begin(
         record,
         kind,
     })
+}
+
+/// What Node gets in place of the addon's finalizer and its hint: ours, if the call is one of those that are counted.
+#[inline]
+fn passed_on(begun: Option<&Begun>, callback: Finalize, hint: Data) -> (Finalize, Data) {
+    match begun {
+        Some(begun) => (Some(finalize), begun.hint()),
+        None => (callback, hint),
+    }
 }
 
 impl Begun {
@@ -309,7 +315,7 @@ unsafe extern "C" fn create_reference(
     count: u32,
     result: *mut Ref,
 ) -> Status {
-    let status = call!(CreateReference as fn(Env, Value, u32, *mut Ref); env, value, count, result);
+    let status = original!(create_reference(env, value, count, result));
     if status == OK {
         // SAFETY: Node refuses a null result, so it has written to this one.
         if let (Some(environment), Some(reference)) = (calling(env), unsafe { filled(result) }) {
@@ -327,7 +333,7 @@ unsafe extern "C" fn create_reference(
 }
 
 unsafe extern "C" fn delete_reference(env: Env, reference: Ref) -> Status {
-    let status = call!(DeleteReference as fn(Env, Ref); env, reference);
+    let status = original!(delete_reference(env, reference));
     if status == OK {
         if let Some(environment) = known(env) {
             environment.holdings(|holdings, figures| {
@@ -341,7 +347,7 @@ unsafe extern "C" fn delete_reference(env: Env, reference: Ref) -> Status {
 unsafe extern "C" fn reference_ref(env: Env, reference: Ref, result: *mut u32) -> Status {
     let mut local = 0;
     let result = or_local(result, &mut local);
-    let status = call!(ReferenceRef as fn(Env, Ref, *mut u32); env, reference, result);
+    let status = original!(reference_ref(env, reference, result));
     // SAFETY: the caller's own, or our local.
     counted(env, reference, status, unsafe { filled(result) });
     status
@@ -350,7 +356,7 @@ unsafe extern "C" fn reference_ref(env: Env, reference: Ref, result: *mut u32) -
 unsafe extern "C" fn reference_unref(env: Env, reference: Ref, result: *mut u32) -> Status {
     let mut local = 0;
     let result = or_local(result, &mut local);
-    let status = call!(ReferenceUnref as fn(Env, Ref, *mut u32); env, reference, result);
+    let status = original!(reference_unref(env, reference, result));
     // SAFETY: the caller's own, or our local.
     counted(env, reference, status, unsafe { filled(result) });
     status
@@ -383,17 +389,13 @@ unsafe extern "C" fn wrap(
     } else {
         begin(env, Kind::Wrap, callback, hint, native as usize, 0)
     };
-    let Some(begun) = begun else {
-        return call!(Wrap as fn(Env, Value, Data, Finalize, Data, *mut Ref);
-            env, object, native, callback, hint, result);
-    };
-    let status = call!(Wrap as fn(Env, Value, Data, Finalize, Data, *mut Ref);
-        env, object, native, Some(finalize), begun.hint(), result);
-    // SAFETY: null, or written by Node, which succeeded where that matters.
-    begun.end(
-        status,
-        reference_in(status, unsafe { filled_if(status, result) }),
-    );
+    let (callback, hint) = passed_on(begun.as_ref(), callback, hint);
+    let status = original!(wrap(env, object, native, callback, hint, result));
+    if let Some(begun) = begun {
+        // SAFETY: null, or written by Node, which succeeded where that matters.
+        let reference = unsafe { filled_if(status, result) };
+        begun.end(status, reference_in(status, reference));
+    }
     status
 }
 
@@ -406,31 +408,14 @@ unsafe extern "C" fn add_finalizer(
     result: *mut Ref,
 ) -> Status {
     let begun = callback.and_then(|_| begin(env, Kind::Finalizer, callback, hint, 0, 0));
-    let Some(begun) = begun else {
-        return call!(AddFinalizer as fn(Env, Value, Data, Finalize, Data, *mut Ref);
-            env, object, data, callback, hint, result);
-    };
-    let status = call!(AddFinalizer as fn(Env, Value, Data, Finalize, Data, *mut Ref);
-        env, object, data, Some(finalize), begun.hint(), result);
-    // SAFETY: as in `wrap`.
-    begun.end(
-        status,
-        reference_in(status, unsafe { filled_if(status, result) }),
-    );
-    status
-}
-
-/// # Safety
-///
-/// With [`OK`], `output` is null or has been written to.
-#[inline]
-unsafe fn filled_if<T: Copy>(status: Status, output: *mut T) -> Option<T> {
-    if status == OK {
-        // SAFETY: our caller's promise.
-        unsafe { filled(output) }
-    } else {
-        None
+    let (callback, hint) = passed_on(begun.as_ref(), callback, hint);
+    let status = original!(add_finalizer(env, object, data, callback, hint, result));
+    if let Some(begun) = begun {
+        // SAFETY: as in `wrap`.
+        let reference = unsafe { filled_if(status, result) };
+        begun.end(status, reference_in(status, reference));
     }
+    status
 }
 
 #[inline]
@@ -444,7 +429,7 @@ fn reference_in(status: Status, reference: Option<Ref>) -> usize {
 unsafe extern "C" fn remove_wrap(env: Env, object: Value, result: *mut Data) -> Status {
     let mut local = ptr::null_mut();
     let result = or_local(result, &mut local);
-    let status = call!(RemoveWrap as fn(Env, Value, *mut Data); env, object, result);
+    let status = original!(remove_wrap(env, object, result));
     // SAFETY: the caller's own, or our local.
     if let (OK, Some(native)) = (status, unsafe { filled(result) }) {
         if let Some(environment) = known(env) {
@@ -466,13 +451,12 @@ unsafe extern "C" fn create_external(
     hint: Data,
     result: *mut Value,
 ) -> Status {
-    let Some(begun) = begin(env, Kind::External, callback, hint, 0, 0) else {
-        return call!(CreateExternal as fn(Env, Data, Finalize, Data, *mut Value);
-            env, data, callback, hint, result);
-    };
-    let status = call!(CreateExternal as fn(Env, Data, Finalize, Data, *mut Value);
-        env, data, Some(finalize), begun.hint(), result);
-    begun.end(status, 0);
+    let begun = begin(env, Kind::External, callback, hint, 0, 0);
+    let (callback, hint) = passed_on(begun.as_ref(), callback, hint);
+    let status = original!(create_external(env, data, callback, hint, result));
+    if let Some(begun) = begun {
+        begun.end(status, 0);
+    }
     status
 }
 
@@ -484,15 +468,21 @@ unsafe extern "C" fn create_external_array_buffer(
     hint: Data,
     result: *mut Value,
 ) -> Status {
-    let bytes = byte_length as u64;
-    let place = data as usize;
-    let Some(begun) = begin(env, Kind::ExternalArrayBuffer, callback, hint, place, bytes) else {
-        return call!(CreateExternalArrayBuffer as fn(Env, Data, usize, Finalize, Data, *mut Value);
-            env, data, byte_length, callback, hint, result);
-    };
+    let (place, bytes) = (data as usize, byte_length as u64);
+    let begun = begin(env, Kind::ExternalArrayBuffer, callback, hint, place, bytes);
+    let (callback, hint) = passed_on(begun.as_ref(), callback, hint);
     let original = || {
-        call!(CreateExternalArrayBuffer as fn(Env, Data, usize, Finalize, Data, *mut Value);
-            env, data, byte_length, Some(finalize), begun.hint(), result)
+        original!(create_external_array_buffer(
+            env,
+            data,
+            byte_length,
+            callback,
+            hint,
+            result
+        ))
+    };
+    let Some(begun) = begun else {
+        return original();
     };
     // SAFETY: what Node demands of its caller — "napi_create_external_arraybuffer".
     let (status, nothing) = unsafe { creating(result, original) };
@@ -508,42 +498,26 @@ unsafe extern "C" fn create_external_buffer(
     hint: Data,
     result: *mut Value,
 ) -> Status {
-    let bytes = byte_length as u64;
-    let place = data as usize;
-    let Some(begun) = begin(env, Kind::ExternalBuffer, callback, hint, place, bytes) else {
-        return call!(CreateExternalBuffer as fn(Env, usize, Data, Finalize, Data, *mut Value);
-            env, byte_length, data, callback, hint, result);
-    };
+    let (place, bytes) = (data as usize, byte_length as u64);
+    let begun = begin(env, Kind::ExternalBuffer, callback, hint, place, bytes);
+    let (callback, hint) = passed_on(begun.as_ref(), callback, hint);
     let original = || {
-        call!(CreateExternalBuffer as fn(Env, usize, Data, Finalize, Data, *mut Value);
-            env, byte_length, data, Some(finalize), begun.hint(), result)
+        original!(create_external_buffer(
+            env,
+            byte_length,
+            data,
+            callback,
+            hint,
+            result
+        ))
+    };
+    let Some(begun) = begun else {
+        return original();
     };
     // SAFETY: what Node demands of its caller — "napi_create_external_buffer".
     let (status, nothing) = unsafe { creating(result, original) };
     begun.end_made(status, 0, !nothing);
     status
-}
-
-/// The length of a string that an addon left to Node to find out.
-///
-/// # Safety
-///
-/// With `length` being `NAPI_AUTO_LENGTH`, `text` is null or ends with a unit of 0.
-unsafe fn unit_count<T: Copy + Default + PartialEq>(text: *const T, length: usize) -> usize {
-    const AUTO_LENGTH: usize = usize::MAX;
-    if length != AUTO_LENGTH || text.is_null() {
-        return length;
-    }
-    let mut count = 0;
-    loop {
-        // SAFETY: not beyond the unit of 0, which ends it: our caller's promise.
-        let at = unsafe { text.add(count) };
-        // SAFETY: as above.
-        if unsafe { at.read() } == T::default() {
-            return count;
-        }
-        count += 1;
-    }
 }
 
 unsafe extern "C" fn create_external_shared_array_buffer(
@@ -556,15 +530,23 @@ unsafe extern "C" fn create_external_shared_array_buffer(
 ) -> Status {
     let address = callback.map_or(0, |callback| callback as usize);
     let kind = AnyThreadKind::ExternalSharedArrayBuffer;
-    let Some(begun) = begin_on_any_thread(env, kind, address, hint, byte_length as u64) else {
-        return call!(CreateExternalSharedArrayBuffer as
-            fn(Env, Data, usize, FinalizeAnywhere, Data, *mut Value);
-            env, data, byte_length, callback, hint, result);
+    let begun = begin_on_any_thread(env, kind, address, hint, byte_length as u64);
+    let (callback, hint) = match &begun {
+        Some(begun) => (Some(finalize_shared_array_buffer as _), begun.hint()),
+        None => (callback, hint),
     };
     let original = || {
-        call!(CreateExternalSharedArrayBuffer as
-            fn(Env, Data, usize, FinalizeAnywhere, Data, *mut Value);
-            env, data, byte_length, Some(finalize_shared_array_buffer), begun.hint(), result)
+        original!(create_external_shared_array_buffer(
+            env,
+            data,
+            byte_length,
+            callback,
+            hint,
+            result
+        ))
+    };
+    let Some(begun) = begun else {
+        return original();
     };
     // SAFETY: what Node demands of its caller — "node_api_create_external_sharedarraybuffer".
     let (status, nothing) = unsafe { creating(result, original) };
@@ -583,15 +565,14 @@ unsafe extern "C" fn create_external_string_latin1(
 ) -> Status {
     // SAFETY: what Node demands of its caller — "node_api_create_external_string_latin1".
     let bytes = unsafe { unit_count(text, length) } as u64;
-    let address = callback.map_or(0, |callback| callback as usize);
-    let kind = AnyThreadKind::ExternalString;
-    let Some(begun) = begin_on_any_thread(env, kind, address, hint, bytes) else {
-        return call!(CreateExternalStringLatin1 as fn(Env, *mut c_char, usize, Finalize, Data, *mut Value, *mut bool);
-            env, text, length, callback, hint, result, copied);
-    };
-    let status = call!(CreateExternalStringLatin1 as fn(Env, *mut c_char, usize, Finalize, Data, *mut Value, *mut bool);
-        env, text, length, Some(finalize_string), begun.hint(), result, copied);
-    begun.end(status == OK, refused(status));
+    let begun = begin_string(env, callback, hint, bytes);
+    let (callback, hint) = string_passed_on(begun.as_ref(), callback, hint);
+    let status = original!(create_external_string_latin1(
+        env, text, length, callback, hint, result, copied
+    ));
+    if let Some(begun) = begun {
+        begun.end(status == OK, refused(status));
+    }
     status
 }
 
@@ -606,15 +587,14 @@ unsafe extern "C" fn create_external_string_utf16(
 ) -> Status {
     // SAFETY: what Node demands of its caller — "node_api_create_external_string_utf16".
     let bytes = (unsafe { unit_count(text, length) } as u64).saturating_mul(2);
-    let address = callback.map_or(0, |callback| callback as usize);
-    let kind = AnyThreadKind::ExternalString;
-    let Some(begun) = begin_on_any_thread(env, kind, address, hint, bytes) else {
-        return call!(CreateExternalStringUtf16 as fn(Env, *mut u16, usize, Finalize, Data, *mut Value, *mut bool);
-            env, text, length, callback, hint, result, copied);
-    };
-    let status = call!(CreateExternalStringUtf16 as fn(Env, *mut u16, usize, Finalize, Data, *mut Value, *mut bool);
-        env, text, length, Some(finalize_string), begun.hint(), result, copied);
-    begun.end(status == OK, refused(status));
+    let begun = begin_string(env, callback, hint, bytes);
+    let (callback, hint) = string_passed_on(begun.as_ref(), callback, hint);
+    let status = original!(create_external_string_utf16(
+        env, text, length, callback, hint, result, copied
+    ));
+    if let Some(begun) = begun {
+        begun.end(status == OK, refused(status));
+    }
     status
 }
 
@@ -635,8 +615,14 @@ fn allocated(env: Env, kind: Kind, byte_length: usize, value: Option<Value>) {
         return;
     };
     // Leaves no error behind when it succeeds, and it is the addon's own call that succeeded before.
-    let status = call!(AddFinalizer as fn(Env, Value, Data, Finalize, Data, *mut Ref);
-        env, value, ptr::null_mut(), Some(finalize), begun.hint(), ptr::null_mut());
+    let status = original!(add_finalizer(
+        env,
+        value,
+        ptr::null_mut(),
+        Some(finalize),
+        begun.hint(),
+        ptr::null_mut()
+    ));
     begun.end(status, 0);
     if status != OK {
         environment.figures.of(kind).pass(bytes);
@@ -649,8 +635,7 @@ unsafe extern "C" fn create_buffer(
     data: *mut Data,
     result: *mut Value,
 ) -> Status {
-    let status = call!(CreateBuffer as fn(Env, usize, *mut Data, *mut Value);
-        env, byte_length, data, result);
+    let status = original!(create_buffer(env, byte_length, data, result));
     if status == OK {
         // SAFETY: Node refuses a null result, so it has written to this one.
         allocated(env, Kind::Buffer, byte_length, unsafe { filled(result) });
@@ -665,8 +650,13 @@ unsafe extern "C" fn create_buffer_copy(
     result_data: *mut Data,
     result: *mut Value,
 ) -> Status {
-    let status = call!(CreateBufferCopy as fn(Env, usize, *const c_void, *mut Data, *mut Value);
-        env, byte_length, data, result_data, result);
+    let status = original!(create_buffer_copy(
+        env,
+        byte_length,
+        data,
+        result_data,
+        result
+    ));
     if status == OK {
         // SAFETY: Node refuses a null result, so it has written to this one.
         allocated(env, Kind::Buffer, byte_length, unsafe { filled(result) });
@@ -680,8 +670,7 @@ unsafe extern "C" fn create_array_buffer(
     data: *mut Data,
     result: *mut Value,
 ) -> Status {
-    let status = call!(CreateArrayBuffer as fn(Env, usize, *mut Data, *mut Value);
-        env, byte_length, data, result);
+    let status = original!(create_array_buffer(env, byte_length, data, result));
     if status == OK {
         // SAFETY: Node refuses a null result, so it has written to this one.
         allocated(env, Kind::ArrayBuffer, byte_length, unsafe {
@@ -692,7 +681,7 @@ unsafe extern "C" fn create_array_buffer(
 }
 
 unsafe extern "C" fn adjust_external_memory(env: Env, change: i64, result: *mut i64) -> Status {
-    let status = call!(AdjustExternalMemory as fn(Env, i64, *mut i64); env, change, result);
+    let status = original!(adjust_external_memory(env, change, result));
     if status == OK {
         // May be called in a finalizer during a garbage collection, where there is no context.
         // SAFETY: `env` is the environment of the running call; Node has just accepted it, and left no error behind.
@@ -718,10 +707,19 @@ unsafe extern "C" fn create_threadsafe_function(
     call_js: Opaque,
     result: *mut Opaque,
 ) -> Status {
-    let status = call!(CreateThreadsafeFunction as
-        fn(Env, Value, Value, Value, usize, usize, Data, Finalize, Data, Opaque, *mut Opaque);
-        env, function, resource, resource_name, max_queue_size, initial_thread_count,
-        finalize_data, callback, context, call_js, result);
+    let status = original!(create_threadsafe_function(
+        env,
+        function,
+        resource,
+        resource_name,
+        max_queue_size,
+        initial_thread_count,
+        finalize_data,
+        callback,
+        context,
+        call_js,
+        result
+    ));
     // SAFETY: Node refuses a null result, so it has written to this one.
     if let Some(made) = unsafe { filled_if(status, result) } {
         if let Some(environment) = calling(env) {
@@ -737,7 +735,7 @@ unsafe extern "C" fn create_threadsafe_function(
 }
 
 unsafe extern "C" fn acquire_threadsafe_function(function: Opaque) -> Status {
-    let status = call!(AcquireThreadsafeFunction as fn(Opaque); function);
+    let status = original!(acquire_threadsafe_function(function));
     if status == OK && moment::is_on() {
         shared::function_acquired(function as usize);
     }
@@ -749,7 +747,7 @@ unsafe extern "C" fn release_threadsafe_function(function: Opaque, mode: c_int) 
     if moment::is_on() {
         shared::function_released(function as usize, mode == ABORT);
     }
-    call!(ReleaseThreadsafeFunction as fn(Opaque, c_int); function, mode)
+    original!(release_threadsafe_function(function, mode))
 }
 
 unsafe extern "C" fn create_promise(
@@ -757,7 +755,7 @@ unsafe extern "C" fn create_promise(
     deferred: *mut Opaque,
     promise: *mut Value,
 ) -> Status {
-    let status = call!(CreatePromise as fn(Env, *mut Opaque, *mut Value); env, deferred, promise);
+    let status = original!(create_promise(env, deferred, promise));
     // SAFETY: Node refuses a null result, so it has written to this one.
     if let Some(deferred) = unsafe { filled_if(status, deferred) } {
         if let Some(environment) = calling(env) {
@@ -770,13 +768,13 @@ unsafe extern "C" fn create_promise(
 }
 
 unsafe extern "C" fn resolve_deferred(env: Env, deferred: Opaque, value: Value) -> Status {
-    let status = call!(ResolveDeferred as fn(Env, Opaque, Value); env, deferred, value);
+    let status = original!(resolve_deferred(env, deferred, value));
     settled(env, deferred, status);
     status
 }
 
 unsafe extern "C" fn reject_deferred(env: Env, deferred: Opaque, value: Value) -> Status {
-    let status = call!(RejectDeferred as fn(Env, Opaque, Value); env, deferred, value);
+    let status = original!(reject_deferred(env, deferred, value));
     settled(env, deferred, status);
     status
 }
@@ -801,8 +799,15 @@ unsafe extern "C" fn create_async_work(
     data: Data,
     result: *mut Opaque,
 ) -> Status {
-    let status = call!(CreateAsyncWork as fn(Env, Value, Value, Opaque, Opaque, Data, *mut Opaque);
-        env, resource, resource_name, execute, complete, data, result);
+    let status = original!(create_async_work(
+        env,
+        resource,
+        resource_name,
+        execute,
+        complete,
+        data,
+        result
+    ));
     // SAFETY: Node refuses a null result, so it has written to this one.
     if let Some(work) = unsafe { filled_if(status, result) } {
         if let Some(environment) = calling(env) {
@@ -815,7 +820,7 @@ unsafe extern "C" fn create_async_work(
 }
 
 unsafe extern "C" fn delete_async_work(env: Env, work: Opaque) -> Status {
-    let status = call!(DeleteAsyncWork as fn(Env, Opaque); env, work);
+    let status = original!(delete_async_work(env, work));
     if status == OK {
         if let Some(environment) = known(env) {
             environment.holdings(|holdings, figures| {
@@ -834,8 +839,7 @@ unsafe extern "C" fn add_async_cleanup_hook(
 ) -> Status {
     let mut local = ptr::null_mut();
     let handle = or_local(handle, &mut local);
-    let status = call!(AddAsyncCleanupHook as fn(Env, Opaque, Data, *mut Opaque);
-        env, hook, argument, handle);
+    let status = original!(add_async_cleanup_hook(env, hook, argument, handle));
     // SAFETY: the caller's own, or our local.
     if let Some(handle) = unsafe { filled_if(status, handle) } {
         // SAFETY: `env` is the environment of the running call; Node has just accepted it, and left no error behind.
@@ -850,7 +854,7 @@ unsafe extern "C" fn remove_async_cleanup_hook(handle: Opaque) -> Status {
     if moment::is_on() && !handle.is_null() {
         shared::cleanup_hook_removed(handle as usize);
     }
-    call!(RemoveAsyncCleanupHook as fn(Opaque); handle)
+    original!(remove_async_cleanup_hook(handle))
 }
 
 unsafe extern "C" fn set_instance_data(
@@ -859,7 +863,7 @@ unsafe extern "C" fn set_instance_data(
     callback: Finalize,
     hint: Data,
 ) -> Status {
-    let status = call!(SetInstanceData as fn(Env, Data, Finalize, Data); env, data, callback, hint);
+    let status = original!(set_instance_data(env, data, callback, hint));
     if status == OK {
         // SAFETY: `env` is the environment of the running call; Node has just accepted it, and left no error behind.
         if let Some(environment) = unsafe { environments::calling_basic(env) } {
@@ -879,8 +883,7 @@ unsafe extern "C" fn create_function(
     data: Data,
     result: *mut Value,
 ) -> Status {
-    let status = call!(CreateFunction as fn(Env, *const c_char, usize, Opaque, Data, *mut Value);
-        env, name, length, callback, data, result);
+    let status = original!(create_function(env, name, length, callback, data, result));
     if status == OK {
         calling(env);
     }
@@ -897,9 +900,16 @@ unsafe extern "C" fn define_class(
     properties: *const c_void,
     result: *mut Value,
 ) -> Status {
-    let status = call!(DefineClass as
-        fn(Env, *const c_char, usize, Opaque, Data, usize, *const c_void, *mut Value);
-        env, name, length, constructor, data, property_count, properties, result);
+    let status = original!(define_class(
+        env,
+        name,
+        length,
+        constructor,
+        data,
+        property_count,
+        properties,
+        result
+    ));
     if status == OK {
         calling(env);
     }
@@ -912,91 +922,24 @@ unsafe extern "C" fn define_properties(
     property_count: usize,
     properties: *const c_void,
 ) -> Status {
-    let status = call!(DefineProperties as fn(Env, Value, usize, *const c_void);
-        env, object, property_count, properties);
+    let status = original!(define_properties(env, object, property_count, properties));
     if status == OK {
         calling(env);
     }
     status
 }
 
-/// The address of a hook.
-pub fn address(function: Function) -> usize {
-    match function {
-        // The loader's.
-        Function::Dlopen | Function::Dlsym => 0,
-        Function::CreateReference => create_reference as *const () as usize,
-        Function::DeleteReference => delete_reference as *const () as usize,
-        Function::ReferenceRef => reference_ref as *const () as usize,
-        Function::ReferenceUnref => reference_unref as *const () as usize,
-        Function::Wrap => wrap as *const () as usize,
-        Function::RemoveWrap => remove_wrap as *const () as usize,
-        Function::AddFinalizer => add_finalizer as *const () as usize,
-        Function::CreateExternal => create_external as *const () as usize,
-        Function::CreateExternalArrayBuffer => create_external_array_buffer as *const () as usize,
-        Function::CreateExternalBuffer => create_external_buffer as *const () as usize,
-        Function::CreateExternalSharedArrayBuffer => {
-            create_external_shared_array_buffer as *const () as usize
-        }
-        Function::CreateExternalStringLatin1 => create_external_string_latin1 as *const () as usize,
-        Function::CreateExternalStringUtf16 => create_external_string_utf16 as *const () as usize,
-        Function::CreateBuffer => create_buffer as *const () as usize,
-        Function::CreateBufferCopy => create_buffer_copy as *const () as usize,
-        Function::CreateArrayBuffer => create_array_buffer as *const () as usize,
-        Function::AdjustExternalMemory => adjust_external_memory as *const () as usize,
-        Function::CreateThreadsafeFunction => create_threadsafe_function as *const () as usize,
-        Function::AcquireThreadsafeFunction => acquire_threadsafe_function as *const () as usize,
-        Function::ReleaseThreadsafeFunction => release_threadsafe_function as *const () as usize,
-        Function::CreatePromise => create_promise as *const () as usize,
-        Function::ResolveDeferred => resolve_deferred as *const () as usize,
-        Function::RejectDeferred => reject_deferred as *const () as usize,
-        Function::CreateAsyncWork => create_async_work as *const () as usize,
-        Function::DeleteAsyncWork => delete_async_work as *const () as usize,
-        Function::AddAsyncCleanupHook => add_async_cleanup_hook as *const () as usize,
-        Function::RemoveAsyncCleanupHook => remove_async_cleanup_hook as *const () as usize,
-        Function::SetInstanceData => set_instance_data as *const () as usize,
-        Function::CreateFunction => create_function as *const () as usize,
-        Function::DefineClass => define_class as *const () as usize,
-        Function::DefineProperties => define_properties as *const () as usize,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    /// A value that is never looked into.
-    fn value(number: usize) -> Value {
-        ptr::without_provenance_mut(number)
-    }
 
     #[test]
-    fn an_original_that_makes_its_value_is_never_called_refused() {
-        let mut result = value(7);
-        // SAFETY: the output is a local.
-        let made = unsafe { creating(&mut result, || OK) };
-        assert_eq!(made, (OK, false));
-        let slot: *mut Value = &mut result;
-        let write = || {
-            // SAFETY: a local; as Node writes to the same output.
-            unsafe { slot.write(value(9)) };
-            sys::Status::napi_pending_exception
-        };
-        // SAFETY: the output is a local.
-        let failed_later = unsafe { creating(slot, write) };
-        assert_eq!(failed_later, (sys::Status::napi_pending_exception, false));
-        assert_eq!(result, value(9));
-    }
-
-    #[test]
-    fn after_a_refusal_the_addons_variable_is_as_it_was() {
-        let mut result = value(7);
-        // SAFETY: the output is a local.
-        let refused = unsafe { creating(&mut result, || sys::Status::napi_invalid_arg) };
-        assert_eq!(refused, (sys::Status::napi_invalid_arg, true));
-        assert_eq!(result, value(7));
-        // SAFETY: null is allowed.
-        let without = unsafe { creating(ptr::null_mut(), || sys::Status::napi_invalid_arg) };
-        assert_eq!(without, (sys::Status::napi_invalid_arg, true));
+    fn a_reference_was_made_only_where_the_call_succeeded() {
+        assert_eq!(OK, sys::Status::napi_ok);
+        let reference: Ref = ptr::without_provenance_mut(64);
+        assert_eq!(reference_in(OK, Some(reference)), 64);
+        assert_eq!(reference_in(1, Some(reference)), 0);
+        assert_eq!(reference_in(OK, None), 0);
     }
 
     #[test]
@@ -1018,37 +961,5 @@ mod tests {
         ] {
             assert!(!refused(status), "{status}");
         }
-    }
-
-    #[test]
-    fn outputs_that_an_addon_did_not_ask_for_are_our_own() {
-        let (mut theirs, mut ours) = (1u32, 2u32);
-        let asked: *mut u32 = &mut theirs;
-        assert_eq!(or_local(asked, &mut ours), asked);
-        assert_ne!(or_local(ptr::null_mut(), &mut ours), asked);
-        // SAFETY: null, or a local.
-        let read = |output: *mut u32| unsafe { filled(output) };
-        assert_eq!([read(asked), read(ptr::null_mut())], [Some(1), None]);
-        // SAFETY: a local.
-        let read_if = |status| unsafe { filled_if(status, asked) };
-        assert_eq!([read_if(OK), read_if(1)], [Some(1), None]);
-        let reference: Ref = ptr::without_provenance_mut(64);
-        assert_eq!(reference_in(OK, Some(reference)), 64);
-        assert_eq!(reference_in(1, Some(reference)), 0);
-        assert_eq!(reference_in(OK, None), 0);
-    }
-
-    #[test]
-    fn a_string_without_a_length_ends_with_its_unit_of_0() {
-        let latin1 = b"seven!!\0beyond";
-        let utf16: Vec<u16> = "five5\0beyond".encode_utf16().collect();
-        // SAFETY: null, or a text that holds a unit of 0.
-        let latin1_count = |text: *const u8, length| unsafe { unit_count(text, length) };
-        // SAFETY: as above.
-        let utf16_count = unsafe { unit_count(utf16.as_ptr(), usize::MAX) };
-        assert_eq!(latin1_count(latin1.as_ptr(), usize::MAX), 7);
-        assert_eq!(utf16_count, 5);
-        assert_eq!(latin1_count(latin1.as_ptr(), 3), 3);
-        assert_eq!(latin1_count(ptr::null(), 3), 3);
     }
 }

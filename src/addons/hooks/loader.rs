@@ -55,6 +55,20 @@ pub fn find_originals(accept: impl Fn(usize) -> bool) -> Option<(usize, usize)> 
     Some((dlopen, dlsym))
 }
 
+/// The C library's `dlopen`; only after [`find_originals`].
+fn original_dlopen() -> Dlopen {
+    let address = DLOPEN.load(Ordering::Acquire);
+    // SAFETY: `find_originals` has set it, before anything was patched, to the function that has this type — dlopen(3).
+    unsafe { std::mem::transmute::<usize, Dlopen>(address) }
+}
+
+/// The C library's `dlsym`; only after [`find_originals`].
+fn original_dlsym() -> Dlsym {
+    let address = DLSYM.load(Ordering::Acquire);
+    // SAFETY: as in `original_dlopen` — dlsym(3).
+    unsafe { std::mem::transmute::<usize, Dlsym>(address) }
+}
+
 /// The stand-in for `dlopen`.
 pub fn dlopen_hook() -> usize {
     hook_dlopen as *const () as usize
@@ -139,9 +153,7 @@ unsafe extern "C" fn is_ours(path: *const c_char) -> c_int {
 
 /// `dlopen` of a path.
 unsafe extern "C" fn open(path: *const c_char, flags: c_int) -> *mut c_void {
-    let original = DLOPEN.load(Ordering::Acquire);
-    // SAFETY: set before anything was patched, to the function that has this type — dlopen(3).
-    let original = unsafe { std::mem::transmute::<usize, Dlopen>(original) };
+    let original = original_dlopen();
     UNDER_WAY.fetch_add(1, Ordering::AcqRel);
     // SAFETY: our caller's own arguments — dlopen(3).
     let handle = unsafe { original(path, flags) };
@@ -176,9 +188,7 @@ unsafe extern "C" fn find(handle: *mut c_void, name: *const c_char) -> usize {
     if known.original == 0 {
         return 0;
     }
-    let original = DLSYM.load(Ordering::Acquire);
-    // SAFETY: set before anything was patched, to the function that has this type — dlsym(3).
-    let original = unsafe { std::mem::transmute::<usize, Dlsym>(original) };
+    let original = original_dlsym();
     // The caller may look into a library of its own that has a function of this name.
     // SAFETY: our caller's own arguments — dlsym(3).
     let found = unsafe { original(handle, name) };
@@ -192,9 +202,7 @@ unsafe extern "C" fn find(handle: *mut c_void, name: *const c_char) -> usize {
 /// Waits until every `dlopen` and `dlclose` that is under way in another thread is over: they hold the loader's lock
 /// to their end. Images that were listed before are relocated and protected after it.
 pub fn wait_for_others() {
-    let original = DLOPEN.load(Ordering::Acquire);
-    // SAFETY: set before anything was patched, to the function that has this type — dlopen(3).
-    let original = unsafe { std::mem::transmute::<usize, Dlopen>(original) };
+    let original = original_dlopen();
     // SAFETY: the executable's own handle: loads nothing — dlopen(3).
     let handle = unsafe { original(std::ptr::null(), libc::RTLD_LAZY) };
     if !handle.is_null() {

@@ -21,6 +21,7 @@
 //! | [`moment`] | yes | which watch is on, which thread, when |
 //! | [`table`] | no | the table that hooks read without a lock |
 //! | [`stack`] | yes | who is calling, function by function |
+//! | `outputs` | yes | what lies behind the pointers that an addon passes |
 //! | [`calls`] | yes | stands in for Node's functions |
 
 pub mod any_thread;
@@ -30,6 +31,7 @@ pub mod functions;
 pub mod loader;
 pub mod moment;
 pub mod originals;
+mod outputs;
 pub mod plan;
 pub mod shared;
 pub mod slots;
