@@ -9,7 +9,8 @@
 
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::Arc;
 
 /// A number that one thread writes and any may read: no more than a plain store.
 #[derive(Debug, Default)]
@@ -261,6 +262,8 @@ macro_rules! figures {
         #[derive(Debug, Default)]
         pub struct Figures {
             $($(#[$doc])* pub $field: $type,)+
+            /// How often they were started anew.
+            restarts: AtomicU32,
         }
 
         /// How many numbers there are.
@@ -282,8 +285,9 @@ macro_rules! figures {
                 numbers
             }
 
-            /// Starts anew.
+            /// Starts anew: what was counted before is void, and so are the shares of it.
             pub fn clear(&self) {
+                self.restarts.fetch_add(1, Ordering::Release);
                 $(self.$field.clear();)+
             }
         }
@@ -355,6 +359,33 @@ impl Figures {
         if adjusted < self.lowest_adjusted.get() {
             self.lowest_adjusted.set(adjusted);
         }
+    }
+}
+
+/// Figures for one thing that is counted in them and may end on any thread, or after its environment.
+#[derive(Debug, Clone)]
+pub struct FiguresShare {
+    figures: Arc<Figures>,
+    restarts: u32,
+}
+
+impl FiguresShare {
+    /// For a thing that begins now.
+    pub fn of(figures: &Arc<Figures>) -> Self {
+        FiguresShare {
+            figures: Arc::clone(figures),
+            restarts: figures.restarts.load(Ordering::Acquire),
+        }
+    }
+
+    /// The figures, unless they were started anew since: then the thing is counted no more.
+    pub fn live(&self) -> Option<&Figures> {
+        (self.figures.restarts.load(Ordering::Acquire) == self.restarts).then_some(&*self.figures)
+    }
+
+    /// Whether the thing is counted in these figures.
+    pub fn is_of(&self, figures: &Arc<Figures>) -> bool {
+        Arc::ptr_eq(&self.figures, figures)
     }
 }
 
@@ -466,5 +497,17 @@ mod tests {
                 ("instanceData", 1.0),
             ]
         );
+    }
+
+    #[test]
+    fn a_share_is_void_when_the_figures_start_anew() {
+        let figures = Arc::new(Figures::default());
+        let share = FiguresShare::of(&figures);
+        share.live().expect("they are the same").strong.add(1);
+        assert_eq!(figures.strong.get(), 1);
+        figures.clear();
+        assert!(share.live().is_none());
+        assert!(FiguresShare::of(&figures).live().is_some());
+        assert!(share.is_of(&figures) && !share.is_of(&Arc::new(Figures::default())));
     }
 }

@@ -13,6 +13,7 @@ use super::Result;
 use crate::addons::figures::{Figures, Shown};
 use crate::addons::hooks::environments;
 use crate::addons::hooks::moment;
+use crate::addons::hooks::readings;
 use crate::addons::hooks::stack;
 use crate::addons::hooks::watch::{self, Api};
 use crate::base::error::{Code, Failure};
@@ -79,11 +80,11 @@ pub fn watch_start(env: &Env, buffers: bool, every_nth: u32) -> Result<()> {
     end_with_thread(env)?;
     watch::start()?;
     if buffers {
-        environments::watch_buffers();
+        moment::look_for_buffer_ends();
     }
     if every_nth > 0 {
         stack::prepare();
-        environments::watch_stacks(every_nth);
+        moment::sample_every(every_nth);
     }
     WATCHES.set(WATCHES.get() + 1);
     Ok(())
@@ -160,8 +161,8 @@ pub fn addon_figures() -> Vec<AddonFigure> {
 pub fn read_addons() -> AddonsReading {
     let mut reading = AddonsReading {
         on: watch::is_on(),
-        buffers: environments::watches_buffers(),
-        every_nth: environments::stacks_every(),
+        buffers: moment::looks_for_buffer_ends(),
+        every_nth: moment::sampled_every(),
         os_thread_id: moment::current_thread(),
         images: Vec::new(),
         refusals: Vec::new(),
@@ -185,7 +186,7 @@ pub fn read_addons() -> AddonsReading {
         ]);
     }
     // SAFETY: JavaScript is calling.
-    let living = unsafe { environments::read_all() };
+    let living = unsafe { readings::read_all() };
     let mut numbers = Vec::new();
     let threads = THREADS.lock();
     for environment in living {
@@ -211,7 +212,7 @@ pub fn read_addons() -> AddonsReading {
 /// Whether each address is where an external Buffer or ArrayBuffer of a watched addon begins.
 #[napi(catch_unwind)]
 pub fn are_of_addons(addresses: &[f64]) -> Uint8Array {
-    let places = environments::external_places();
+    let places = readings::external_places();
     Uint8Array::new(
         addresses
             .iter()
@@ -240,7 +241,7 @@ pub struct SiteReading {
 /// Where sampled things of an environment of this thread were made: up to `limit` places, those with most live ones first.
 #[napi(catch_unwind)]
 pub fn read_sites(id: u32, limit: u32) -> Vec<SiteReading> {
-    let mut sites = environments::sites_of(id);
+    let mut sites = readings::sites_of(id);
     sites.sort_by_key(|site| std::cmp::Reverse((site.live, site.total)));
     sites.truncate(limit as usize);
     sites

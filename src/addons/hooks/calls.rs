@@ -20,10 +20,12 @@ use std::ptr;
 
 use napi::sys;
 
-use super::environments::{self, Calling};
+use super::addon_environment::Calling;
+use super::any_thread::{finalizers, handles};
+use super::environments;
 use super::functions::{node_api_functions, Function};
 use super::outputs::{creating, filled, filled_if, or_local, unit_count, Status, OK};
-use super::{any_thread, moment, originals, shared, stack};
+use super::{moment, originals, stack};
 use crate::addons::figures::{AnyThreadKind, Kind};
 use crate::addons::holdings::{Finalizer, RecordId};
 use crate::addons::stacks::REFERENCE;
@@ -110,7 +112,7 @@ fn known(env: Env) -> Option<Calling> {
 /// Where a thing is being made, if this one is to be sampled; 0 if not. Called outside of the originals.
 #[inline]
 fn site(environment: Calling, kind: u8) -> u32 {
-    let every = environments::stacks_every();
+    let every = moment::sampled_every();
     if every == 0 {
         return 0;
     }
@@ -163,7 +165,7 @@ unsafe extern "C" fn finalize(env: Env, data: Data, hint: *mut c_void) {
 /// Called by Node, once, with a hint that [`begin_on_any_thread`] made.
 unsafe extern "C" fn finalize_string(env: Env, data: Data, hint: *mut c_void) {
     // SAFETY: our caller's promise.
-    let finalizer = unsafe { any_thread::finalize(hint) };
+    let finalizer = unsafe { finalizers::finalize(hint) };
     // SAFETY: as in `finalize`.
     let callback = unsafe { std::mem::transmute::<usize, Finalize>(finalizer.callback) };
     if let Some(callback) = callback {
@@ -179,7 +181,7 @@ unsafe extern "C" fn finalize_string(env: Env, data: Data, hint: *mut c_void) {
 /// As for [`finalize_string`].
 unsafe extern "C" fn finalize_shared_array_buffer(data: Data, hint: *mut c_void) {
     // SAFETY: our caller's promise.
-    let finalizer = unsafe { any_thread::finalize(hint) };
+    let finalizer = unsafe { finalizers::finalize(hint) };
     // SAFETY: an address that the addon passed as such a finalizer, or null.
     let callback = unsafe { std::mem::transmute::<usize, FinalizeAnywhere>(finalizer.callback) };
     if let Some(callback) = callback {
@@ -190,7 +192,7 @@ unsafe extern "C" fn finalize_shared_array_buffer(data: Data, hint: *mut c_void)
 
 /// What Node gets in place of the finalizer of a string, and of its hint.
 fn string_passed_on(
-    begun: Option<&any_thread::Begun>,
+    begun: Option<&finalizers::Begun>,
     callback: Finalize,
     hint: Data,
 ) -> (Finalize, Data) {
@@ -200,7 +202,7 @@ fn string_passed_on(
     }
 }
 
-fn begin_string(env: Env, callback: Finalize, hint: Data, bytes: u64) -> Option<any_thread::Begun> {
+fn begin_string(env: Env, callback: Finalize, hint: Data, bytes: u64) -> Option<finalizers::Begun> {
     let address = callback.map_or(0, |callback| callback as usize);
     begin_on_any_thread(env, AnyThreadKind::ExternalString, address, hint, bytes)
 }
@@ -212,12 +214,17 @@ fn begin_on_any_thread(
     callback: usize,
     hint: Data,
     bytes: u64,
-) -> Option<any_thread::Begun> {
+) -> Option<finalizers::Begun> {
     let finalizer = Finalizer {
         callback,
         hint: hint as usize,
     };
-    Some(any_thread::begin(calling(env)?, kind, finalizer, bytes))
+    Some(finalizers::begin(
+        calling(env)?.share(),
+        kind,
+        finalizer,
+        bytes,
+    ))
 }
 
 /// Whether Node refused before anything was made; after other failures it may still call the finalizer.
@@ -608,7 +615,7 @@ fn allocated(env: Env, kind: Kind, byte_length: usize, value: Option<Value>) {
     };
     let bytes = byte_length as u64;
     let begun = value
-        .filter(|_| environments::watches_buffers())
+        .filter(|_| moment::looks_for_buffer_ends())
         .and_then(|value| Some((begin(env, kind, None, ptr::null_mut(), 0, bytes)?, value)));
     let Some((begun, value)) = begun else {
         environment.figures.of(kind).pass(bytes);
@@ -723,12 +730,7 @@ unsafe extern "C" fn create_threadsafe_function(
     // SAFETY: Node refuses a null result, so it has written to this one.
     if let Some(made) = unsafe { filled_if(status, result) } {
         if let Some(environment) = calling(env) {
-            shared::function_created(
-                environment.id(),
-                &environment.figures,
-                made as usize,
-                initial_thread_count,
-            );
+            handles::function_created(environment.share(), made as usize, initial_thread_count);
         }
     }
     status
@@ -737,7 +739,7 @@ unsafe extern "C" fn create_threadsafe_function(
 unsafe extern "C" fn acquire_threadsafe_function(function: Opaque) -> Status {
     let status = original!(acquire_threadsafe_function(function));
     if status == OK && moment::is_on() {
-        shared::function_acquired(function as usize);
+        handles::function_acquired(function as usize);
     }
     status
 }
@@ -745,7 +747,7 @@ unsafe extern "C" fn acquire_threadsafe_function(function: Opaque) -> Status {
 unsafe extern "C" fn release_threadsafe_function(function: Opaque, mode: c_int) -> Status {
     const ABORT: c_int = 1;
     if moment::is_on() {
-        shared::function_released(function as usize, mode == ABORT);
+        handles::function_released(function as usize, mode == ABORT);
     }
     original!(release_threadsafe_function(function, mode))
 }
@@ -844,7 +846,7 @@ unsafe extern "C" fn add_async_cleanup_hook(
     if let Some(handle) = unsafe { filled_if(status, handle) } {
         // SAFETY: `env` is the environment of the running call; Node has just accepted it, and left no error behind.
         if let Some(environment) = unsafe { environments::calling_basic(env) } {
-            shared::cleanup_hook_added(environment.id(), &environment.figures, handle as usize);
+            handles::cleanup_hook_added(environment.share(), handle as usize);
         }
     }
     status
@@ -852,7 +854,7 @@ unsafe extern "C" fn add_async_cleanup_hook(
 
 unsafe extern "C" fn remove_async_cleanup_hook(handle: Opaque) -> Status {
     if moment::is_on() && !handle.is_null() {
-        shared::cleanup_hook_removed(handle as usize);
+        handles::cleanup_hook_removed(handle as usize);
     }
     original!(remove_async_cleanup_hook(handle))
 }

@@ -9,31 +9,36 @@
 //!
 //! | file | unsafe | what it does |
 //! |---|---|---|
-//! | [`watch`] | no | which images are patched, from beginning to end |
-//! | [`functions`] | no | the functions that are hooked |
+//! | [`watch`] | no | the one watch: which images are patched, from beginning to end |
+//! | [`functions`] | no | the table of functions that are hooked |
 //! | [`plan`] | no | what is stored into one image, or why nothing |
 //! | [`originals`] | no | where the functions really are |
-//! | [`shared`] | no | things that any thread may end |
 //! | [`slots`] | yes | stores into slots |
 //! | [`loader`] | yes | stands in for `dlopen` and `dlsym` |
-//! | [`environments`] | yes | which addon is calling |
-//! | [`any_thread`] | yes | external strings and SharedArrayBuffers, whose end comes on any thread |
-//! | [`moment`] | yes | which watch is on, which thread, when |
-//! | [`table`] | no | the table that hooks read without a lock |
-//! | [`stack`] | yes | who is calling, function by function |
-//! | `outputs` | yes | what lies behind the pointers that an addon passes |
 //! | [`calls`] | yes | stands in for Node's functions |
+//! | `outputs` | yes | what lies behind the pointers that an addon passes |
+//! | [`environments`] | yes | which addon is calling; its beginning and its end |
+//! | [`addon_environment`] | yes | one addon on one thread |
+//! | `directory` | yes | from a number to what it stands for, without a lock |
+//! | [`table`], `growing_table` | no, yes | from an address to what it stands for, without a lock |
+//! | [`readings`] | yes | what JavaScript reads |
+//! | [`any_thread`] | yes | what may end on any thread |
+//! | [`moment`] | yes | which watch is on and what it looks for, which thread, when |
+//! | [`stack`] | yes | who is calling, function by function |
 
+pub mod addon_environment;
 pub mod any_thread;
 pub mod calls;
+mod directory;
 pub mod environments;
 pub mod functions;
+mod growing_table;
 pub mod loader;
 pub mod moment;
 pub mod originals;
 mod outputs;
 pub mod plan;
-pub mod shared;
+pub mod readings;
 pub mod slots;
 pub mod stack;
 pub mod table;
@@ -49,6 +54,6 @@ pub fn hold_locks(
         loader::hold_lock(limit),
     ]
     .into_iter()
-    .chain(shared::hold_locks(limit))
+    .chain(any_thread::handles::hold_locks(limit))
     .flatten()
 }

@@ -2,7 +2,7 @@
 //!
 //! Knows: keys and what they lead to, in open addressing with linear probing.
 //! Out of scope: what a pointer points to, and when that may be freed.
-//! Limits: it does not grow; whoever writes replaces it by a larger one. Keys 0 and 1 are not keys.
+//! Limitations: it does not grow; `growing_table.rs` replaces it by a larger one. 0 and 1 are not keys.
 //!
 //! ```text
 //!  a row:  EMPTY ──insert──▶ key ──remove──▶ GONE ──▶ EMPTY   as soon as the row behind it is empty
@@ -145,6 +145,16 @@ impl<T> Table<T> {
         emptied
     }
 
+    /// All keys, and where they lead to. While nobody writes.
+    pub fn entries(&self) -> Vec<(usize, *mut T)> {
+        self.rows
+            .iter()
+            .map(|row| (row.key.load(Ordering::Relaxed), row))
+            .filter(|(key, _)| *key > GONE)
+            .map(|(key, row)| (key, row.value.load(Ordering::Relaxed)))
+            .collect()
+    }
+
     /// How many rows are not empty.
     pub fn used(&self) -> usize {
         self.rows
@@ -266,9 +276,9 @@ mod models {
         number as *mut u8
     }
 
-    /// Whoever looks for its own key finds it, whatever others add and take out of the same run of rows.
+    /// A reader finds its own key, whatever a writer adds to the same run of rows and takes out of it.
     #[test]
-    fn a_reader_finds_its_key_while_others_come_and_go() {
+    fn a_reader_finds_its_key_while_others_are_added_and_removed() {
         loom::model(|| {
             let table = Arc::new(Table::of_size(4));
             table.insert(key(16), pointer(1));

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use super::functions::Function;
 use super::plan::{self, Import, Place, Uses, Write};
 use super::slots::{store_all, Protections, Store};
-use super::{calls, environments, loader, moment, originals, shared};
+use super::{calls, environments, loader, moment, originals};
 use crate::base::elf::images::{self, Mapped};
 use crate::base::elf::reader::{Image, Refusal};
 use crate::base::error::{Code, Failure};
@@ -199,7 +199,6 @@ pub fn start() -> Result<(), Failure> {
     }
     find_originals(executable).map_err(refused)?;
     loader::when_opened(opened);
-    environments::when_void(shared::forget);
     {
         let mut watch = WATCH.lock();
         if watch.users > 0 {
@@ -210,7 +209,7 @@ pub fn start() -> Result<(), Failure> {
         patch_executable(&mut watch).map_err(refused)?;
         watch.users = 1;
         loader::forget_all_opened();
-        environments::begin();
+        moment::begin_watch();
     }
     scan(None);
     Ok(())
@@ -260,7 +259,7 @@ pub fn stop() {
     if watch.users > 0 {
         return;
     }
-    environments::finish();
+    environments::end_watch();
     let Ok(protections) = Protections::read() else {
         // What is still called passes everything on.
         return;
