@@ -12,10 +12,11 @@ use rustc_hash::FxHashMap;
 use super::Result;
 use crate::addons::figures::{Figures, Shown};
 use crate::addons::hooks::environments;
+use crate::addons::hooks::judge::Api;
 use crate::addons::hooks::moment;
 use crate::addons::hooks::readings;
 use crate::addons::hooks::stack;
-use crate::addons::hooks::watch::{self, Api};
+use crate::addons::hooks::watch;
 use crate::base::error::{Code, Failure};
 
 thread_local! {

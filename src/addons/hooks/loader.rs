@@ -184,16 +184,16 @@ unsafe extern "C" fn find(handle: *mut c_void, name: *const c_char) -> usize {
     let Some(function) = Function::named(unsafe { CStr::from_ptr(name) }.to_bytes()) else {
         return 0;
     };
-    let known = originals::known(function);
-    if known.original == 0 {
+    let replacement = originals::replacement(function);
+    if replacement.original == 0 {
         return 0;
     }
     let original = original_dlsym();
     // The caller may look into a library of its own that has a function of this name.
     // SAFETY: our caller's own arguments — dlsym(3).
     let found = unsafe { original(handle, name) };
-    if found as usize == known.original {
-        known.hook
+    if found as usize == replacement.original {
+        replacement.hook
     } else {
         0
     }

@@ -12,6 +12,8 @@
 //! | [`watch`] | no | the one watch: which images are patched, from beginning to end |
 //! | [`functions`] | no | the table of functions that are hooked |
 //! | [`plan`] | no | what is stored into one image, or why nothing |
+//! | [`judge`] | no | what an image is: an addon, part of the system, ours |
+//! | `patching` | no | stores hooks into one image, and takes them out |
 //! | [`originals`] | no | where the functions really are |
 //! | [`slots`] | yes | stores into slots |
 //! | [`loader`] | yes | stands in for `dlopen` and `dlsym` |
@@ -33,10 +35,12 @@ mod directory;
 pub mod environments;
 pub mod functions;
 mod growing_table;
+pub mod judge;
 pub mod loader;
 pub mod moment;
 pub mod originals;
 mod outputs;
+mod patching;
 pub mod plan;
 pub mod readings;
 pub mod slots;

@@ -1,14 +1,23 @@
 //! Where the functions really are.
 //!
-//! Knows: for each hooked function its original and our hook, as it was told before anything was patched. Out of scope: how they are
-//! found, and what they do.
+//! Knows: for each hooked function its original and our hook. `patching.rs` writes them down before anything is patched.
+//! Out of scope: how they are found, and what they do.
+//! Limitations: a function that this Node does not have has the original 0.
 
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::functions::{Function, COUNT};
-use super::plan::Known;
+
+/// What is replaced by what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Replacement {
+    /// Where the function really is; 0 when this Node does not have it.
+    pub original: usize,
+    /// What is to be called instead.
+    pub hook: usize,
+}
 
 static ORIGINALS: [AtomicUsize; COUNT] = [const { AtomicUsize::new(0) }; COUNT];
 static HOOKS: [AtomicUsize; COUNT] = [const { AtomicUsize::new(0) }; COUNT];
@@ -22,8 +31,8 @@ pub fn address(function: Function) -> usize {
 }
 
 /// The original and our hook.
-pub fn known(function: Function) -> Known {
-    Known {
+pub fn replacement(function: Function) -> Replacement {
+    Replacement {
         original: address(function),
         hook: HOOKS
             .get(function as usize)

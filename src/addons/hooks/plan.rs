@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 use super::functions::Function;
+use super::originals::Replacement;
 
 /// One import slot of a function that is hooked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,59 +31,6 @@ pub struct Write {
     pub after: usize,
 }
 
-/// What an image imports from Node.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Uses {
-    /// Node-API functions, hooked ones or others.
-    pub node_api: bool,
-    /// V8's or Node's own C++ functions.
-    pub v8: bool,
-    /// It exports the function that Node calls to register a Node-API addon.
-    pub registers_node_api: bool,
-    /// It exports, or calls, the one for an addon that uses V8's C++ API.
-    pub registers_v8: bool,
-}
-
-impl Uses {
-    /// Notes an imported name.
-    pub fn import(&mut self, name: &[u8]) {
-        if name.starts_with(b"napi_") || name.starts_with(b"node_api_") {
-            self.node_api = true;
-        } else if name.starts_with(b"_ZN2v8")
-            || name.starts_with(b"_ZNK2v8")
-            || name.starts_with(b"_ZN4node")
-        {
-            self.v8 = true;
-        } else if name == b"node_module_register" {
-            self.registers_v8 = true;
-        }
-    }
-
-    /// Whether it calls Node-API functions, through slots or by `dlsym`.
-    pub fn is_node_api(self) -> bool {
-        self.node_api || self.registers_node_api
-    }
-
-    /// Whether it is an addon that has nothing to do with Node-API.
-    pub fn is_v8_only(self) -> bool {
-        !self.is_node_api() && (self.v8 || self.registers_v8)
-    }
-
-    /// Whether it looks its Node-API functions up itself.
-    pub fn looks_up(self) -> bool {
-        self.registers_node_api && !self.node_api
-    }
-}
-
-/// What is known of one function.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Known {
-    /// Where it really is; 0 when this Node does not have it.
-    pub original: usize,
-    /// What is to be called instead.
-    pub hook: usize,
-}
-
 /// Where an address lies, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -101,12 +49,12 @@ pub enum Place {
 /// Slots that hold our hook already are left out.
 pub fn plan(
     imports: &[Import],
-    known: impl Fn(Function) -> Known,
+    replacement_of: impl Fn(Function) -> Replacement,
     place_of: impl Fn(usize) -> Place,
 ) -> Result<Vec<Write>, String> {
     let mut writes = Vec::with_capacity(imports.len());
     for import in imports {
-        let Known { original, hook } = known(import.function);
+        let Replacement { original, hook } = replacement_of(import.function);
         if import.current == hook || original == 0 {
             continue;
         }
@@ -141,8 +89,8 @@ mod tests {
     const OWN_STUB: usize = 0x5000;
     const STRANGER: usize = 0x6666_0000;
 
-    fn known(_: Function) -> Known {
-        Known {
+    fn replacement_of(_: Function) -> Replacement {
+        Replacement {
             original: ORIGINAL,
             hook: HOOK,
         }
@@ -174,7 +122,7 @@ mod tests {
             import(Function::Dlsym, 32, 0x1000),
             import(Function::Dlopen, 40, 0x2000),
         ];
-        let writes = plan(&imports, known, place_of).expect("a plan");
+        let writes = plan(&imports, replacement_of, place_of).expect("a plan");
         assert_eq!(
             writes
                 .iter()
@@ -196,14 +144,14 @@ mod tests {
                 import(Function::CreateReference, 8, ORIGINAL),
                 import(Function::DeleteReference, 16, current),
             ];
-            let reason = plan(&imports, known, place_of).expect_err("a refusal");
+            let reason = plan(&imports, replacement_of, place_of).expect_err("a refusal");
             assert!(reason.contains("napi_delete_reference"), "{reason}");
         }
     }
 
     #[test]
     fn a_function_that_this_node_lacks_is_left_alone() {
-        let lacking = |_| Known {
+        let lacking = |_| Replacement {
             original: 0,
             hook: HOOK,
         };
@@ -211,27 +159,5 @@ mod tests {
             plan(&[import(Function::Wrap, 8, 0)], lacking, place_of),
             Ok(vec![])
         );
-    }
-
-    #[test]
-    fn addons_are_told_apart_by_what_they_import() {
-        let mut c = Uses::default();
-        c.import(b"napi_get_cb_info");
-        let mut mixed = c;
-        mixed.import(b"_ZN2v87Isolate10GetCurrentEv");
-        let mut v8 = Uses::default();
-        v8.import(b"_ZNK2v85Value6IsTrueEv");
-        let rust = Uses {
-            registers_node_api: true,
-            ..Uses::default()
-        };
-        let mut library = Uses::default();
-        library.import(b"malloc");
-
-        assert!(c.is_node_api() && !c.looks_up() && !c.is_v8_only());
-        assert!(mixed.is_node_api() && mixed.v8 && !mixed.is_v8_only());
-        assert!(v8.is_v8_only() && !v8.is_node_api());
-        assert!(rust.is_node_api() && rust.looks_up());
-        assert!(!library.is_node_api() && !library.is_v8_only());
     }
 }

@@ -8,6 +8,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::plan::Write;
 use crate::base::elf::images::Mapped;
 
 /// One store.
@@ -19,6 +20,17 @@ pub struct Store {
     pub expected: usize,
     /// What it is to hold.
     pub value: usize,
+}
+
+impl Store {
+    /// The one that a write is made by.
+    pub fn of(write: &Write) -> Self {
+        Store {
+            addr: write.addr,
+            expected: write.before,
+            value: write.after,
+        }
+    }
 }
 
 /// The mappings of this process, as far as protection goes.

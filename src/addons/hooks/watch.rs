@@ -1,7 +1,7 @@
-//! Which images are patched, from the beginning of a watch to its end.
+//! The one watch that `watchAddons()` begins: which images are patched, until it ends.
 //!
 //! Knows: every image that was looked at, what was stored into it, or why it was refused.
-//! Out of scope: what hooks count.
+//! Out of scope: what hooks count; how an image is judged (`judge.rs`) and patched (`patching.rs`).
 //! Limitations: images that are mapped without the loader; pointers that an addon keeps on a heap (hooks pass on what
 //! reaches them after the end of the watch).
 //!
@@ -10,34 +10,26 @@
 
 #![forbid(unsafe_code)]
 
-use std::ffi::CString;
 use std::time::Duration;
 
 use once_cell::sync::Lazy;
 use parking_lot::Mutex;
 
 use super::functions::Function;
-use super::plan::{self, Import, Place, Uses, Write};
-use super::slots::{store_all, Protections, Store};
-use super::{calls, environments, loader, moment, originals};
+use super::judge::{self, AddonImage, Uses};
+use super::plan::Write;
+use super::slots::Protections;
+use super::{environments, loader, moment, patching};
 use crate::base::elf::images::{self, Mapped};
-use crate::base::elf::reader::{Image, Refusal};
+use crate::base::elf::reader::Image;
 use crate::base::error::{Code, Failure};
 
 /// By this symbol another copy of the package is recognized.
 pub const MARKER: &str = "offheap_interposition";
 
-/// What an addon is written against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Api {
-    /// Node-API.
-    NodeApi,
-    /// V8's C++ API: nothing of it goes through functions that could be hooked.
-    V8,
-}
-
+/// What became of an image.
 #[derive(Debug)]
-enum State {
+enum Verdict {
     /// Neither an addon nor part of one.
     Ignored,
     /// An addon that does not use Node-API.
@@ -52,13 +44,14 @@ enum State {
     Refused(String),
 }
 
+/// An image that was looked at under this watch.
 #[derive(Debug)]
-struct Known {
+struct SeenImage {
     name: Vec<u8>,
     base: usize,
     dynamic: usize,
     uses: Uses,
-    state: State,
+    verdict: Verdict,
     /// It was there before the watch began.
     late: bool,
 }
@@ -66,7 +59,7 @@ struct Known {
 #[derive(Debug)]
 struct Watch {
     users: u32,
-    images: Vec<Known>,
+    images: Vec<SeenImage>,
     /// When the images were last looked at.
     generation: (u64, u64),
     /// What images import, of those that were looked at while no watch was on.
@@ -86,25 +79,6 @@ static WATCH: Mutex<Watch> = Mutex::new(Watch {
     uses: Vec::new(),
     unwatched_generation: (0, 0),
 });
-
-/// An image that is an addon, or part of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AddonImage {
-    /// The name it was loaded under.
-    pub path: Vec<u8>,
-    /// What it is written against.
-    pub api: Api,
-    /// It uses V8's C++ API besides Node-API.
-    pub also_v8: bool,
-    /// When it was loaded under this watch, in milliseconds of the calendar.
-    pub loaded_at: Option<u64>,
-    /// It was there before the watch began.
-    pub late: bool,
-    /// Why it was not patched.
-    pub refused: Option<String>,
-    /// It looks functions up by itself, did so before the watch began, and where it keeps them was not found.
-    pub pointers_missing: bool,
-}
 
 /// The executable, and the address of its slot for `dlopen`; looked for once.
 static EXECUTABLE: Lazy<Result<(Image, usize), String>> = Lazy::new(find_executable);
@@ -160,8 +134,8 @@ pub fn refused_reason() -> Option<String> {
     images::each_mapped(|mapped| {
         if !mapped.image.contains(current, 1)
             || mapped.is_executable
-            || is_c_library(&mapped.name)
-            || is_ours(mapped)
+            || judge::is_c_library(&mapped.name)
+            || judge::is_ours(mapped)
         {
             return;
         }
@@ -197,7 +171,7 @@ pub fn start() -> Result<(), Failure> {
     if let Some(reason) = refused_reason() {
         return Err(refused(reason));
     }
-    find_originals(executable).map_err(refused)?;
+    patching::find_originals(executable).map_err(refused)?;
     loader::when_opened(opened);
     {
         let mut watch = WATCH.lock();
@@ -215,40 +189,6 @@ pub fn start() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Finds where the functions really are; or why that is not possible. Nothing is patched yet, or no longer.
-fn find_originals(executable: &Image) -> Result<(), String> {
-    let (dlopen, dlsym) = loader::find_originals(|address| !executable.contains(address, 1))
-        .ok_or("the C library's dlopen and dlsym were not found")?;
-    for function in Function::ALL {
-        let found = match function {
-            Function::Dlopen => dlopen,
-            Function::Dlsym => dlsym,
-            _ => {
-                let name = CString::new(function.name()).unwrap_or_default();
-                let found = loader::global_symbol(&name);
-                // Defined by something else than Node: another tool, by LD_PRELOAD.
-                if found != 0 && !executable.contains(found, 1) {
-                    return Err(format!(
-                        "{} is not the node executable's own: another tool has redirected it",
-                        function.name()
-                    ));
-                }
-                found
-            }
-        };
-        originals::set(*function, found, hook_of(*function));
-    }
-    Ok(())
-}
-
-fn hook_of(function: Function) -> usize {
-    match function {
-        Function::Dlopen => loader::dlopen_hook(),
-        Function::Dlsym => loader::dlsym_hook(),
-        _ => calls::address(function),
-    }
-}
-
 /// Leaves the watch; the last one to leave ends it, and every slot that still holds our hook gets back what it held.
 pub fn stop() {
     let mut watch = WATCH.lock();
@@ -264,40 +204,15 @@ pub fn stop() {
         // What is still called passes everything on.
         return;
     };
-    let known = std::mem::take(&mut watch.images);
+    let seen = std::mem::take(&mut watch.images);
     images::each_mapped(|mapped| {
-        let Some(known) = known.iter().find(|known| known.is(mapped)) else {
+        let Some(image) = seen.iter().find(|image| image.is(mapped)) else {
             return;
         };
-        let State::Patched { writes, pointers } = &known.state else {
-            return;
-        };
-        let mut stores: Vec<Store> = writes
-            .iter()
-            .chain(pointers)
-            .map(|write| Store {
-                addr: write.addr,
-                expected: write.after,
-                value: write.before,
-            })
-            .collect();
-        if known.uses.is_node_api() {
-            stores.extend(
-                find_pointers(mapped, |function| originals::known(function).hook)
-                    .into_iter()
-                    .filter(|(addr, _)| pointers.iter().all(|write| write.addr != *addr))
-                    .map(|(addr, function)| {
-                        let known = originals::known(function);
-                        Store {
-                            addr,
-                            expected: known.hook,
-                            value: known.original,
-                        }
-                    }),
-            );
+        if let Verdict::Patched { writes, pointers } = &image.verdict {
+            let uses_node_api = image.uses.is_node_api();
+            patching::restore(mapped, writes, pointers, uses_node_api, &protections);
         }
-        // What holds something else by now is somebody else's. What cannot be made writable passes everything on.
-        let _ = store_all(mapped, &stores, &protections);
     });
 }
 
@@ -323,18 +238,18 @@ pub fn addons() -> Vec<AddonImage> {
     }
     let watch = WATCH.lock();
     let mut addons = Vec::new();
-    for known in &watch.images {
-        let Some(mut addon) = describe(&known.name, known.uses) else {
+    for image in &watch.images {
+        let Some(mut addon) = judge::describe(&image.name, image.uses) else {
             continue;
         };
-        addon.loaded_at = loader::first_opened(&known.name);
-        addon.late = known.late;
-        match &known.state {
-            State::Refused(reason) => addon.refused = Some(reason.clone()),
-            State::Patched { pointers, .. } => {
-                addon.pointers_missing = known.late && known.uses.looks_up() && pointers.is_empty();
+        addon.loaded_at = loader::first_opened(&image.name);
+        addon.late = image.late;
+        match &image.verdict {
+            Verdict::Refused(reason) => addon.refused = Some(reason.clone()),
+            Verdict::Patched { pointers, .. } => {
+                addon.pointers_missing = image.late && image.uses.looks_up() && pointers.is_empty();
             }
-            State::Ignored | State::V8 => {}
+            Verdict::Ignored | Verdict::V8 => {}
         }
         addons.push(addon);
     }
@@ -346,43 +261,27 @@ fn unwatched_addons() -> Vec<AddonImage> {
     let generation = images::generation();
     if watch.unwatched_generation != generation {
         watch.unwatched_generation = generation;
-        let known = std::mem::take(&mut watch.uses);
+        let earlier = std::mem::take(&mut watch.uses);
         images::each_mapped(|mapped| {
             let base = mapped.image.load_bias;
-            let uses = known
+            let uses = earlier
                 .iter()
                 .find(|(name, at, _)| *at == base && *name == mapped.name)
-                .map_or_else(|| uses_of(mapped).unwrap_or_default(), |known| known.2);
+                .map_or_else(
+                    || judge::uses_of(mapped).unwrap_or_default(),
+                    |earlier| earlier.2,
+                );
             watch.uses.push((mapped.name.clone(), base, uses));
         });
     }
     watch
         .uses
         .iter()
-        .filter_map(|(name, _, uses)| describe(name, *uses))
+        .filter_map(|(name, _, uses)| judge::describe(name, *uses))
         .collect()
 }
 
-fn describe(name: &[u8], uses: Uses) -> Option<AddonImage> {
-    let api = if uses.is_node_api() {
-        Api::NodeApi
-    } else if uses.is_v8_only() {
-        Api::V8
-    } else {
-        return None;
-    };
-    Some(AddonImage {
-        path: name.to_vec(),
-        api,
-        also_v8: api == Api::NodeApi && uses.v8,
-        loaded_at: None,
-        late: false,
-        refused: None,
-        pointers_missing: false,
-    })
-}
-
-impl Known {
+impl SeenImage {
     fn is(&self, mapped: &Mapped) -> bool {
         self.base == mapped.image.load_bias
             && self.dynamic == mapped.image.dynamic.0
@@ -396,16 +295,16 @@ fn patch_executable(watch: &mut Watch) -> Result<(), String> {
     images::each_mapped(|mapped| {
         if mapped.is_executable {
             // Node calls its own functions directly; of what it imports only `dlopen` leads to addons.
-            outcome = patch(mapped, &protections, |function| {
+            outcome = patching::patch(mapped, &protections, |function| {
                 function == Function::Dlopen
             })
             .map(|writes| {
-                watch.images.push(Known {
+                watch.images.push(SeenImage {
                     name: mapped.name.clone(),
                     base: mapped.image.load_bias,
                     dynamic: mapped.image.dynamic.0,
                     uses: Uses::default(),
-                    state: State::Patched {
+                    verdict: Verdict::Patched {
                         writes,
                         pointers: Vec::new(),
                     },
@@ -447,16 +346,16 @@ fn scan(opened: Option<&[u8]>) {
         }
     });
     // Workers unload addons, and load them elsewhere.
-    watch.images.retain(|known| {
+    watch.images.retain(|image| {
         present
             .iter()
-            .any(|(base, name)| *base == known.base && *name == known.name)
+            .any(|(base, name)| *base == image.base && *name == image.name)
     });
     let patched = opened.is_some_and(|path| {
         watch
             .images
             .iter()
-            .any(|known| known.name == path && matches!(known.state, State::Patched { .. }))
+            .any(|image| image.name == path && matches!(image.verdict, Verdict::Patched { .. }))
     });
     drop(watch);
     if let (Some(path), true) = (opened, patched) {
@@ -465,13 +364,13 @@ fn scan(opened: Option<&[u8]>) {
 }
 
 fn look_at(watch: &mut Watch, mapped: &Mapped, protections: &mut Option<Protections>, late: bool) {
-    let place = watch.images.iter().position(|known| known.is(mapped));
-    if let Some(known) = place.and_then(|place| watch.images.get(place)) {
-        let settled = match &known.state {
-            State::Ignored | State::V8 => true,
-            State::Refused(_) => false,
+    let place = watch.images.iter().position(|image| image.is(mapped));
+    if let Some(image) = place.and_then(|place| watch.images.get(place)) {
+        let settled = match &image.verdict {
+            Verdict::Ignored | Verdict::V8 => true,
+            Verdict::Refused(_) => false,
             // Unloaded and loaded again at the same place, its slots are new.
-            State::Patched { writes, .. } => writes
+            Verdict::Patched { writes, .. } => writes
                 .iter()
                 .all(|write| mapped.word(write.addr) == Some(write.after)),
         };
@@ -479,24 +378,24 @@ fn look_at(watch: &mut Watch, mapped: &Mapped, protections: &mut Option<Protecti
             return;
         }
     }
-    let mut known = Known {
+    let mut image = SeenImage {
         name: mapped.name.clone(),
         base: mapped.image.load_bias,
         dynamic: mapped.image.dynamic.0,
         uses: Uses::default(),
-        state: State::Ignored,
+        verdict: Verdict::Ignored,
         late: place
             .and_then(|place| watch.images.get(place))
-            .map_or(late, |known| known.late),
+            .map_or(late, |image| image.late),
     };
-    if !is_system(mapped) {
-        (known.uses, known.state) = judge(mapped, protections, late);
+    if !judge::is_system(mapped) {
+        (image.uses, image.verdict) = settle(mapped, protections, late);
     }
     match place.and_then(|place| watch.images.get_mut(place)) {
         Some(old) => {
             // A second look finds some slots hooked already: what they held stays known.
-            if let (State::Patched { writes: old, .. }, State::Patched { writes, .. }) =
-                (&old.state, &mut known.state)
+            if let (Verdict::Patched { writes: old, .. }, Verdict::Patched { writes, .. }) =
+                (&old.verdict, &mut image.verdict)
             {
                 let again: Vec<Write> = old
                     .iter()
@@ -506,258 +405,48 @@ fn look_at(watch: &mut Watch, mapped: &Mapped, protections: &mut Option<Protecti
                     .collect();
                 writes.extend(again);
             }
-            *old = known;
+            *old = image;
         }
-        None => watch.images.push(known),
+        None => watch.images.push(image),
     }
 }
 
-fn judge(mapped: &Mapped, protections: &mut Option<Protections>, late: bool) -> (Uses, State) {
-    let uses = match uses_of(mapped) {
+fn settle(mapped: &Mapped, protections: &mut Option<Protections>, late: bool) -> (Uses, Verdict) {
+    let uses = match judge::uses_of(mapped) {
         Ok(uses) => uses,
         // Tables that are not understood, of an image that is most likely no addon.
-        Err(_) => return (Uses::default(), State::Ignored),
+        Err(_) => return (Uses::default(), Verdict::Ignored),
     };
     if uses.is_v8_only() {
-        return (uses, State::V8);
+        return (uses, Verdict::V8);
     }
     if !uses.is_node_api() {
-        return (uses, State::Ignored);
+        return (uses, Verdict::Ignored);
     }
     if protections.is_none() {
         match Protections::read() {
             Ok(read) => *protections = Some(read),
-            Err(reason) => return (uses, State::Refused(reason)),
+            Err(reason) => return (uses, Verdict::Refused(reason)),
         }
     }
     let Some(protections) = protections else {
-        return (uses, State::Ignored);
+        return (uses, Verdict::Ignored);
     };
-    let writes = match patch(mapped, protections, |_| true) {
+    let writes = match patching::patch(mapped, protections, |_| true) {
         Ok(writes) => writes,
-        Err(reason) => return (uses, State::Refused(reason)),
+        Err(reason) => return (uses, Verdict::Refused(reason)),
     };
-    let mut pointers = Vec::new();
-    if late {
-        let stores: Vec<Store> = find_pointers(mapped, originals::address)
-            .into_iter()
-            .filter(|(addr, _)| writes.iter().all(|write| write.addr != *addr))
-            .map(|(addr, function)| {
-                let known = originals::known(function);
-                Store {
-                    addr,
-                    expected: known.original,
-                    value: known.hook,
-                }
-            })
-            .collect();
-        if store_all(mapped, &stores, protections).is_ok() {
-            pointers.extend(stores.iter().map(|store| Write {
-                addr: store.addr,
-                before: store.expected,
-                after: store.value,
-            }));
-        }
-    }
-    (uses, State::Patched { writes, pointers })
-}
-
-fn uses_of(mapped: &Mapped) -> Result<Uses, Refusal> {
-    let mut uses = Uses::default();
-    if mapped.is_executable || is_system(mapped) {
-        return Ok(uses);
-    }
-    mapped.each_import(|name, _| {
-        uses.import(name);
-        Ok(())
-    })?;
-    uses.registers_node_api =
-        mapped.exports_any(&["napi_register_module_v1", "napi_register_module_v0"])?;
-    Ok(uses)
-}
-
-fn patch(
-    mapped: &Mapped,
-    protections: &Protections,
-    wanted: impl Fn(Function) -> bool,
-) -> Result<Vec<Write>, String> {
-    let mut imports = Vec::new();
-    let walked = mapped.each_import(|name, addr| {
-        if let Some(function) = Function::named(name).filter(|function| wanted(*function)) {
-            let addr = addr?;
-            let current = mapped.word(addr).ok_or(Refusal::OutOfBounds)?;
-            imports.push(Import {
-                function,
-                addr,
-                current,
-            });
-        }
-        Ok(())
-    });
-    walked.map_err(|refusal| format!("its import tables were refused ({refusal:?})"))?;
-    let writes = plan::plan(&imports, originals::known, |addr| place_of(mapped, addr))?;
-    let stores: Vec<Store> = writes
-        .iter()
-        .map(|write| Store {
-            addr: write.addr,
-            expected: write.before,
-            value: write.after,
-        })
-        .collect();
-    store_all(mapped, &stores, protections)?;
-    Ok(writes)
-}
-
-fn place_of(mapped: &Mapped, addr: usize) -> Place {
-    if mapped.image.contains(addr, 1) {
-        return if mapped.is_executable {
-            Place::Node
-        } else {
-            Place::OwnImage
-        };
-    }
-    let mut place = Place::Elsewhere;
-    images::each_mapped(|other| {
-        if other.image.contains(addr, 1) {
-            if other.is_executable {
-                place = Place::Node;
-            } else if is_c_library(&other.name) {
-                place = Place::CLibrary;
-            }
-        }
-    });
-    place
-}
-
-/// Aligned words of the writable segments that hold one of the addresses that `address_of` gives.
-fn find_pointers(
-    mapped: &Mapped,
-    address_of: impl Fn(Function) -> usize,
-) -> Vec<(usize, Function)> {
-    let mut wanted: Vec<(usize, Function)> = Function::ALL
-        .iter()
-        .filter(|function| function.is_node_api())
-        .map(|function| (address_of(*function), *function))
-        .filter(|(address, _)| *address != 0)
-        .collect();
-    wanted.sort_unstable_by_key(|(address, _)| *address);
-    let (Some(lowest), Some(highest)) = (wanted.first(), wanted.last()) else {
-        return Vec::new();
+    let pointers = if late {
+        patching::patch_pointers(mapped, &writes, protections)
+    } else {
+        Vec::new()
     };
-    let range = lowest.0..=highest.0;
-    let mut found = Vec::new();
-    for (start, end) in &mapped.writable {
-        let mut addr = start.next_multiple_of(8);
-        while addr + 8 <= *end {
-            if let Some(word) = mapped.word(addr).filter(|word| range.contains(word)) {
-                if let Ok(place) = wanted.binary_search_by_key(&word, |(address, _)| *address) {
-                    if let Some((_, function)) = wanted.get(place) {
-                        found.push((addr, *function));
-                    }
-                }
-            }
-            addr += 8;
-        }
-    }
-    found
-}
-
-fn file_name(name: &[u8]) -> &[u8] {
-    name.rsplit(|&byte| byte == b'/').next().unwrap_or(name)
-}
-
-fn is_c_library(name: &[u8]) -> bool {
-    let name = file_name(name);
-    [&b"libc.so"[..], b"libdl.so", b"ld-linux"]
-        .iter()
-        .any(|start| name.starts_with(start))
-}
-
-/// The C library, the loader, the vdso, and ourselves.
-fn is_system(mapped: &Mapped) -> bool {
-    let name = file_name(&mapped.name);
-    is_c_library(name)
-        || name.is_empty()
-        || name.starts_with(b"linux-vdso")
-        || [
-            &b"libpthread.so"[..],
-            b"libm.so",
-            b"librt.so",
-            b"libgcc_s.so",
-            b"libstdc++.so",
-        ]
-        .iter()
-        .any(|start| name.starts_with(start))
-        || is_ours(mapped)
-}
-
-fn is_ours(mapped: &Mapped) -> bool {
-    mapped.image.contains(scan as *const () as usize, 1)
+    (uses, Verdict::Patched { writes, pointers })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
-
-    #[test]
-    fn every_function_has_a_hook_of_its_own() {
-        let hooks: HashSet<usize> = Function::ALL.iter().map(|one| hook_of(*one)).collect();
-        assert_eq!(hooks.len(), Function::ALL.len());
-        assert!(!hooks.contains(&0));
-    }
-
-    #[test]
-    fn the_c_library_is_known_by_its_file_wherever_it_lies() {
-        for name in [
-            "/usr/lib/x86_64-linux-gnu/libc.so.6",
-            "libdl.so.2",
-            "/lib64/ld-linux-x86-64.so.2",
-        ] {
-            assert!(is_c_library(name.as_bytes()), "{name}");
-        }
-        for name in ["/opt/libc.so.d/addon.node", "libcairo.so.2", "", "/"] {
-            assert!(!is_c_library(name.as_bytes()), "{name}");
-        }
-    }
-
-    #[test]
-    fn an_image_is_an_addon_by_what_it_uses() {
-        let described = |uses: Uses| {
-            describe(b"/a.node", uses).map(|image| (image.api == Api::NodeApi, image.also_v8))
-        };
-        assert_eq!(described(Uses::default()), None);
-        let both = Uses {
-            node_api: true,
-            registers_node_api: true,
-            v8: true,
-            ..Uses::default()
-        };
-        assert_eq!(described(both), Some((true, true)));
-        let v8 = Uses {
-            v8: true,
-            registers_v8: true,
-            ..Uses::default()
-        };
-        assert_eq!(described(v8), Some((false, false)));
-    }
-
-    #[test]
-    fn of_the_images_of_this_process_the_systems_and_our_own_are_left_alone() {
-        let mut seen = 0;
-        images::each_mapped(|mapped| {
-            if mapped.is_executable || is_system(mapped) {
-                seen += 1;
-                let uses = uses_of(mapped).expect("it is not looked into");
-                assert!(!uses.is_node_api() && !uses.is_v8_only());
-            }
-        });
-        assert!(
-            seen >= 3,
-            "the executable, the C library, the loader: {seen}"
-        );
-    }
 
     #[test]
     fn without_node_in_the_executable_there_is_nothing_to_watch() {
