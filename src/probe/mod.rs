@@ -82,7 +82,7 @@ pub fn scratch_slots() -> Result<&'static ScratchSlots, String> {
 /// may free or grow, and a block of ours that reached the process's allocator would end the child.
 fn find_scratch_slots() -> Result<ScratchSlots, String> {
     let bound = images::bound_in_executable(&["malloc", "calloc", "realloc", "free"])
-        .map_err(|refusal| format!("the executable's import tables were refused ({refusal:?})"))?;
+        .map_err(|error| format!("the executable's import tables were refused: {error}"))?;
     let originals = allocator::originals(&bound)?;
     let executable = images::executable().ok_or("the executable's image was not found")?;
     let this = images::containing(find_scratch_slots as *const () as usize)
@@ -100,9 +100,8 @@ fn find_scratch_slots() -> Result<ScratchSlots, String> {
     .into_iter()
     .flatten()
     {
-        let slots = images::slots(&image, &wanted).map_err(|refusal| {
-            format!("the import tables of an image were refused ({refusal:?})")
-        })?;
+        let slots = images::slots(&image, &wanted)
+            .map_err(|error| format!("the import tables of an image were refused: {error}"))?;
         free_slots.extend(
             slots
                 .iter()
@@ -163,7 +162,7 @@ fn find_slots() -> Result<Vec<SlotWrite>, String> {
     let table = stand_ins::table();
     let wanted: Vec<&str> = table.iter().map(|(name, _, _)| *name).collect();
     let slots = images::slots(&executable, &wanted)
-        .map_err(|refusal| format!("the executable's import tables were refused ({refusal:?})"))?;
+        .map_err(|error| format!("the executable's import tables were refused: {error}"))?;
     for (index, (name, _, needed)) in table.iter().enumerate() {
         if *needed && !slots.iter().any(|slot| slot.wanted == index) {
             return Err(format!(
@@ -176,7 +175,7 @@ fn find_slots() -> Result<Vec<SlotWrite>, String> {
         .ok_or("the addon's own image was not found")?;
     let own: Vec<&str> = stand_ins::IN_OUR_IMAGE.to_vec();
     let own_slots = images::slots(&this, &own)
-        .map_err(|refusal| format!("the addon's import tables were refused ({refusal:?})"))?;
+        .map_err(|error| format!("the addon's import tables were refused: {error}"))?;
     let stand_in = |name: &str| {
         table
             .iter()

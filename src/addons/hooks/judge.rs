@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 use crate::base::elf::images::Mapped;
-use crate::base::elf::reader::Refusal;
+use crate::base::elf::reader::ReadError;
 
 /// What an image imports from Node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -100,7 +100,7 @@ pub(super) fn describe(name: &[u8], uses: Uses) -> Option<AddonImage> {
     })
 }
 
-pub(super) fn uses_of(mapped: &Mapped) -> Result<Uses, Refusal> {
+pub(super) fn uses_of(mapped: &Mapped) -> Result<Uses, ReadError> {
     let mut uses = Uses::default();
     if mapped.is_executable || is_system(mapped) {
         return Ok(uses);

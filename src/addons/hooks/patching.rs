@@ -14,7 +14,7 @@ use super::plan::{self, Import, Place, Write};
 use super::slots::{store_all, Protections, Store};
 use super::{calls, loader, originals};
 use crate::base::elf::images::{self, Mapped};
-use crate::base::elf::reader::{Image, Refusal};
+use crate::base::elf::reader::{Image, ReadError};
 
 /// Finds where the functions really are; or why that is not possible. Nothing is patched yet, or no longer.
 pub(super) fn find_originals(executable: &Image) -> Result<(), String> {
@@ -60,7 +60,9 @@ pub(super) fn patch(
     let walked = mapped.each_import(|name, addr| {
         if let Some(function) = Function::named(name).filter(|function| wanted(*function)) {
             let addr = addr?;
-            let current = mapped.word(addr).ok_or(Refusal::OutOfBounds)?;
+            let current = mapped.word(addr).ok_or(ReadError::Slot {
+                offset: mapped.image.offset_of(addr),
+            })?;
             imports.push(Import {
                 function,
                 addr,
@@ -69,7 +71,7 @@ pub(super) fn patch(
         }
         Ok(())
     });
-    walked.map_err(|refusal| format!("its import tables were refused ({refusal:?})"))?;
+    walked.map_err(|error| format!("its import tables were refused: {error}"))?;
     let writes = plan::plan(&imports, originals::replacement, |addr| {
         place_of(mapped, addr)
     })?;

@@ -103,8 +103,7 @@ fn find_executable() -> Result<(Image, usize), String> {
             });
         }
     });
-    walked
-        .map_err(|refusal| format!("the executable's import tables were refused ({refusal:?})"))?;
+    walked.map_err(|error| format!("the executable's import tables were refused: {error}"))?;
     let slot =
         slot.ok_or("the executable does not import dlopen through a slot (a static build?)")?;
     Ok((executable, slot))

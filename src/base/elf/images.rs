@@ -8,7 +8,7 @@
 use std::ffi::{c_int, c_void, CStr, CString};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::reader::{self, Image, Refusal, Slot};
+use super::reader::{self, Image, ReadError, Slot};
 
 struct Found {
     name: Vec<u8>,
@@ -33,13 +33,13 @@ impl Mapped {
     /// Visits the import slots: see [`reader::each_import`].
     pub fn each_import(
         &self,
-        visit: impl FnMut(&[u8], Result<usize, Refusal>) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
+        visit: impl FnMut(&[u8], Result<usize, ReadError>) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
         reader::each_import(&self.image, copy_mapped, visit)
     }
 
     /// Whether the image defines one of these symbols: see [`reader::exports_any`].
-    pub fn exports_any(&self, names: &[&str]) -> Result<bool, Refusal> {
+    pub fn exports_any(&self, names: &[&str]) -> Result<bool, ReadError> {
         reader::exports_any(&self.image, names, copy_mapped)
     }
 
@@ -195,7 +195,7 @@ pub fn named_containing(addr: usize) -> Option<(Image, Vec<u8>)> {
 
 /// Where import slots of the executable lead to: for each slot of one of the functions in `wanted` its name and what it holds.
 /// Slots that hold an address of the executable itself are left out: its own PLT entry, which leads on through another slot.
-pub fn bound_in_executable<'a>(wanted: &[&'a str]) -> Result<Vec<(&'a str, usize)>, Refusal> {
+pub fn bound_in_executable<'a>(wanted: &[&'a str]) -> Result<Vec<(&'a str, usize)>, ReadError> {
     let mut bound = Ok(Vec::new());
     each_mapped(|mapped| {
         if mapped.is_executable {
@@ -233,7 +233,7 @@ pub fn executable_is_node(executable: &Image) -> bool {
 }
 
 /// The slots of `image` for the functions in `wanted`.
-pub fn slots(image: &Image, wanted: &[&str]) -> Result<Vec<Slot>, Refusal> {
+pub fn slots(image: &Image, wanted: &[&str]) -> Result<Vec<Slot>, ReadError> {
     reader::slots(image, wanted, |addr, buffer| {
         // SAFETY: `reader::slots` asks only for ranges inside one loaded segment (`Image::contains`), which the loader
         // keeps mapped and readable: neither the executable nor libstdc++, which it needs, is ever unmapped. Nothing

@@ -1,10 +1,16 @@
-//! Finds the import slots of an ELF image that is mapped in this process.
+//! Finds the import slots of an ELF image that is mapped in this process, and the symbols that it defines.
 //!
-//! Knows: the dynamic section, `.rela.plt` and `.rela.dyn` of one 64-bit little-endian image, as bytes.
-//! Out of scope: how those bytes are read (the caller's closure does that) or what will be written into a slot.
+//! Knows: the dynamic section, `.rela.plt`, `.rela.dyn` and the hash tables of one 64-bit little-endian image, as bytes.
+//! Out of scope: how those bytes are read (the caller's closure does that), and what will be written into a slot.
 //! Limitations: calls that do not go through a slot (a statically linked libpthread, calls inside libc).
+//!
 //! ELF data is untrusted: every sum is checked, every table is bounded, an unknown relocation type is skipped.
+
 #![forbid(unsafe_code)]
+
+use std::fmt;
+
+use super::format::{self, Dynamic, GnuHash, Hash, Rela, Symbol};
 
 /// Where one image lies, as its program headers say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +33,11 @@ impl Image {
             .iter()
             .any(|&(from, to)| addr >= from && end <= to)
     }
+
+    /// An address as the file has it: what `readelf` shows.
+    pub fn offset_of(&self, addr: usize) -> usize {
+        addr.wrapping_sub(self.load_bias)
+    }
 }
 
 /// One import slot.
@@ -38,50 +49,268 @@ pub struct Slot {
     pub addr: usize,
 }
 
-/// Why an image was not read.
+/// A table of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// A table lies outside the loaded segments.
-    OutOfBounds,
-    /// A table or an entry size that the gABI does not allow here.
-    Malformed,
+pub enum Table {
+    /// Symbols.
+    Symbols,
+    /// The names of symbols.
+    Strings,
+    /// Relocations.
+    Relocations,
 }
 
-// Tags of the dynamic section and relocation types (System V gABI, chapter 5; x86-64 psABI, table 4.9).
-const DT_NULL: u64 = 0;
-const DT_PLTRELSZ: u64 = 2;
-const DT_HASH: u64 = 4;
-const DT_STRTAB: u64 = 5;
-const DT_SYMTAB: u64 = 6;
-const DT_RELA: u64 = 7;
-const DT_RELASZ: u64 = 8;
-const DT_RELAENT: u64 = 9;
-const DT_STRSZ: u64 = 10;
-const DT_SYMENT: u64 = 11;
-const DT_PLTREL: u64 = 20;
-const DT_JMPREL: u64 = 23;
-const DT_GNU_HASH: u64 = 0x6fff_fef5;
-const R_X86_64_64: u32 = 1;
-const R_X86_64_GLOB_DAT: u32 = 6;
-const R_X86_64_JUMP_SLOT: u32 = 7;
+/// Why an image was not read: what failed, and where. An offset is an address as the file has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadError {
+    /// The dynamic section is not in a loaded segment.
+    Dynamic {
+        /// Where it begins.
+        offset: usize,
+    },
+    /// The image has no such table.
+    Missing {
+        /// Which.
+        table: Table,
+    },
+    /// The entries of a table have another size than the gABI gives them.
+    EntrySize {
+        /// Which.
+        table: Table,
+        /// The size that the image says.
+        size: u64,
+    },
+    /// The relocations of the PLT have another type than RELA.
+    PltRelocations {
+        /// The tag of the type.
+        tag: u64,
+    },
+    /// A table of relocations is not in a loaded segment, or too large.
+    Relocations {
+        /// Where it begins.
+        offset: usize,
+    },
+    /// The string table is not in a loaded segment, or too large.
+    Strings {
+        /// Where it begins.
+        offset: usize,
+    },
+    /// A symbol, or all of them, are not in a loaded segment.
+    Symbols {
+        /// Where it begins.
+        offset: usize,
+    },
+    /// A name does not begin or end in the string table.
+    Name {
+        /// Where it begins in the string table.
+        index: usize,
+    },
+    /// A slot is not aligned, or not in a loaded segment.
+    Slot {
+        /// Where it is.
+        offset: usize,
+    },
+    /// A part of the hash table is not in a loaded segment.
+    Hash {
+        /// Where the table begins.
+        offset: usize,
+    },
+    /// A part of the GNU hash table is not in a loaded segment.
+    GnuHash {
+        /// Where the table begins.
+        offset: usize,
+    },
+}
 
-const DYN_SIZE: usize = 16;
-const RELA_SIZE: usize = 24;
-const SYM_SIZE: usize = 24;
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Table::Symbols => "symbol table",
+            Table::Strings => "string table",
+            Table::Relocations => "relocation table",
+        })
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outside = |f: &mut fmt::Formatter<'_>, what: &str, offset: &usize| {
+            write!(f, "{what} at {offset:#x} is not in a loaded segment")
+        };
+        let table = |f: &mut fmt::Formatter<'_>, table: Table, offset: &usize| {
+            write!(
+                f,
+                "the {table} at {offset:#x} is not in a loaded segment, or larger than {} MiB",
+                TABLE_LIMIT >> 20
+            )
+        };
+        match self {
+            ReadError::Dynamic { offset } => outside(f, "the dynamic section", offset),
+            ReadError::Missing { table } => write!(f, "there is no {table}"),
+            ReadError::EntrySize { table, size } => {
+                write!(f, "the entries of the {table} have {size} bytes")
+            }
+            ReadError::PltRelocations { tag } => {
+                write!(
+                    f,
+                    "the relocations of the PLT have the type {tag}, not RELA"
+                )
+            }
+            ReadError::Relocations { offset } => table(f, Table::Relocations, offset),
+            ReadError::Strings { offset } => table(f, Table::Strings, offset),
+            ReadError::Symbols { offset } => outside(f, "a symbol", offset),
+            ReadError::Name { index } => {
+                write!(f, "the name at {index:#x} of the string table has no end")
+            }
+            ReadError::Slot { offset } => {
+                write!(
+                    f,
+                    "a slot at {offset:#x} is not aligned, or not in a loaded segment"
+                )
+            }
+            ReadError::Hash { offset } => outside(f, "a part of the hash table", offset),
+            ReadError::GnuHash { offset } => outside(f, "a part of the GNU hash table", offset),
+        }
+    }
+}
+
 /// No table that we read is larger: a corrupt size must not make us allocate gigabytes.
 const TABLE_LIMIT: usize = 64 << 20;
 
-#[derive(Default)]
+/// The memory of one image, read by a closure of the caller's.
+struct Memory<'a, R> {
+    image: &'a Image,
+    read: R,
+}
+
+impl<R: FnMut(usize, &mut [u8])> Memory<'_, R> {
+    /// The bytes of a table, if they are in a loaded segment and not too many.
+    fn table(&mut self, addr: usize, len: usize) -> Option<Vec<u8>> {
+        if len > TABLE_LIMIT || !self.image.contains(addr, len) {
+            return None;
+        }
+        let mut bytes = vec![0; len];
+        (self.read)(addr, &mut bytes);
+        Some(bytes)
+    }
+
+    /// The bytes of entry `index` of the table at `addr`, if they are in a loaded segment.
+    #[inline]
+    fn entry<const SIZE: usize>(&mut self, addr: usize, index: usize) -> Option<[u8; SIZE]> {
+        let addr = entry_address(addr, index, SIZE)?;
+        if !self.image.contains(addr, SIZE) {
+            return None;
+        }
+        let mut bytes = [0; SIZE];
+        (self.read)(addr, &mut bytes);
+        Some(bytes)
+    }
+
+    /// Word `index` of those at `addr`, if it is in a loaded segment.
+    fn word(&mut self, addr: usize, index: u32) -> Option<u32> {
+        self.entry::<4>(addr, index as usize)
+            .and_then(|bytes| format::word(&bytes))
+    }
+
+    fn tables(&mut self) -> Result<Tables, ReadError> {
+        let (addr, len) = self.image.dynamic;
+        let dynamic = self.table(addr, len).ok_or(ReadError::Dynamic {
+            offset: self.image.offset_of(addr),
+        })?;
+        Tables::from_dynamic(self.image, &dynamic)
+    }
+
+    fn strings(&mut self, tables: &Tables) -> Result<Vec<u8>, ReadError> {
+        self.table(tables.strings, tables.strings_len)
+            .ok_or(ReadError::Strings {
+                offset: self.image.offset_of(tables.strings),
+            })
+    }
+
+    fn symbol(&mut self, tables: &Tables, index: usize) -> Result<Symbol, ReadError> {
+        self.entry::<{ Symbol::SIZE }>(tables.symbols, index)
+            .and_then(|bytes| Symbol::from_bytes(&bytes))
+            .ok_or_else(|| ReadError::Symbols {
+                offset: self
+                    .image
+                    .offset_of(tables.symbols)
+                    .wrapping_add(index.wrapping_mul(Symbol::SIZE)),
+            })
+    }
+}
+
+fn entry_address(addr: usize, index: usize, size: usize) -> Option<usize> {
+    addr.checked_add(index.checked_mul(size)?)
+}
+
+/// Where the tables of an image are.
+#[derive(Debug)]
 struct Tables {
-    strtab: Option<usize>,
-    strsz: usize,
-    symtab: Option<usize>,
-    rela: Option<usize>,
-    relasz: usize,
-    jmprel: Option<usize>,
-    pltrelsz: usize,
+    symbols: usize,
+    strings: usize,
+    strings_len: usize,
+    /// `.rela.plt` and `.rela.dyn`, if there are: address and length.
+    relocations: [Option<(usize, usize)>; 2],
     hash: Option<usize>,
     gnu_hash: Option<usize>,
+}
+
+impl Tables {
+    fn from_dynamic(image: &Image, dynamic: &[u8]) -> Result<Self, ReadError> {
+        // The loader of glibc writes absolute addresses into a writable dynamic section; others leave them
+        // relative. An address below the bias can only be relative.
+        let address = |value: u64| {
+            let raw = value as usize;
+            Some(if raw < image.load_bias {
+                raw.wrapping_add(image.load_bias)
+            } else {
+                raw
+            })
+        };
+        let entry_size = |table, size: u64, expected: usize| {
+            if size as usize == expected {
+                Ok(())
+            } else {
+                Err(ReadError::EntrySize { table, size })
+            }
+        };
+        let (mut strings, mut symbols, mut hash, mut gnu_hash) = (None, None, None, None);
+        let (mut plt, mut plt_len, mut rela, mut rela_len) = (None, 0, None, 0);
+        let mut strings_len = 0;
+        let entries = dynamic.chunks_exact(Dynamic::SIZE);
+        for Dynamic { tag, value } in entries.filter_map(Dynamic::from_bytes) {
+            match tag {
+                format::DT_NULL => break,
+                format::DT_HASH => hash = address(value),
+                format::DT_GNU_HASH => gnu_hash = address(value),
+                format::DT_STRTAB => strings = address(value),
+                format::DT_STRSZ => strings_len = value as usize,
+                format::DT_SYMTAB => symbols = address(value),
+                format::DT_RELA => rela = address(value),
+                format::DT_RELASZ => rela_len = value as usize,
+                format::DT_JMPREL => plt = address(value),
+                format::DT_PLTRELSZ => plt_len = value as usize,
+                format::DT_RELAENT => entry_size(Table::Relocations, value, Rela::SIZE)?,
+                format::DT_SYMENT => entry_size(Table::Symbols, value, Symbol::SIZE)?,
+                format::DT_PLTREL if value != format::DT_RELA => {
+                    return Err(ReadError::PltRelocations { tag: value })
+                }
+                _ => {}
+            }
+        }
+        let missing = |table| ReadError::Missing { table };
+        Ok(Tables {
+            symbols: symbols.ok_or(missing(Table::Symbols))?,
+            strings: strings.ok_or(missing(Table::Strings))?,
+            strings_len,
+            relocations: [
+                plt.map(|addr| (addr, plt_len)),
+                rela.map(|addr| (addr, rela_len)),
+            ],
+            hash,
+            gnu_hash,
+        })
+    }
 }
 
 /// The slots through which `image` reaches the functions in `wanted`.
@@ -91,7 +320,7 @@ pub fn slots(
     image: &Image,
     wanted: &[&str],
     read: impl FnMut(usize, &mut [u8]),
-) -> Result<Vec<Slot>, Refusal> {
+) -> Result<Vec<Slot>, ReadError> {
     let mut found = Vec::new();
     each_import(image, read, |name, addr| {
         if let Some(wanted) = wanted.iter().position(|want| want.as_bytes() == name) {
@@ -110,46 +339,29 @@ pub fn slots(
 /// `read` as for [`slots`]. What `visit` refuses ends the walk.
 pub fn each_import(
     image: &Image,
-    mut read: impl FnMut(usize, &mut [u8]),
-    mut visit: impl FnMut(&[u8], Result<usize, Refusal>) -> Result<(), Refusal>,
-) -> Result<(), Refusal> {
-    let mut fetch = |addr: usize, len: usize| fetch(image, &mut read, addr, len);
-    let tables = tables(image, &fetch(image.dynamic.0, image.dynamic.1)?)?;
-    let (Some(strtab), Some(symtab)) = (tables.strtab, tables.symtab) else {
-        return Err(Refusal::Malformed);
-    };
-    let strings = fetch(strtab, tables.strsz)?;
-
-    for (start, len) in [
-        (tables.jmprel, tables.pltrelsz),
-        (tables.rela, tables.relasz),
-    ] {
-        let Some(start) = start else { continue };
-        let relocations = fetch(start, len)?;
-        for entry in relocations.chunks_exact(RELA_SIZE) {
-            let info = word(entry, 8)?;
-            let kind = info as u32;
-            if !matches!(kind, R_X86_64_JUMP_SLOT | R_X86_64_GLOB_DAT | R_X86_64_64) {
+    read: impl FnMut(usize, &mut [u8]),
+    mut visit: impl FnMut(&[u8], Result<usize, ReadError>) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    let mut memory = Memory { image, read };
+    let tables = memory.tables()?;
+    let strings = memory.strings(&tables)?;
+    for (start, len) in tables.relocations.into_iter().flatten() {
+        let relocations = memory.table(start, len).ok_or(ReadError::Relocations {
+            offset: image.offset_of(start),
+        })?;
+        let relocations = relocations.chunks_exact(Rela::SIZE);
+        for relocation in relocations.filter_map(Rela::from_bytes) {
+            if !relocation.is_import() {
                 continue;
             }
-            // A pointer into the middle of a function or object is not an import slot.
-            if kind == R_X86_64_64 && word(entry, 16)? != 0 {
-                continue;
-            }
-            let symbol = (info >> 32) as usize;
-            if symbol == 0 {
-                continue;
-            }
-            let addr = symbol
-                .checked_mul(SYM_SIZE)
-                .and_then(|offset| symtab.checked_add(offset));
-            let symbol = fetch(addr.ok_or(Refusal::Malformed)?, SYM_SIZE)?;
-            let name = name_at(&strings, word(&symbol, 0)? as u32 as usize)?;
-            let addr = (word(entry, 0)? as usize).wrapping_add(image.load_bias);
+            let symbol = memory.symbol(&tables, relocation.symbol as usize)?;
+            let name = name_at(&strings, symbol.name as usize)?;
+            let offset = relocation.offset as usize;
+            let addr = offset.wrapping_add(image.load_bias);
             let slot = if addr.is_multiple_of(8) && image.contains(addr, 8) {
                 Ok(addr)
             } else {
-                Err(Refusal::OutOfBounds)
+                Err(ReadError::Slot { offset })
             };
             visit(name, slot)?;
         }
@@ -163,16 +375,13 @@ pub fn each_import(
 pub fn exports_any(
     image: &Image,
     names: &[&str],
-    mut read: impl FnMut(usize, &mut [u8]),
-) -> Result<bool, Refusal> {
-    let mut fetch = |addr: usize, len: usize| fetch(image, &mut read, addr, len);
-    let tables = tables(image, &fetch(image.dynamic.0, image.dynamic.1)?)?;
-    let (Some(strtab), Some(symtab)) = (tables.strtab, tables.symtab) else {
-        return Err(Refusal::Malformed);
-    };
+    read: impl FnMut(usize, &mut [u8]),
+) -> Result<bool, ReadError> {
+    let mut memory = Memory { image, read };
+    let tables = memory.tables()?;
     if let Some(hash) = tables.gnu_hash {
         for name in names {
-            if gnu_defines(&mut fetch, hash, symtab, strtab, name.as_bytes())? {
+            if gnu_hash_defines(&mut memory, &tables, hash, name.as_bytes())? {
                 return Ok(true);
             }
         }
@@ -181,17 +390,25 @@ pub fn exports_any(
     let Some(hash) = tables.hash else {
         return Ok(false);
     };
-    let strings = fetch(strtab, tables.strsz)?;
-    // nchain, the second word of the table, is the number of symbols — System V gABI, "Hash Table".
-    let count = (word(&fetch(hash, 8)?, 0)? >> 32) as usize;
-    let bytes = count.checked_mul(SYM_SIZE).ok_or(Refusal::Malformed)?;
-    for symbol in fetch(symtab, bytes)?.chunks_exact(SYM_SIZE) {
-        // st_shndx, the third field: 0 is a symbol that is defined elsewhere.
-        let defined = word(symbol, 0)? >> 48 != 0;
-        if !defined {
+    let strings = memory.strings(&tables)?;
+    let header = memory
+        .entry::<{ Hash::SIZE }>(hash, 0)
+        .and_then(|bytes| Hash::from_bytes(&bytes))
+        .ok_or(ReadError::Hash {
+            offset: image.offset_of(hash),
+        })?;
+    let symbols = (header.chain_count as usize)
+        .checked_mul(Symbol::SIZE)
+        .and_then(|len| memory.table(tables.symbols, len))
+        .ok_or(ReadError::Symbols {
+            offset: image.offset_of(tables.symbols),
+        })?;
+    let symbols = symbols.chunks_exact(Symbol::SIZE);
+    for symbol in symbols.filter_map(Symbol::from_bytes) {
+        if !symbol.is_defined() {
             continue;
         }
-        let name = name_at(&strings, word(symbol, 0)? as u32 as usize)?;
+        let name = name_at(&strings, symbol.name as usize)?;
         if names.iter().any(|want| want.as_bytes() == name) {
             return Ok(true);
         }
@@ -201,131 +418,77 @@ pub fn exports_any(
 
 /// Looks a name up as the loader does: one bucket of the GNU hash table, a few symbols. Node's own table has some 60,000, and reading all of
 /// them took milliseconds.
-fn gnu_defines(
-    fetch: &mut impl FnMut(usize, usize) -> Result<Vec<u8>, Refusal>,
+fn gnu_hash_defines<R: FnMut(usize, &mut [u8])>(
+    memory: &mut Memory<'_, R>,
+    tables: &Tables,
     hash: usize,
-    symtab: usize,
-    strtab: usize,
     name: &[u8],
-) -> Result<bool, Refusal> {
-    let wanted = name.iter().fold(5381u32, |hash, &byte| {
-        hash.wrapping_mul(33).wrapping_add(u32::from(byte))
-    });
-    let at = |start: usize, count: usize, size: usize| {
-        count
-            .checked_mul(size)
-            .and_then(|bytes| start.checked_add(bytes))
-            .ok_or(Refusal::Malformed)
+) -> Result<bool, ReadError> {
+    let wanted = GnuHash::of(name);
+    let outside = ReadError::GnuHash {
+        offset: memory.image.offset_of(hash),
     };
-    let header = fetch(hash, 16)?;
-    let (buckets, first, bloom) = (half(&header, 0)?, half(&header, 4)?, half(&header, 8)?);
-    if buckets == 0 {
+    let header = memory
+        .entry::<{ GnuHash::SIZE }>(hash, 0)
+        .and_then(|bytes| GnuHash::from_bytes(&bytes))
+        .ok_or(outside)?;
+    if header.bucket_count == 0 {
         return Ok(false);
     }
-    let bucket_table = at(hash + 16, bloom as usize, 8)?;
-    let chains = at(bucket_table, buckets as usize, 4)?;
-    let bucket = fetch(at(bucket_table, (wanted % buckets) as usize, 4)?, 4)?;
-    let mut index = half(&bucket, 0)?;
-    if index < first {
+    let bloom = entry_address(hash, 1, GnuHash::SIZE).ok_or(outside)?;
+    let buckets = entry_address(bloom, header.bloom_count as usize, 8).ok_or(outside)?;
+    let chains = entry_address(buckets, header.bucket_count as usize, 4).ok_or(outside)?;
+    let mut index = memory
+        .word(buckets, wanted % header.bucket_count)
+        .ok_or(outside)?;
+    if index < header.first_symbol {
         return Ok(false);
     }
     loop {
-        let chain = fetch(at(chains, (index - first) as usize, 4)?, 4)?;
-        let chained = half(&chain, 0)?;
+        let chained = memory
+            .word(chains, index - header.first_symbol)
+            .ok_or(outside)?;
         if chained | 1 == wanted | 1 {
-            let symbol = fetch(at(symtab, index as usize, SYM_SIZE)?, SYM_SIZE)?;
-            // st_name, then st_info, st_other and st_shndx: 0 is a symbol that is defined elsewhere.
-            let (offset, defined) = (half(&symbol, 0)?, half(&symbol, 4)? >> 16 != 0);
-            if defined {
-                let text = fetch(at(strtab, offset as usize, 1)?, name.len() + 1)?;
-                if text.strip_suffix(&[0]) == Some(name) {
-                    return Ok(true);
-                }
+            let symbol = memory.symbol(tables, index as usize)?;
+            if symbol.is_defined() && is_name(memory, tables, symbol.name as usize, name)? {
+                return Ok(true);
             }
         }
         // The lowest bit marks the end of a chain.
         if chained & 1 == 1 {
             return Ok(false);
         }
-        index = index.checked_add(1).ok_or(Refusal::Malformed)?;
+        index = index.checked_add(1).ok_or(outside)?;
     }
 }
 
-fn fetch(
-    image: &Image,
-    read: &mut impl FnMut(usize, &mut [u8]),
-    addr: usize,
-    len: usize,
-) -> Result<Vec<u8>, Refusal> {
-    if len > TABLE_LIMIT || !image.contains(addr, len) {
-        return Err(Refusal::OutOfBounds);
-    }
-    let mut bytes = vec![0; len];
-    read(addr, &mut bytes);
-    Ok(bytes)
+/// Whether this name stands at a place of the string table.
+fn is_name<R: FnMut(usize, &mut [u8])>(
+    memory: &mut Memory<'_, R>,
+    tables: &Tables,
+    index: usize,
+    name: &[u8],
+) -> Result<bool, ReadError> {
+    let text = tables
+        .strings
+        .checked_add(index)
+        .and_then(|addr| memory.table(addr, name.len() + 1))
+        .ok_or(ReadError::Name { index })?;
+    Ok(text.strip_suffix(&[0]) == Some(name))
 }
 
-fn tables(image: &Image, dynamic: &[u8]) -> Result<Tables, Refusal> {
-    let mut tables = Tables::default();
-    for entry in dynamic.chunks_exact(DYN_SIZE) {
-        let value = word(entry, 8)?;
-        // The loader of glibc writes absolute addresses into a writable dynamic section; others leave them
-        // relative. An address below the bias can only be relative.
-        let pointer = || {
-            let raw = value as usize;
-            Some(if raw < image.load_bias {
-                raw.wrapping_add(image.load_bias)
-            } else {
-                raw
-            })
-        };
-        match word(entry, 0)? {
-            DT_NULL => break,
-            DT_HASH => tables.hash = pointer(),
-            DT_GNU_HASH => tables.gnu_hash = pointer(),
-            DT_STRTAB => tables.strtab = pointer(),
-            DT_STRSZ => tables.strsz = value as usize,
-            DT_SYMTAB => tables.symtab = pointer(),
-            DT_RELA => tables.rela = pointer(),
-            DT_RELASZ => tables.relasz = value as usize,
-            DT_JMPREL => tables.jmprel = pointer(),
-            DT_PLTRELSZ => tables.pltrelsz = value as usize,
-            DT_RELAENT if value as usize != RELA_SIZE => return Err(Refusal::Malformed),
-            DT_SYMENT if value as usize != SYM_SIZE => return Err(Refusal::Malformed),
-            DT_PLTREL if value != DT_RELA => return Err(Refusal::Malformed),
-            _ => {}
-        }
-    }
-    Ok(tables)
-}
-
-fn half(bytes: &[u8], offset: usize) -> Result<u32, Refusal> {
-    let end = offset.checked_add(4).ok_or(Refusal::Malformed)?;
-    let bytes = bytes.get(offset..end).ok_or(Refusal::Malformed)?;
-    Ok(u32::from_le_bytes(
-        bytes.try_into().map_err(|_| Refusal::Malformed)?,
-    ))
-}
-
-fn word(bytes: &[u8], offset: usize) -> Result<u64, Refusal> {
-    let end = offset.checked_add(8).ok_or(Refusal::Malformed)?;
-    let bytes = bytes.get(offset..end).ok_or(Refusal::Malformed)?;
-    Ok(u64::from_le_bytes(
-        bytes.try_into().map_err(|_| Refusal::Malformed)?,
-    ))
-}
-
-fn name_at(strings: &[u8], offset: usize) -> Result<&[u8], Refusal> {
-    let tail = strings.get(offset..).ok_or(Refusal::OutOfBounds)?;
+fn name_at(strings: &[u8], index: usize) -> Result<&[u8], ReadError> {
+    let tail = strings.get(index..).ok_or(ReadError::Name { index })?;
     let end = tail
         .iter()
         .position(|&byte| byte == 0)
-        .ok_or(Refusal::Malformed)?;
+        .ok_or(ReadError::Name { index })?;
     Ok(&tail[..end])
 }
 
 #[cfg(test)]
 mod tests {
+    use super::format::*;
     use super::*;
 
     // An invented image at 0x10000:
@@ -368,7 +531,7 @@ mod tests {
                 0,
             ],
         );
-        put(0x100 + SYM_SIZE, &[1, 0, 0, 8]);
+        put(0x100 + Symbol::SIZE, &[1, 0, 0, 8]);
         put(
             0x300,
             &[at(0x500), 2 << 32 | u64::from(R_X86_64_JUMP_SLOT), 0],
@@ -393,10 +556,8 @@ mod tests {
         (image, bytes)
     }
 
-    fn find(image: &Image, bytes: &[u8], wanted: &[&str]) -> Result<Vec<Slot>, Refusal> {
-        slots(image, wanted, |addr, buffer| {
-            buffer.copy_from_slice(&bytes[addr - BASE..addr - BASE + buffer.len()]);
-        })
+    fn find(image: &Image, bytes: &[u8], wanted: &[&str]) -> Result<Vec<Slot>, ReadError> {
+        slots(image, wanted, reader(bytes))
     }
 
     #[test]
@@ -429,17 +590,32 @@ mod tests {
         );
     }
 
+    /// Reads from the bytes of an image; a range outside of it panics.
+    fn reader(bytes: &[u8]) -> impl FnMut(usize, &mut [u8]) + '_ {
+        |addr, buffer| buffer.copy_from_slice(&bytes[addr - BASE..addr - BASE + buffer.len()])
+    }
+
     #[test]
     fn any_single_corrupted_byte_is_refused_or_read_without_leaving_the_image() {
-        // GIVEN every byte of the image replaced in turn, by values that make sizes and addresses overflow
-        let (image, good) = image(0);
-        for at in 0..good.len() {
-            for value in [0x00, 0x01, 0x7f, 0xff] {
-                let mut bytes = good.clone();
-                bytes[at] = value;
-                // THEN reading ends; a range outside the image would panic in `find`
-                if let Ok(slots) = find(&image, &bytes, &["malloc", "free"]) {
-                    assert!(slots.iter().all(|slot| image.contains(slot.addr, 8)));
+        let names = ["wanted_elsewhere", "malloc", "napi_wrap", "free"];
+        // GIVEN every byte of an image replaced in turn, by values that make sizes and addresses overflow
+        for (image, good) in [image(0), image(BASE), hashed(&names), listed(&names)] {
+            for at in 0..good.len() {
+                for value in [0x00, 0x01, 0x7f, 0x80, 0xff] {
+                    let mut bytes = good.clone();
+                    bytes[at] = value;
+                    // THEN reading ends, whatever is asked; a range outside the image would panic in `reader`
+                    if let Ok(slots) = find(&image, &bytes, &["malloc", "free"]) {
+                        assert!(slots.iter().all(|slot| image.contains(slot.addr, 8)));
+                    }
+                    let walked = each_import(&image, reader(&bytes), |_, slot| {
+                        assert!(slot.is_err() || slot.is_ok_and(|addr| image.contains(addr, 8)));
+                        Ok(())
+                    });
+                    let asked = exports_any(&image, &["napi_wrap", "absent"], reader(&bytes));
+                    for error in [walked.err(), asked.err()].into_iter().flatten() {
+                        assert!(!error.to_string().is_empty());
+                    }
                 }
             }
         }
@@ -449,7 +625,8 @@ mod tests {
     fn a_slot_outside_the_segments_refuses_the_image() {
         let (image, mut bytes) = image(0);
         bytes[0x300..0x308].copy_from_slice(&u64::MAX.to_le_bytes());
-        assert_eq!(find(&image, &bytes, &["free"]), Err(Refusal::OutOfBounds));
+        let refused = Err(ReadError::Slot { offset: usize::MAX });
+        assert_eq!(find(&image, &bytes, &["free"]), refused);
     }
 
     #[test]
@@ -493,9 +670,9 @@ mod tests {
         for (index, name) in sorted.iter().enumerate() {
             let place = index + 1;
             put(0x200 + offset, name.as_bytes());
-            put(0x100 + place * SYM_SIZE, &(offset as u32).to_le_bytes());
+            put(0x100 + place * Symbol::SIZE, &(offset as u32).to_le_bytes());
             let section: u16 = u16::from(*name != names[0]);
-            put(0x100 + place * SYM_SIZE + 6, &section.to_le_bytes());
+            put(0x100 + place * Symbol::SIZE + 6, &section.to_le_bytes());
             offset += name.len() + 1;
             let bucket = hash(name) % 2;
             let is_last = sorted
@@ -519,6 +696,91 @@ mod tests {
         (image, bytes)
     }
 
+    /// The same symbols in an image with a hash table of the gABI's.
+    fn listed(names: &[&str]) -> (Image, Vec<u8>) {
+        let (image, mut bytes) = hashed(names);
+        // The tag of the fourth entry.
+        bytes[0x30..0x38].copy_from_slice(&DT_HASH.to_le_bytes());
+        bytes[0x404..0x408].copy_from_slice(&(names.len() as u32 + 1).to_le_bytes());
+        (image, bytes)
+    }
+
+    #[test]
+    fn a_name_is_found_among_all_symbols_where_there_is_no_gnu_hash_table() {
+        let names = ["wanted_elsewhere", "napi_wrap", "main"];
+        let (image, mut bytes) = listed(&names);
+        let defines = |bytes: &[u8], name: &str| exports_any(&image, &[name], reader(bytes));
+        assert_eq!(defines(&bytes, "napi_wrap"), Ok(true));
+        assert_eq!(defines(&bytes, "main"), Ok(true));
+        assert_eq!(defines(&bytes, "wanted_elsewhere"), Ok(false));
+        assert_eq!(defines(&bytes, "absent"), Ok(false));
+        // More symbols than the image has room for.
+        bytes[0x404..0x408].copy_from_slice(&u32::MAX.to_le_bytes());
+        let refused = Err(ReadError::Symbols { offset: 0x100 });
+        assert_eq!(defines(&bytes, "main"), refused);
+    }
+
+    #[test]
+    fn a_refusal_says_what_failed_and_where() {
+        let (image, good) = image(0);
+        let failed = |at: usize, value: u64| {
+            let mut bytes = good.clone();
+            bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+            find(&image, &bytes, &["free"]).expect_err("it is refused")
+        };
+        // Values of the dynamic section, in the order of `image`.
+        let strings = failed(8, 0x9000);
+        assert_eq!(strings, ReadError::Strings { offset: 0x9000 });
+        assert_eq!(
+            strings.to_string(),
+            "the string table at 0x9000 is not in a loaded segment, or larger than 64 MiB"
+        );
+        // Of free, the second symbol.
+        let symbols = failed(40, 0x9000);
+        assert_eq!(symbols, ReadError::Symbols { offset: 0x9030 });
+        assert_eq!(
+            symbols.to_string(),
+            "a symbol at 0x9030 is not in a loaded segment"
+        );
+        assert_eq!(failed(56, 0x9000).to_string(), {
+            "the relocation table at 0x9000 is not in a loaded segment, or larger than 64 MiB"
+        });
+        assert_eq!(
+            failed(88, 7).to_string(),
+            "the entries of the relocation table have 7 bytes"
+        );
+        assert_eq!(
+            failed(104, 16).to_string(),
+            "the entries of the symbol table have 16 bytes"
+        );
+        assert_eq!(
+            failed(120, 17).to_string(),
+            "the relocations of the PLT have the type 17, not RELA"
+        );
+        // The tags of the string table and of the symbol table.
+        assert_eq!(failed(0, 99).to_string(), "there is no string table");
+        assert_eq!(failed(32, 99).to_string(), "there is no symbol table");
+        // The name of free.
+        assert_eq!(
+            failed(0x100 + 2 * Symbol::SIZE, 99).to_string(),
+            "the name at 0x63 of the string table has no end"
+        );
+        assert_eq!(
+            failed(0x300, 0x501).to_string(),
+            "a slot at 0x501 is not aligned, or not in a loaded segment"
+        );
+        let nowhere = Image {
+            dynamic: (BASE + 0x500, 0x160),
+            ..image.clone()
+        };
+        assert_eq!(
+            find(&nowhere, &good, &[]),
+            Err(ReadError::Dynamic {
+                offset: BASE + 0x500
+            })
+        );
+    }
+
     #[test]
     fn a_name_is_found_by_the_gnu_hash_table_where_the_image_defines_it() {
         let names = [
@@ -529,11 +791,7 @@ mod tests {
             "main",
         ];
         let (image, bytes) = hashed(&names);
-        let defines = |name: &str| {
-            exports_any(&image, &[name], |addr, out| {
-                out.copy_from_slice(&bytes[addr - BASE..addr - BASE + out.len()]);
-            })
-        };
+        let defines = |name: &str| exports_any(&image, &[name], reader(&bytes));
         for name in &names[1..] {
             assert_eq!(defines(name), Ok(true), "{name}");
         }
@@ -558,9 +816,7 @@ mod tests {
                 bytes[at] &= !1;
             }
         }
-        let found = exports_any(&image, &["absent"], |addr, out| {
-            out.copy_from_slice(&bytes[addr - BASE..addr - BASE + out.len()]);
-        });
-        assert_eq!(found, Err(Refusal::OutOfBounds));
+        let found = exports_any(&image, &["absent"], reader(&bytes));
+        assert_eq!(found, Err(ReadError::GnuHash { offset: 0x400 }));
     }
 }
