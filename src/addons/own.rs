@@ -1,7 +1,8 @@
 //! The references that offheap itself holds.
 //!
 //! Knows: creations and deletions as `external::references` reports them, for one environment.
-//! Limits: one thread; no other part of the package holds a reference (no `#[napi]` class, no stored callback).
+//! Out of scope: what they refer to.
+//! Limitations: one thread. No other part of the package holds a reference (no `#[napi]` class, no stored callback).
 
 #![forbid(unsafe_code)]
 

@@ -2,7 +2,7 @@
 //!
 //! Knows: for each address one value; 16 bytes an entry and at least half the entries empty.
 //! Out of scope: what is at the address.
-//! Limits: no address is 0 or `usize::MAX - 1`. Growing moves everything at once: some milliseconds per million.
+//! Limitations: no address is 0 or `usize::MAX - 1`. Growing moves everything at once: some milliseconds per million.
 
 #![forbid(unsafe_code)]
 

@@ -2,7 +2,7 @@
 //!
 //! Knows: for each distinct stack and kind, how many of the sampled things are live, and how many there ever were.
 //! Out of scope: how a stack is captured, or what its addresses mean.
-//! Limits: a thousand distinct ones; what comes later is not sampled.
+//! Limitations: a thousand distinct ones; what is made at another place after that is not sampled.
 
 #![forbid(unsafe_code)]
 
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_in_so_many_is_sampled_beginning_with_the_first() {
+    fn one_in_n_is_sampled_beginning_with_the_first() {
         let mut stacks = Stacks::default();
         assert!(!stacks.is_due());
         stacks.set_every(3);

@@ -2,7 +2,7 @@
 //!
 //! Knows: the count of every reference, the record whose finalizer belongs to the same object, and whether its object is gone.
 //! Out of scope: napi. An address is a key here; nothing reads what is behind it.
-//! Limitations: references from before the watch began.
+//! Limitations: references from before the watch began are unknown.
 
 #![forbid(unsafe_code)]
 

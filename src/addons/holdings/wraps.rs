@@ -3,7 +3,7 @@
 //! Knows: the wraps of each native object, and how many of them were removed. Node does not say which of several objects that wrap
 //! the same native one was removed; so it is decided when as many were removed as are left.
 //! Out of scope: what a wrap counts as; the caller counts what it is answered.
-//! Limitations: wraps from before the watch began. Where there may be some, a removal may have been of one of them.
+//! Limitations: wraps from before the watch began are unknown. Where there may be some, a removal may have been of one of them.
 //!
 //! The index exists from the first removal on, as few addons ever remove a wrap.
 

@@ -3,6 +3,7 @@
 //! Knows: one table of the functions of Node's, in one order that the other files of this room share. A new one is a row here, and its hook
 //! in `calls.rs`.
 //! Out of scope: where the functions lie.
+//! Limitations: what an addon does through V8's C++ API.
 
 #![forbid(unsafe_code)]
 

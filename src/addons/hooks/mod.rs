@@ -1,7 +1,7 @@
 //! Every addon's Node-API calls, seen from inside the process.
 //!
 //! Knows: how to lead the calls of every addon, loaded before or after, through hooks of ours, and how to undo that.
-//! Out of scope: what anybody wants to know of the counts; `crate::addons` keeps them.
+//! Out of scope: the counts; `crate::addons` keeps them.
 //! Limitations: addons that use V8's C++ API; what happened before the watch began; calls that were looked up before it
 //! began and are kept on a heap.
 //!

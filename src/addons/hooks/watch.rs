@@ -230,7 +230,7 @@ pub fn addons() -> Vec<AddonImage> {
     if !is_on() {
         return unwatched_addons();
     }
-    // Images that came through something else than our hook (a name without `/`, `dlmopen`), or went. Not while a thread is
+    // Images that were loaded by something else than our hook (a name without `/`, `dlmopen`), or unloaded. Not while a thread is
     // opening one: a reading does not wait for somebody's constructors.
     if WATCH.lock().generation != images::generation() && !loader::is_opening() {
         scan(None);
@@ -315,7 +315,7 @@ fn patch_executable(watch: &mut Watch) -> Result<(), String> {
     outcome
 }
 
-/// Patches every addon that is not, `opened` among them.
+/// Patches every addon that is not patched yet, `opened` among them.
 fn scan(opened: Option<&[u8]>) {
     // Only images that were listed before the wait: others may be half relocated, by a thread whose own `dlopen` will
     // look at them.

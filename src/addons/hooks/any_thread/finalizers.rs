@@ -89,7 +89,7 @@ impl Begun {
         // SAFETY: made by `begin`; in the state IN_CALL the finalizer leaves it to us.
         let block = unsafe { &*self.0 };
         if succeeded {
-            // Counted before the finalizer, on whatever thread, may take it away again.
+            // Counted first: the finalizer, on any thread, may end it at once.
             block.count_begin();
         }
         let next = if succeeded { LIVE } else { STRAY };
