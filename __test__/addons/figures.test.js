@@ -2,7 +2,6 @@
 
 const test = require('node:test')
 const assert = require('node:assert')
-const { execFileSync } = require('node:child_process')
 const binding = require('../../lib/base/load.js')
 const { NUMBERS, figures, noFigures } = require('../../lib/addons/figures.js')
 
@@ -42,20 +41,4 @@ test('what nobody looked at is null, and so is everything where nothing was coun
   assert.deepStrictEqual([unseen.buffers, unseen.arrayBuffers], Array(2).fill({ ...sized, liveCount: null, liveBytes: null }))
   assert.deepStrictEqual(unseen.externalBuffers, sized)
   assert.deepStrictEqual(new Set(Object.values(noFigures()).flatMap((value) => typeof value === 'object' && value !== null ? Object.values(value) : [value])), new Set([null]))
-})
-
-test('where code must not be made from strings, the same figures are made without', { skip }, () => {
-  const script = `
-    const { NUMBERS, figures, noFigures } = require(${JSON.stringify(require.resolve('../../lib/addons/figures.js'))})
-    const numbers = Float64Array.from({ length: NUMBERS }, (_, at) => at)
-    let refused = false
-    try { Function('return 1') } catch { refused = true }
-    console.log(JSON.stringify([refused, figures(true, numbers), figures(false, numbers), figures(), noFigures()]))`
-  const made = (...flags) => execFileSync(process.execPath, [...flags, '-e', script], { encoding: 'utf8' })
-
-  const [refused, ...without] = JSON.parse(made('--disallow-code-generation-from-strings'))
-  const [, ...compiled] = JSON.parse(made())
-  assert.strictEqual(refused, true)
-  // As text: the order of names is the same as well.
-  assert.strictEqual(JSON.stringify(without), JSON.stringify(compiled))
 })
