@@ -62,18 +62,18 @@ async function main () {
   global.gc()
   const result = { name: `${heapMb} MB heap${buffersMb > 0 ? ` + ${buffersMb} MB Buffers` : ''}`, rssMb: Math.round(process.memoryUsage().rss / 1e6) }
 
-  const seen = { leftOut: [], everything: [] }
+  const seen = { excluded: [], everything: [] }
   for (let round = 0; round < rounds + 1; round++) {
-    for (const leaveOut of [true, false]) {
-      const measured = await run({ work: () => 1, timeoutMs: 60_000, leaveOut })
+    for (const excludeMemory of [true, false]) {
+      const measured = await run({ work: () => 1, timeoutMs: 60_000, excludeMemory })
       // The first of each warms up.
-      if (round > 0) seen[leaveOut ? 'leftOut' : 'everything'].push(measured)
+      if (round > 0) seen[excludeMemory ? 'excluded' : 'everything'].push(measured)
     }
   }
   const medianOf = (list, key) => median(list.map((measured) => measured[key]))
   Object.assign(result, {
-    pauseMs: medianOf(seen.leftOut, 'pauseMs'),
-    forkMs: medianOf(seen.leftOut, 'forkMs'),
+    pauseMs: medianOf(seen.excluded, 'pauseMs'),
+    forkMs: medianOf(seen.excluded, 'forkMs'),
     everythingPauseMs: medianOf(seen.everything, 'pauseMs'),
     everythingForkMs: medianOf(seen.everything, 'forkMs')
   })

@@ -107,7 +107,7 @@ async function takeInProbe (settings, signal, patient) {
     },
     expectedBytes: expectedBytes(settings),
     // Where Buffers lie is asked, never what they hold.
-    leaveOut: true,
+    excludeMemory: true,
     timeoutMs: timeLeftMs,
     signal
   }))

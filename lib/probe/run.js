@@ -33,10 +33,10 @@ const maxBusy = 40
  * @param {(fork: { pid: number, pauseMs: number }) => void} [options.onFork] each attempt has begun
  * @param {number} [options.expectedBytes] what the child will need in memory; without it nothing is checked
  * @param {'memory' | 'disk' | 'auto'} [options.scratch] where that memory comes from (default: `'memory'`)
- * @param {boolean} [options.leaveOut] whether the contents of large Buffers may be missing in the child; if it touches
+ * @param {boolean} [options.excludeMemory] whether the contents of large Buffers may be missing in the child; if it touches
  *   them nevertheless, another child gets them
  * @param {number} [options.minFreeDiskBytes] the output's disk must keep this many bytes free
- * @returns {Promise<{ value?: Buffer, thrown?: Buffer, byteLength: number | null, pauseMs: number, forkMs: number, attempts: number, scratch: 'memory' | 'disk', leftOutBytes: number, childPeakRssBytes: number | null, childAnonymousGrowthBytes: number | null, durationMs: number }>}
+ * @returns {Promise<{ value?: Buffer, thrown?: Buffer, byteLength: number | null, pauseMs: number, forkMs: number, attempts: number, scratch: 'memory' | 'disk', excludedBytes: number, childPeakRssBytes: number | null, childAnonymousGrowthBytes: number | null, durationMs: number }>}
  */
 async function run (options) {
   const reason = unsupportedReason()
@@ -51,7 +51,7 @@ async function run (options) {
     poolSize: poolSize(),
     expectedBytes: options.expectedBytes,
     scratch: options.scratch ?? 'memory',
-    leaveOut: options.leaveOut ?? false,
+    excludeMemory: options.excludeMemory ?? false,
     minFreeDiskBytes: options.minFreeDiskBytes ?? 0
   }
   let isAborted = false
@@ -85,7 +85,7 @@ async function run (options) {
           forkMs: fork.forkMs,
           attempts,
           scratch,
-          leftOutBytes: fork.leftOutBytes,
+          excludedBytes: fork.excludedBytes,
           childPeakRssBytes: ended.peakRssBytes ?? null,
           childAnonymousGrowthBytes: ended.anonymousGrowthBytes ?? null,
           durationMs: performance.now() - start

@@ -35,7 +35,7 @@ async function writeSnapshotInProbe ({ temporaryPath, gzip = false, scratch = 'a
     output: temporaryPath,
     scratch,
     // A snapshot has their sizes, never their contents.
-    leaveOut: true,
+    excludeMemory: true,
     expectedBytes: expectedBytes(smallObjectsBytes),
     timeoutMs,
     signal,

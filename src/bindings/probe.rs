@@ -18,12 +18,12 @@ use crate::base::error::{Code, Failure};
 use crate::base::fork_lock::Held;
 use crate::external::process;
 use crate::probe;
-use crate::probe::frame::{Kind, MAX_PAYLOAD};
+use crate::probe::delay_abort;
 use crate::probe::headroom::Scratch;
-use crate::probe::hold;
 use crate::probe::outcome::{self, Stopped};
+use crate::probe::pipe_protocol::{Kind, MAX_PAYLOAD};
+use crate::probe::pthread_overrides;
 use crate::probe::session::{self, Event, Options, Process};
-use crate::probe::stand_ins;
 use crate::probe::sys::Ended;
 
 use super::Result;
@@ -46,7 +46,7 @@ pub struct ProbeOptions {
     /// `memory`, `disk` or `auto`.
     pub scratch: String,
     /// Whether the contents of large Buffers may be missing in the child.
-    pub leave_out: bool,
+    pub exclude_memory: bool,
     /// The output's disk must keep this many bytes free.
     pub min_free_disk_bytes: f64,
 }
@@ -167,7 +167,7 @@ pub fn probe_start(
                 "disk" => Scratch::Disk,
                 _ => Scratch::Auto,
             },
-            leave_out: options.leave_out,
+            exclude_memory: options.exclude_memory,
             min_free_disk_bytes: options.min_free_disk_bytes as u64,
             slots,
         },
@@ -203,10 +203,10 @@ pub struct ProbeFork {
     pub quiet: bool,
     /// The child.
     pub pid: i32,
-    /// How many mappings were taken along that V8 leaves out of forks.
-    pub taken_count: u32,
-    /// How many bytes were left out besides.
-    pub left_out_bytes: f64,
+    /// How many mappings that V8 marks not to be forked were forked nevertheless.
+    pub included_count: u32,
+    /// How many bytes were excluded from the fork.
+    pub excluded_bytes: f64,
 }
 
 /// Forks. In the parent: what it cost, or `null` when V8's helper threads are busy. In the child: runs `work`, which
@@ -230,15 +230,15 @@ pub fn probe_fork(
             fork_ms: forked.fork.as_secs_f64() * 1000.0,
             quiet: forked.quiet,
             pid: forked.pid,
-            taken_count: forked.taken_count as u32,
-            left_out_bytes: forked.left_out_bytes as f64,
+            included_count: forked.included_count as u32,
+            excluded_bytes: forked.excluded_bytes as f64,
         })),
         Some(Process::Child(child, output)) => {
             OUTPUT_FD.store(output.unwrap_or(-1), Ordering::Relaxed);
             // An error, like a panic, drops `child`, and that ends the process.
             if work.call(()).is_err() {
                 drop(child);
-                stand_ins::end(stand_ins::EXIT_BUG);
+                pthread_overrides::end(pthread_overrides::EXIT_BUG);
             }
             child.end()
         }
@@ -260,7 +260,7 @@ static OUTPUT_FD: AtomicI32 = AtomicI32::new(-1);
 static OUTPUT_BYTES: AtomicU64 = AtomicU64::new(0);
 
 fn in_child() -> Result<()> {
-    if stand_ins::RESULT_FD.load(Ordering::Relaxed) < 0 {
+    if pthread_overrides::RESULT_FD.load(Ordering::Relaxed) < 0 {
         return Err(Failure::new(Code::Internal, "only a probe's child says anything").into());
     }
     Ok(())
@@ -276,7 +276,7 @@ pub fn probe_child_say(kind: String, bytes: BufferSlice) -> Result<()> {
         _ => Kind::Refused,
     };
     for piece in bytes.chunks(MAX_PAYLOAD) {
-        stand_ins::say(kind, piece);
+        pthread_overrides::say(kind, piece);
     }
     Ok(())
 }
@@ -292,7 +292,7 @@ pub fn probe_child_pid() -> Result<u32> {
 #[napi(catch_unwind)]
 pub fn probe_child_done() -> Result<()> {
     in_child()?;
-    stand_ins::say(Kind::Done, &[]);
+    pthread_overrides::say(Kind::Done, &[]);
     Ok(())
 }
 
@@ -301,7 +301,7 @@ pub fn probe_child_done() -> Result<()> {
 pub fn probe_child_output(bytes: BufferSlice) -> Result<()> {
     in_child()?;
     let fd: RawFd = OUTPUT_FD.load(Ordering::Relaxed);
-    if !stand_ins::write_all(fd, &bytes) {
+    if !pthread_overrides::write_all(fd, &bytes) {
         output_failed();
     }
     OUTPUT_BYTES.fetch_add(bytes.len() as u64, Ordering::Relaxed);
@@ -312,10 +312,10 @@ pub fn probe_child_output(bytes: BufferSlice) -> Result<()> {
 #[napi(catch_unwind)]
 pub fn probe_child_output_done() -> Result<()> {
     in_child()?;
-    if !stand_ins::sync(OUTPUT_FD.load(Ordering::Relaxed)) {
+    if !pthread_overrides::sync(OUTPUT_FD.load(Ordering::Relaxed)) {
         output_failed();
     }
-    stand_ins::say(
+    pthread_overrides::say(
         Kind::OutputDone,
         &OUTPUT_BYTES.load(Ordering::Relaxed).to_le_bytes(),
     );
@@ -326,13 +326,16 @@ pub fn probe_child_output_done() -> Result<()> {
 #[napi(catch_unwind)]
 pub fn probe_child_exit_called() -> Result<()> {
     in_child()?;
-    stand_ins::say(Kind::ExitCalled, &[]);
-    stand_ins::end(stand_ins::EXIT_CALLED)
+    pthread_overrides::say(Kind::ExitCalled, &[]);
+    pthread_overrides::end(pthread_overrides::EXIT_CALLED)
 }
 
 fn output_failed() -> ! {
-    stand_ins::say(Kind::OutputFailed, &stand_ins::errno().to_le_bytes());
-    stand_ins::end(stand_ins::EXIT_OUTPUT)
+    pthread_overrides::say(
+        Kind::OutputFailed,
+        &pthread_overrides::errno().to_le_bytes(),
+    );
+    pthread_overrides::end(pthread_overrides::EXIT_OUTPUT)
 }
 
 /// Prepares another attempt of a probe whose child has ended.
@@ -371,16 +374,16 @@ pub fn probe_abandon(id: u32) -> Result<()> {
     Ok(())
 }
 
-/// An abort of this process waits for `output`, at most so long, and renames it to `path`. Whether it does; if so, until
-/// `probeHoldEnd`.
+/// From now on an abort of this process waits for `output`, for at most `limit_ms`, and renames it to `path`; until
+/// `probeDelayAbortEnd`. Returns whether it will.
 #[napi(catch_unwind)]
-pub fn probe_hold_begin(output: String, path: String, limit_ms: f64) -> bool {
+pub fn probe_delay_abort_begin(output: String, path: String, limit_ms: f64) -> bool {
     let limit = Duration::from_secs_f64(limit_ms / 1000.0);
-    hold::begin(&PathBuf::from(output), &PathBuf::from(path), limit)
+    delay_abort::begin(&PathBuf::from(output), &PathBuf::from(path), limit)
 }
 
-/// An abort is an abort again.
+/// From now on an abort is not delayed.
 #[napi(catch_unwind)]
-pub fn probe_hold_end() {
-    hold::end();
+pub fn probe_delay_abort_end() {
+    delay_abort::end();
 }

@@ -10,11 +10,11 @@ use std::os::fd::RawFd;
 use std::sync::atomic::Ordering;
 
 use super::confine;
-use super::frame::Kind;
-use super::left_out;
-use super::maps::{self, Range, Shared};
+use super::excluded_memory;
+use super::maps::{self, Range, SharedMapping};
+use super::pipe_protocol::Kind;
+use super::pthread_overrides::{self, EXIT_BUG, EXIT_SETUP};
 use super::scratch;
-use super::stand_ins::{self, EXIT_BUG, EXIT_SETUP};
 use super::sys;
 use super::ScratchSlots;
 
@@ -75,22 +75,22 @@ pub struct Child(());
 impl Child {
     /// Everything was said; ends the child.
     pub fn end(self) -> ! {
-        stand_ins::end(0)
+        pthread_overrides::end(0)
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        stand_ins::end(EXIT_BUG);
+        pthread_overrides::end(EXIT_BUG);
     }
 }
 
 /// Makes this process a probe child. Signals are still blocked when it starts.
 ///
-/// `left_out`: what the fork did not copy.
-pub fn set_up(setup: &Setup, left_out: Vec<Range>) -> Child {
+/// `excluded`: what the fork did not copy.
+pub fn set_up(setup: &Setup, excluded: Vec<Range>) -> Child {
     let child = Child(());
-    stand_ins::RESULT_FD.store(setup.result, Ordering::Relaxed);
+    pthread_overrides::RESULT_FD.store(setup.result, Ordering::Relaxed);
 
     // Before anything else: from here on, a lock that another thread held ends the child instead of hanging it.
     write_slots(&setup.slots, setup.page);
@@ -106,12 +106,12 @@ pub fn set_up(setup: &Setup, left_out: Vec<Range>) -> Child {
     be_the_first_to_go();
     reset_signals(setup.executable);
     replace_descriptors(setup);
-    stand_ins::catch_waits();
+    pthread_overrides::catch_waits();
     // Where the kernel or a sandbox refuses the filter, the child works without it, as docs/probe.md says: files can then be
     // changed, and a lock of another library is waited for until the timeout.
     confine::confine();
-    if let Some(slots) = setup.malloc_slots.filter(|_| !left_out.is_empty()) {
-        left_out::start(left_out.leak(), slots.originals);
+    if let Some(slots) = setup.malloc_slots.filter(|_| !excluded.is_empty()) {
+        excluded_memory::start(excluded.leak(), slots.originals);
         if setup.scratch.is_none() {
             write_slots(&slots.free_slots, setup.page);
         }
@@ -124,8 +124,8 @@ pub fn set_up(setup: &Setup, left_out: Vec<Range>) -> Child {
 
 /// Why the child cannot go on; ends it.
 fn give_up(what: &str) -> ! {
-    stand_ins::say(Kind::SetupFailed, what.as_bytes());
-    stand_ins::end(EXIT_SETUP)
+    pthread_overrides::say(Kind::SetupFailed, what.as_bytes());
+    pthread_overrides::end(EXIT_SETUP)
 }
 
 fn write_slots(slots: &[SlotWrite], page_size: usize) {
@@ -159,7 +159,7 @@ fn part_from_shared_memory() {
             "/proc/self/maps cannot be read, so shared memory cannot be told from the child's: {error}"
         ))
     });
-    for shared in maps::shared(&text) {
+    for shared in maps::shared_mappings(&text) {
         if !map_privately(&shared) && !make_read_only(&shared) {
             give_up("mprotect refused to make shared memory read-only");
         }
@@ -167,7 +167,7 @@ fn part_from_shared_memory() {
 }
 
 /// Whether the file was found, and is now mapped in the same place for this process alone.
-fn map_privately(shared: &Shared) -> bool {
+fn map_privately(shared: &SharedMapping) -> bool {
     use std::os::fd::AsRawFd;
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::MetadataExt;
@@ -205,7 +205,7 @@ fn map_privately(shared: &Shared) -> bool {
     mapped != libc::MAP_FAILED
 }
 
-fn make_read_only(shared: &Shared) -> bool {
+fn make_read_only(shared: &SharedMapping) -> bool {
     // SAFETY: takes a permission from a mapping that `maps` has just shown; memory is not touched — mprotect(2).
     let result = unsafe {
         libc::mprotect(
@@ -225,7 +225,7 @@ fn die_with_parent(parent_pid: i32) {
     // SAFETY: no arguments — getppid(2).
     if unsafe { libc::getppid() } != parent_pid {
         // It died before the line above.
-        stand_ins::end(EXIT_SETUP);
+        pthread_overrides::end(EXIT_SETUP);
     }
     // Signals to the service's process group (Ctrl-C, a supervisor) are the service's to answer, not the child's.
     // SAFETY: integers only — setpgid(2).
@@ -268,7 +268,7 @@ fn write_file(path: &std::ffi::CStr, bytes: &[u8]) {
     // SAFETY: the path is NUL-terminated — open(2).
     let fd = unsafe { libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) };
     if fd >= 0 {
-        stand_ins::write_all(fd, bytes);
+        pthread_overrides::write_all(fd, bytes);
         // SAFETY: a descriptor opened three lines up, by nobody else held — close(2).
         unsafe { libc::close(fd) };
     }

@@ -12,7 +12,7 @@
 //! | `unlink`, `rename`, `link`, `symlink`, `mkdir`, `rmdir`, `mknod`, `truncate`, and their kin | EROFS |
 //! | `chmod`, `chown`, `utimensat`, `setxattr`, `removexattr`, and their kin | EROFS |
 //! | `io_uring_setup` | ENOSYS: it would do all of this without a system call |
-//! | `futex` that waits, `futex_wait`, `futex_waitv` | SIGSYS, and [`super::stand_ins`] ends the child: whatever library waits, and the C library itself, nobody will wake it |
+//! | `futex` that waits, `futex_wait`, `futex_waitv` | SIGSYS, and [`super::pthread_overrides`] ends the child: whatever library waits, and the C library itself, nobody will wake it |
 //!
 //! What was opened before (the result pipe, the output, the scratch file) is written as ever.
 //!

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use crate::base::fork_lock::Held;
 
 use super::child::{self, Child, Setup};
-use super::maps::{self, Known, Range};
+use super::maps::{self, AnonymousMapping, Range};
 use super::sys::{self, Advice};
 use super::threads::PlatformThreads;
 
@@ -44,10 +44,10 @@ pub struct Forked {
     pub fork: Duration,
     /// Whether V8's helper threads were all idle.
     pub quiet: bool,
-    /// How many mappings were taken along that the parent leaves out of forks.
-    pub taken_count: usize,
-    /// How many bytes were left out besides.
-    pub left_out_bytes: usize,
+    /// How many mappings of V8, marked not to be forked, were forked nevertheless.
+    pub included_count: usize,
+    /// How many bytes were excluded from the fork.
+    pub excluded_bytes: usize,
 }
 
 /// Why there was no fork.
@@ -70,9 +70,9 @@ pub struct Request<'a> {
     /// Whether to fork although they are busy.
     pub although_busy: bool,
     /// What was known of the mappings a moment ago.
-    pub known: &'a [Known],
+    pub known: &'a [AnonymousMapping],
     /// What the child most likely does not need.
-    pub leave: &'a [Range],
+    pub exclude: &'a [Range],
     /// `/proc/self/maps`, open: at the limit of descriptors it could not be opened half-way.
     pub maps: &'a File,
     /// What the child needs.
@@ -88,9 +88,9 @@ pub fn fork(request: &Request<'_>, text: &mut Vec<u8>) -> Result<Side, NoFork> {
     if !quiet && !request.although_busy {
         return Err(NoFork::Busy(start.elapsed()));
     }
-    let (take, leave) = left_out(request, text).map_err(NoFork::Maps)?;
-    let taken = Marked::new(take, Advice::TakeAlong, Advice::LeaveOut);
-    let left = Marked::new(leave, Advice::LeaveOut, Advice::TakeAlong);
+    let (include, exclude) = plan(request, text).map_err(NoFork::Maps)?;
+    let included = Marked::new(include, Advice::DoFork, Advice::DontFork);
+    let excluded = Marked::new(exclude, Advice::DontFork, Advice::DoFork);
     // That took a while at thousands of mappings, and a helper may have been woken meanwhile by another thread.
     let quiet = quiet && request.threads.quiesce(SECOND_LOOK);
     if !quiet && !request.although_busy {
@@ -107,9 +107,9 @@ pub fn fork(request: &Request<'_>, text: &mut Vec<u8>) -> Result<Side, NoFork> {
     if pid == 0 {
         // Neither guard may run its end here: the mask is reset by `set_up`, and the marks are the parent's.
         std::mem::forget(signals);
-        let left = std::mem::ManuallyDrop::new(left);
-        std::mem::forget(taken);
-        let child = child::set_up(request.setup, left.ranges.clone());
+        let excluded = std::mem::ManuallyDrop::new(excluded);
+        std::mem::forget(included);
+        let child = child::set_up(request.setup, excluded.ranges.clone());
         // Not before the set-up: giving a lock back may need another one.
         for lock in held {
             // SAFETY: a forked process has one thread — fork(2).
@@ -121,12 +121,16 @@ pub fn fork(request: &Request<'_>, text: &mut Vec<u8>) -> Result<Side, NoFork> {
     let fork = before.elapsed();
     drop(signals);
     drop(held);
-    let (taken_count, left_out_bytes) = (
-        taken.ranges.len(),
-        left.ranges.iter().map(|range| range.byte_length()).sum(),
+    let (included_count, excluded_bytes) = (
+        included.ranges.len(),
+        excluded
+            .ranges
+            .iter()
+            .map(|range| range.byte_length())
+            .sum(),
     );
-    drop(taken);
-    drop(left);
+    drop(included);
+    drop(excluded);
     if pid < 0 {
         return Err(NoFork::Refused(error));
     }
@@ -135,35 +139,35 @@ pub fn fork(request: &Request<'_>, text: &mut Vec<u8>) -> Result<Side, NoFork> {
         pause: start.elapsed(),
         fork,
         quiet,
-        taken_count,
-        left_out_bytes,
+        included_count,
+        excluded_bytes,
     }))
 }
 
 /// The mappings that a fork would leave out: V8 marks its heap pages so, and without them the child dies of a
 /// segmentation fault at its first step.
 /// And of what the child does not need, what can be left out: nothing that V8 has mapped in its place meanwhile.
-fn left_out(request: &Request<'_>, text: &mut Vec<u8>) -> io::Result<(Vec<Range>, Vec<Range>)> {
+fn plan(request: &Request<'_>, text: &mut Vec<u8>) -> io::Result<(Vec<Range>, Vec<Range>)> {
     read_maps(request.maps, text)?;
-    let mut plan = maps::plan(text, request.known, request.leave);
+    let mut plan = maps::plan(text, request.known, request.exclude);
     if !plan.unknown.is_empty() {
         let page = request.setup.page;
         for range in &plan.unknown {
             if range.byte_length() > page {
-                sys::advise(range.start, page, Advice::TakeAlong);
+                sys::advise(range.start, page, Advice::DoFork);
             }
         }
         read_maps(request.maps, text)?;
-        let mut found = maps::splits(text, &plan.unknown, &plan.take, page);
-        plan.take.append(&mut found);
+        let mut found = maps::splits(text, &plan.unknown, &plan.include, page);
+        plan.include.append(&mut found);
     }
-    let taken = plan.take;
-    plan.leave.retain(|range| {
-        !taken
+    let included = plan.include;
+    plan.exclude.retain(|range| {
+        !included
             .iter()
             .any(|other| other.start < range.end && range.start < other.end)
     });
-    Ok((taken, plan.leave))
+    Ok((included, plan.exclude))
 }
 
 fn read_maps(mut maps: &File, text: &mut Vec<u8>) -> io::Result<()> {

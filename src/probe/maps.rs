@@ -1,4 +1,4 @@
-//! Reads `/proc/self/maps` and `smaps`, and decides which mappings a fork must take along.
+//! Reads `/proc/self/maps` and `smaps`, and decides which mappings a fork must include.
 //!
 //! Knows: text in, ranges out.
 //! Out of scope: libc, or how the text was read.
@@ -25,11 +25,11 @@ impl Range {
 
 /// A private anonymous mapping whose `dc` mark was read from `smaps`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Known {
+pub struct AnonymousMapping {
     /// Where it lies.
     pub range: Range,
-    /// Whether a fork leaves it out.
-    pub left_out: bool,
+    /// Whether it is marked `MADV_DONTFORK`: a fork does not copy it.
+    pub dont_fork: bool,
     /// Resident bytes.
     pub resident_bytes: usize,
     /// Whether it can be read and written.
@@ -39,12 +39,12 @@ pub struct Known {
 /// What a fork has to do, decided from one reading of `maps`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
-    /// Left out by the parent's marks: must be taken along.
-    pub take: Vec<Range>,
-    /// New since `smaps` was read: it is not known whether they are left out.
+    /// Marked `MADV_DONTFORK` by V8, and needed by the child.
+    pub include: Vec<Range>,
+    /// New since `smaps` was read: it is not known whether they carry the mark.
     pub unknown: Vec<Range>,
-    /// Of what was to be left out, what still lies in writable memory.
-    pub leave: Vec<Range>,
+    /// Of what was to be excluded, what still lies in writable memory.
+    pub exclude: Vec<Range>,
 }
 
 /// Calls `each` for every private anonymous mapping of `maps`: V8's pages are such.
@@ -82,7 +82,7 @@ fn is_anonymous(rest: &[u8]) -> bool {
 
 /// Memory that is shared with other processes, or with whoever else has the same file mapped, and can be written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shared {
+pub struct SharedMapping {
     /// Where it lies.
     pub range: Range,
     /// Whether it can be executed as well.
@@ -96,7 +96,7 @@ pub struct Shared {
 }
 
 /// The shared mappings of `maps` that can be written to.
-pub fn shared(maps: &[u8]) -> Vec<Shared> {
+pub fn shared_mappings(maps: &[u8]) -> Vec<SharedMapping> {
     let mut found = Vec::new();
     for line in maps.split(|&byte| byte == b'\n') {
         let Some((range, permissions, rest)) = header(line) else {
@@ -112,7 +112,7 @@ pub fn shared(maps: &[u8]) -> Vec<Shared> {
             .nth(1)
             .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok())
             .unwrap_or(0);
-        found.push(Shared {
+        found.push(SharedMapping {
             range,
             executable: permissions.get(2) == Some(&b'x'),
             offset,
@@ -139,9 +139,9 @@ fn hex(text: &[u8]) -> Option<(usize, &[u8])> {
 }
 
 /// The private anonymous mappings of `smaps`, in the order of their addresses. One without a line of flags (some sandboxes write
-/// none) is left away: whether a fork leaves it out is not known, which is not "no".
-pub fn known(smaps: &[u8]) -> Vec<Known> {
-    let mut found: Vec<Known> = Vec::new();
+/// none) is not listed: whether a fork copies it is not known.
+pub fn anonymous_mappings(smaps: &[u8]) -> Vec<AnonymousMapping> {
+    let mut found: Vec<AnonymousMapping> = Vec::new();
     let mut counts = false;
     let mut has_flags = true;
     for line in smaps.split(|&byte| byte == b'\n') {
@@ -152,9 +152,9 @@ pub fn known(smaps: &[u8]) -> Vec<Known> {
             counts = permissions.get(3) == Some(&b'p') && is_anonymous(rest);
             has_flags = !counts;
             if counts {
-                found.push(Known {
+                found.push(AnonymousMapping {
                     range,
-                    left_out: false,
+                    dont_fork: false,
                     resident_bytes: 0,
                     writable: permissions.starts_with(b"rw"),
                 });
@@ -165,7 +165,7 @@ pub fn known(smaps: &[u8]) -> Vec<Known> {
             };
             if let Some(flags) = line.strip_prefix(b"VmFlags:") {
                 has_flags = true;
-                last.left_out = flags.split(|&byte| byte == b' ').any(|flag| flag == b"dc");
+                last.dont_fork = flags.split(|&byte| byte == b' ').any(|flag| flag == b"dc");
             } else if let Some(kilobytes) = line.strip_prefix(b"Rss:") {
                 last.resident_bytes = kilobytes_of(kilobytes);
             }
@@ -187,25 +187,25 @@ fn kilobytes_of(text: &[u8]) -> usize {
         .saturating_mul(1024)
 }
 
-/// What to take along, given the mappings of now and what was known of them a moment ago.
+/// What to include, given the mappings of now and what was known of them a moment ago.
 ///
 /// Only a mapping with the very same range counts as known: one that grew, shrank or moved is looked at again.
-/// `leave`, sorted, is what to leave out besides.
-pub fn plan(maps: &[u8], known: &[Known], leave: &[Range]) -> Plan {
+/// `exclude`, sorted, is what the child does not need.
+pub fn plan(maps: &[u8], known: &[AnonymousMapping], exclude: &[Range]) -> Plan {
     let mut plan = Plan::default();
     private_anonymous(maps, |range, permissions| {
         if permissions.starts_with(b"rw") {
-            let from = leave.partition_point(|other| other.start < range.start);
-            plan.leave.extend(
-                leave[from..]
+            let from = exclude.partition_point(|other| other.start < range.start);
+            plan.exclude.extend(
+                exclude[from..]
                     .iter()
                     .take_while(|other| other.end <= range.end),
             );
         }
         match known.binary_search_by(|other| other.range.start.cmp(&range.start)) {
             Ok(index) if known[index].range == range => {
-                if known[index].left_out {
-                    plan.take.push(range);
+                if known[index].dont_fork {
+                    plan.include.push(range);
                 }
             }
             _ => plan.unknown.push(range),
@@ -214,14 +214,14 @@ pub fn plan(maps: &[u8], known: &[Known], leave: &[Range]) -> Plan {
     plan
 }
 
-/// Which of `unknown` were left out of forks, seen from the mappings after `MADV_DOFORK` on the first page of each:
+/// Which of `unknown` were marked `MADV_DONTFORK`, seen from the mappings after `MADV_DOFORK` on the first page of each:
 /// the kernel splits a mapping only if that changed its flags, so a boundary behind the first page gives it away.
 /// (Reading the flags themselves would mean reading `smaps`, 9 ms per GB, on the JavaScript thread.)
 ///
 /// A mapping of one page cannot be split. V8 cuts such pages out of its code range while it compiles: one that touches a
-/// mapping that is left out (`taken`, or found here) counts as left out too. Without it the child died when it next
+/// mapping with the mark (`included`, or found here) counts as marked too. Without it the child died when it next
 /// changed the page's protection (seen on Node 22, under constant compilation).
-pub fn splits(maps: &[u8], unknown: &[Range], taken: &[Range], page: usize) -> Vec<Range> {
+pub fn splits(maps: &[u8], unknown: &[Range], included: &[Range], page: usize) -> Vec<Range> {
     let mut starts = Vec::new();
     private_anonymous(maps, |range, _| starts.push(range.start));
     let (mut found, mut single) = (Vec::new(), Vec::new());
@@ -236,7 +236,7 @@ pub fn splits(maps: &[u8], unknown: &[Range], taken: &[Range], page: usize) -> V
     loop {
         let before = single.len();
         single.retain(|&range| {
-            let touches = taken
+            let touches = included
                 .iter()
                 .chain(&found)
                 .any(|other| other.end == range.start || range.end == other.start);
@@ -280,12 +280,12 @@ VmFlags: mr mw me dc
 
     #[test]
     fn smaps_gives_the_mark_of_every_private_anonymous_mapping() {
-        let seen: Vec<_> = known(SMAPS.as_bytes())
+        let seen: Vec<_> = anonymous_mappings(SMAPS.as_bytes())
             .iter()
             .map(|known| {
                 (
                     known.range,
-                    known.left_out,
+                    known.dont_fork,
                     known.resident_bytes,
                     known.writable,
                 )
@@ -304,10 +304,10 @@ VmFlags: mr mw me dc
     #[test]
     fn a_mapping_without_flags_is_unknown() {
         let without = SMAPS.replace("VmFlags:", "Other:");
-        assert_eq!(known(without.as_bytes()), []);
+        assert_eq!(anonymous_mappings(without.as_bytes()), []);
 
         let one = SMAPS.replacen("VmFlags: rd wr mr mw me ac dc nh\n", "", 1);
-        let ranges: Vec<_> = known(one.as_bytes())
+        let ranges: Vec<_> = anonymous_mappings(one.as_bytes())
             .iter()
             .map(|known| known.range)
             .collect();
@@ -320,7 +320,7 @@ VmFlags: mr mw me dc
         );
         let maps = "236be40000-236be80000 rw-p 00000000 00:00 0 \n";
         assert_eq!(
-            plan(maps.as_bytes(), &known(one.as_bytes()), &[]).unknown,
+            plan(maps.as_bytes(), &anonymous_mappings(one.as_bytes()), &[]).unknown,
             [range(0x236be40000, 0x236be80000)]
         );
     }
@@ -334,7 +334,7 @@ VmFlags: mr mw me dc
 5000-6000 rw-s 00000000 00:01 77                           /dev/zero (deleted)\n\
 6000-7000 rwxs 10000000 00:10 675924                       anon_inode:[io_uring]\n\
 7000-8000 -w-s 0 00:00 0\n";
-        let expected = |start, end, executable, offset, inode, path: &str| Shared {
+        let expected = |start, end, executable, offset, inode, path: &str| SharedMapping {
             range: range(start, end),
             executable,
             offset,
@@ -342,7 +342,7 @@ VmFlags: mr mw me dc
             path: path.as_bytes().to_vec(),
         };
         assert_eq!(
-            shared(text.as_bytes()),
+            shared_mappings(text.as_bytes()),
             [
                 expected(0x2000, 0x4000, false, 0x3000, 4711, "/srv/a b/data.db-shm"),
                 expected(0x5000, 0x6000, false, 0, 77, "/dev/zero (deleted)"),
@@ -361,7 +361,7 @@ VmFlags: mr mw me dc
 
     #[test]
     fn an_unchanged_mapping_is_known_and_one_that_grew_is_not() {
-        let known = known(SMAPS.as_bytes());
+        let known = anonymous_mappings(SMAPS.as_bytes());
         let now = "236be40000-236be80000 rw-p 00000000 00:00 0 \n\
 7f0000000000-7f0000021000 rw-p 00000000 00:00 0 \n\
 7f2000000000-7f2000080000 ---p 00000000 00:00 0 \n\
@@ -369,8 +369,8 @@ VmFlags: mr mw me dc
         assert_eq!(
             plan(now.as_bytes(), &known, &[]),
             Plan {
-                leave: vec![],
-                take: vec![range(0x236be40000, 0x236be80000)],
+                exclude: vec![],
+                include: vec![range(0x236be40000, 0x236be80000)],
                 unknown: vec![
                     range(0x7f2000000000, 0x7f2000080000),
                     range(0x7f3000000000, 0x7f3000040000)
@@ -380,7 +380,7 @@ VmFlags: mr mw me dc
     }
 
     #[test]
-    fn a_split_behind_the_first_page_gives_away_that_a_mapping_was_left_out() {
+    fn a_split_behind_the_first_page_gives_away_that_a_mapping_was_marked() {
         let unknown = [
             range(0x1000, 0x5000),
             range(0x8000, 0x9000),
@@ -395,15 +395,15 @@ VmFlags: mr mw me dc
     }
 
     #[test]
-    fn a_single_page_counts_as_left_out_where_it_touches_what_is() {
+    fn a_single_page_counts_as_marked_where_it_touches_what_is() {
         let unknown = [
             range(0x3000, 0x4000),
             range(0x4000, 0x5000),
             range(0x9000, 0xa000),
             range(0xc000, 0xd000),
         ];
-        let taken = [range(0x5000, 0x8000), range(0xa000, 0xb000)];
-        let mut found = splits(b"", &unknown, &taken, 0x1000);
+        let included = [range(0x5000, 0x8000), range(0xa000, 0xb000)];
+        let mut found = splits(b"", &unknown, &included, 0x1000);
         found.sort_unstable();
         assert_eq!(found, unknown[..3]);
     }
@@ -418,10 +418,10 @@ VmFlags: mr mw me dc
     }
 
     #[test]
-    fn what_is_to_be_left_out_must_still_be_there() {
+    fn what_is_to_be_excluded_must_still_be_there() {
         let now =
             "1000-9000 rw-p 0 00:00 0 \n9000-a000 r--p 0 00:00 0 \nb000-c000 rw-p 0 00:00 0 \n";
-        let leave = [
+        let exclude = [
             range(0x500, 0x2000),
             range(0x2000, 0x4000),
             range(0x8000, 0xa000),
@@ -429,7 +429,7 @@ VmFlags: mr mw me dc
             range(0xb000, 0xc000),
         ];
         assert_eq!(
-            plan(now.as_bytes(), &[], &leave).leave,
+            plan(now.as_bytes(), &[], &exclude).exclude,
             [range(0x2000, 0x4000), range(0xb000, 0xc000)]
         );
     }

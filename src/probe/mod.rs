@@ -7,7 +7,7 @@
 //! Limitations: other isolates' heaps (a worker's heap is probed from that worker); anything asynchronous, because the
 //! child ends before its event loop would turn.
 //!
-//! Read [`session`] first (the order of things), then [`fork`] (what the service pays), then [`child`] and [`stand_ins`]
+//! Read [`session`] first (the order of things), then [`fork`] (what the service pays), then [`child`] and [`pthread_overrides`]
 //! (each step, and the failure that it prevents).
 //!
 //! Import slots are found by [`crate::base::elf`].
@@ -18,38 +18,38 @@
 //! | [`threads`] | no | waits until V8's helpers have nothing in hand |
 //! | [`maps`] | no | which mappings the fork has to take along |
 //! | [`across_copies`] | yes | one probe at a time, also with two copies of the package |
-//! | [`frame`], [`outcome`] | no | what the child says; what the caller is told |
+//! | [`pipe_protocol`], [`outcome`] | no | what the child says; what the caller is told |
 //! | [`headroom`] | no | whether there is room for a child |
 //! | [`judge`] | no | whether a child that runs goes on, waits, or is ended |
 //! | [`size_classes`] | no | the block sizes of the scratch allocator |
 //! | [`fork`] | yes | the fork |
 //! | [`child`] | yes | sets the child up |
 //! | [`confine`] | yes | the child cannot change files |
-//! | [`stand_ins`] | yes | what the child calls instead of the thread functions |
-//! | [`chunks`] | no | which large blocks the child most likely does not need |
-//! | [`left_out`] | yes | what the child does about memory that was left out |
+//! | [`pthread_overrides`] | yes | what the child calls instead of the thread functions |
+//! | [`malloc_mappings`] | no | which large blocks the child most likely does not need |
+//! | [`excluded_memory`] | yes | what the child does about memory that was left out |
 //! | [`scratch`] | yes | the child's `malloc` on disk |
 //! | [`allocator`] | yes | the `malloc` of the process |
-//! | [`hold`] | yes | an abort of the service waits for its snapshot |
+//! | [`delay_abort`] | yes | an abort of the service waits for its snapshot |
 //! | [`sys`] | yes | system calls |
 
 pub mod across_copies;
 pub mod allocator;
 pub mod child;
-pub mod chunks;
 pub mod confine;
+pub mod delay_abort;
+pub mod excluded_memory;
 pub mod fork;
-pub mod frame;
 pub mod headroom;
-pub mod hold;
 pub mod judge;
-pub mod left_out;
+pub mod malloc_mappings;
 pub mod maps;
 pub mod outcome;
+pub mod pipe_protocol;
+pub mod pthread_overrides;
 pub mod scratch;
 pub mod session;
 pub mod size_classes;
-pub mod stand_ins;
 pub mod sys;
 pub mod threads;
 
@@ -89,7 +89,7 @@ fn find_scratch_slots() -> Result<ScratchSlots, String> {
         .ok_or("the addon's own image was not found")?;
     let table = scratch::table();
     let wanted: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
-    let free = left_out::free as *const () as usize;
+    let free = excluded_memory::free as *const () as usize;
     let mut writes = Vec::new();
     let mut free_slots = Vec::new();
     for image in [
@@ -159,7 +159,7 @@ fn find_slots() -> Result<Vec<SlotWrite>, String> {
                 .into(),
         );
     }
-    let table = stand_ins::table();
+    let table = pthread_overrides::table();
     let wanted: Vec<&str> = table.iter().map(|(name, _, _)| *name).collect();
     let slots = images::slots(&executable, &wanted)
         .map_err(|error| format!("the executable's import tables were refused: {error}"))?;
@@ -173,10 +173,10 @@ fn find_slots() -> Result<Vec<SlotWrite>, String> {
     // Our own locks wait by `syscall`, and a thread of the service may hold one at the moment of the fork.
     let this = images::containing(find_slots as *const () as usize)
         .ok_or("the addon's own image was not found")?;
-    let own: Vec<&str> = stand_ins::IN_OUR_IMAGE.to_vec();
+    let own: Vec<&str> = pthread_overrides::IN_OUR_IMAGE.to_vec();
     let own_slots = images::slots(&this, &own)
         .map_err(|error| format!("the addon's import tables were refused: {error}"))?;
-    let stand_in = |name: &str| {
+    let override_of = |name: &str| {
         table
             .iter()
             .find(|(replaced, _, _)| *replaced == name)
@@ -188,7 +188,7 @@ fn find_slots() -> Result<Vec<SlotWrite>, String> {
         .chain(
             own_slots
                 .iter()
-                .map(|slot| (slot.addr, stand_in(own[slot.wanted]))),
+                .map(|slot| (slot.addr, override_of(own[slot.wanted]))),
         )
         .filter_map(|(addr, value)| {
             Some(SlotWrite {

@@ -22,7 +22,7 @@ use std::ffi::{c_int, c_void};
 use std::os::fd::RawFd;
 
 use super::allocator::Originals;
-use super::left_out;
+use super::excluded_memory;
 use super::size_classes::{self, COUNT, LARGEST};
 
 const UNIT: usize = 64 << 10;
@@ -389,7 +389,7 @@ unsafe extern "C" fn free(block: *mut c_void) {
     match state.unit_of(block as usize) {
         Some(unit) => state.release(block as usize, unit),
         // Left out of the fork: there is nothing to give back, and no header to read.
-        None if left_out::contains(block as usize) => {}
+        None if excluded_memory::contains(block as usize) => {}
         None => {
             if let Some(originals) = state.originals {
                 // SAFETY: not from our region, so from the process's allocator (our caller's promise: an allocated block).

@@ -33,14 +33,14 @@ use crate::base::fork_lock::Held;
 
 use super::across_copies;
 use super::child::{self, Child, Setup, SlotWrite};
-use super::chunks;
+use super::delay_abort;
 use super::fork::{self, Forked, NoFork, Request, Side};
-use super::frame::Reader;
 use super::headroom::{self, Question, Scratch, Sources};
-use super::hold;
 use super::judge::{Bounds, Judge, Look, Verdict};
-use super::maps::{self, Known, Range};
+use super::malloc_mappings;
+use super::maps::{self, AnonymousMapping, Range};
 use super::outcome::{self, Ending, Stopped};
+use super::pipe_protocol::MessageReader;
 use super::sys;
 use super::threads::PlatformThreads;
 
@@ -84,7 +84,7 @@ pub struct Options {
     /// Where that memory comes from.
     pub scratch: Scratch,
     /// Whether the contents of large Buffers may be missing in the child.
-    pub leave_out: bool,
+    pub exclude_memory: bool,
     /// The output's disk must keep this many bytes free.
     pub min_free_disk_bytes: u64,
     /// The slots that are written in the child.
@@ -119,13 +119,13 @@ struct Running {
     pid: i32,
     start: Instant,
     limit: Duration,
-    left_out_bytes: usize,
+    excluded_bytes: usize,
 }
 
 /// What the JavaScript thread needs for a fork.
 struct Prepared {
-    known: Vec<Known>,
-    leave: Vec<Range>,
+    known: Vec<AnonymousMapping>,
+    exclude: Vec<Range>,
     maps: File,
     threads: PlatformThreads,
     setup: Setup,
@@ -157,7 +157,7 @@ static TOUCHED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 const TOUCHED_LIMIT: usize = 256;
 
 /// The blocks that the next child can most likely do without.
-fn large_blocks(known: &[Known]) -> Vec<Range> {
+fn large_blocks(known: &[AnonymousMapping]) -> Vec<Range> {
     let touched = TOUCHED.lock();
     if touched.len() >= TOUCHED_LIMIT {
         return Vec::new();
@@ -166,7 +166,7 @@ fn large_blocks(known: &[Known]) -> Vec<Range> {
     let Ok(memory) = File::open("/proc/self/mem") else {
         return Vec::new();
     };
-    chunks::runs(known, &touched, |addr| {
+    malloc_mappings::runs(known, &touched, |addr| {
         let mut word = [0; 8];
         memory.read_exact_at(&mut word, addr as u64).ok()?;
         Some(usize::from_le_bytes(word))
@@ -274,7 +274,7 @@ impl Session {
             quiesce_limit,
             although_busy,
             known: &prepared.known,
-            leave: &prepared.leave,
+            exclude: &prepared.exclude,
             maps: &prepared.maps,
             setup: &prepared.setup,
             hold,
@@ -294,7 +294,7 @@ impl Session {
                     pid: forked.pid,
                     start: Instant::now(),
                     limit: time_limit,
-                    left_out_bytes: forked.left_out_bytes,
+                    excluded_bytes: forked.excluded_bytes,
                 }));
                 Ok(Some(Process::Parent(forked)))
             }
@@ -552,15 +552,15 @@ impl Run {
             scratch: scratch_setup,
             malloc_slots: super::scratch_slots()
                 .ok()
-                .filter(|_| self.options.leave_out && self.attempts <= GUESSES),
+                .filter(|_| self.options.exclude_memory && self.attempts <= GUESSES),
             parent_pid: std::process::id() as i32,
             alarm_seconds: 0,
             page: sys::page_size(),
         };
         // Last, because it ages fastest: what V8 maps after this has to be found out with the service standing still.
         let smaps = std::fs::read("/proc/self/smaps").unwrap_or_default();
-        let known = maps::known(&smaps);
-        let leave = if setup.malloc_slots.is_some() {
+        let known = maps::anonymous_mappings(&smaps);
+        let exclude = if setup.malloc_slots.is_some() {
             large_blocks(&known)
         } else {
             Vec::new()
@@ -571,7 +571,7 @@ impl Run {
         let text = Vec::with_capacity(smaps.len() / 4 + (64 << 10));
         *self.session.prepared.lock() = Some(Prepared {
             known,
-            leave,
+            exclude,
             maps,
             threads,
             setup,
@@ -657,7 +657,7 @@ impl Run {
             pid,
             start,
             limit,
-            left_out_bytes,
+            excluded_bytes,
         } = running;
         let Attempt {
             mut result,
@@ -667,11 +667,11 @@ impl Run {
             ..
         } = attempt;
         let anonymous_at_fork =
-            anonymous_bytes("self").map(|bytes| bytes.saturating_sub(left_out_bytes as u64));
-        let writing = hold::writing(self.options.output.as_deref());
+            anonymous_bytes("self").map(|bytes| bytes.saturating_sub(excluded_bytes as u64));
+        let writing = delay_abort::writing(self.options.output.as_deref());
         let sources = self.options.expected_bytes.map(|_| Sources::find());
         let pidfd = sys::pidfd(pid);
-        let mut reader = Reader::default();
+        let mut reader = MessageReader::default();
         let mut printed = Vec::new();
         let mut piece = vec![0u8; 256 << 10];
         let (mut result_open, mut prints_open) = (true, true);
@@ -894,7 +894,7 @@ mod tests {
             pool_size: 4,
             expected_bytes: None,
             scratch: Scratch::Memory,
-            leave_out: false,
+            exclude_memory: false,
             min_free_disk_bytes: 0,
             slots: Vec::new(),
         }

@@ -175,8 +175,8 @@ pub fn link(file: &impl AsRawFd, path: &std::path::Path) -> io::Result<()> {
 /// Changes how a range of this process's memory is treated; whether the kernel agreed.
 pub fn advise(start: usize, byte_length: usize, advice: Advice) -> bool {
     let advice = match advice {
-        Advice::TakeAlong => libc::MADV_DOFORK,
-        Advice::LeaveOut => libc::MADV_DONTFORK,
+        Advice::DoFork => libc::MADV_DOFORK,
+        Advice::DontFork => libc::MADV_DONTFORK,
     };
     // SAFETY: these two kinds of advice change only what a later fork copies, never the contents of this process's
     // memory; a range that is not mapped any more is refused with ENOMEM — madvise(2).
@@ -187,7 +187,7 @@ pub fn advise(start: usize, byte_length: usize, advice: Advice) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Advice {
     /// Copies it (the default).
-    TakeAlong,
+    DoFork,
     /// Leaves it out.
-    LeaveOut,
+    DontFork,
 }

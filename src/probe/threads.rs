@@ -80,7 +80,7 @@ pub fn is_sleeping(stat: &[u8]) -> bool {
 
 /// What is known of a thread besides its place in the order of starting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct ThreadFacts {
     /// What it is called.
     pub name: String,
     /// It waits for something that no platform thread ever waits for.
@@ -139,14 +139,14 @@ fn points_into(words: &[u8], code: &[(u64, u64)]) -> bool {
 /// Node 24 and 26 name them (`V8Worker`, `node-V8Worker`). On 20 and 22 they are the first `pool_size` threads that run node's
 /// code and wait for work. Not the main thread; not the delayed-task scheduler before them, which waits for events; not threads
 /// that a preloaded library has started, before Node did: their stacks show none of node's code.
-pub fn platform(threads: &[Known], pool_size: usize) -> Vec<usize> {
+pub fn platform(threads: &[ThreadFacts], pool_size: usize) -> Vec<usize> {
     let named: Vec<usize> = (0..threads.len())
         .filter(|&index| threads[index].name.ends_with("V8Worker"))
         .collect();
     if !named.is_empty() {
         return named;
     }
-    let is_scheduler = |thread: &Known| {
+    let is_scheduler = |thread: &ThreadFacts| {
         thread.name.starts_with("DelayedTaskSche")
             || thread.waits_elsewhere && thread.runs_executable != Some(false)
     };
@@ -202,7 +202,7 @@ impl PlatformThreads {
                         let length = memory.read_at(&mut words, stack).ok()?;
                         Some(points_into(words.get(..length)?, &code))
                     });
-                known.push(Known {
+                known.push(ThreadFacts {
                     name: name.trim_end().to_string(),
                     waits_elsewhere: waits_elsewhere(syscall),
                     runs_executable,
@@ -344,10 +344,10 @@ mod tests {
 
     /// `.` waits for work in node's code, `e` for events there, `p` is of a preloaded library and waits for work of its own,
     /// `?` waits for work with a stack that cannot be read.
-    fn unnamed(threads: &str) -> Vec<Known> {
+    fn unnamed(threads: &str) -> Vec<ThreadFacts> {
         threads
             .chars()
-            .map(|kind| Known {
+            .map(|kind| ThreadFacts {
                 name: "node".into(),
                 waits_elsewhere: kind == 'e',
                 runs_executable: (kind != '?').then_some(kind != 'p'),
@@ -355,9 +355,9 @@ mod tests {
             .collect()
     }
 
-    fn named(list: &[&str]) -> Vec<Known> {
+    fn named(list: &[&str]) -> Vec<ThreadFacts> {
         list.iter()
-            .map(|name| Known {
+            .map(|name| ThreadFacts {
                 name: name.to_string(),
                 waits_elsewhere: false,
                 runs_executable: Some(true),

@@ -1,7 +1,7 @@
 'use strict'
 
 // A service that dies of a full heap aborts, and takes the child with it that is writing the snapshot of that heap. So
-// while one is written the abort waits for it: src/probe/hold.rs.
+// while one is written the abort waits for it: src/probe/delay_abort.rs.
 
 const { isMainThread } = require('node:worker_threads')
 const binding = require('../../base/load.js')
@@ -12,12 +12,12 @@ const { unsupportedReason } = require('../../probe/supported.js')
  * @param {{ file: string, temporaryPath: string }} destination
  * @returns {() => void} to be called when the file has its name, or is gone
  */
-function holdAbort ({ delayAbortMs, mode, report }, { file, temporaryPath }) {
+function delayAbort ({ delayAbortMs, mode, report }, { file, temporaryPath }) {
   // A worker's full heap ends the worker, not the process. With 'only' no snapshot is to be left, and an aborted process
   // makes no report.
-  const holds = delayAbortMs > 0 && isMainThread && mode !== 'in-process' && report !== 'only' && unsupportedReason() === null &&
-    binding.probeHoldBegin(temporaryPath, file, delayAbortMs)
-  return holds ? binding.probeHoldEnd : () => {}
+  const delays = delayAbortMs > 0 && isMainThread && mode !== 'in-process' && report !== 'only' && unsupportedReason() === null &&
+    binding.probeDelayAbortBegin(temporaryPath, file, delayAbortMs)
+  return delays ? binding.probeDelayAbortEnd : () => {}
 }
 
-module.exports = { holdAbort }
+module.exports = { delayAbort }

@@ -39,7 +39,7 @@ async function writeReport (snapshot, { contentBytes, mode, timeoutMs, signal })
 async function analyzeInProbe (snapshot, contentBytes, timeoutMs, signal) {
   const { thrown, value, pauseMs } = await inTurn(signal, timeoutMs, (timeLeftMs) => run({
     work: () => analyzeHeapSnapshotSync(snapshot),
-    leaveOut: true,
+    excludeMemory: true,
     expectedBytes: Math.ceil(contentBytes * BYTES_PER_BYTE),
     timeoutMs: timeLeftMs,
     signal

@@ -7,7 +7,7 @@ const { performance } = require('node:perf_hooks')
 const { prepareDestination } = require('./destination.js')
 const { snapshotFailure, throwIfAborted } = require('./failure.js')
 const { retain } = require('./folder.js')
-const { holdAbort } = require('./hold.js')
+const { delayAbort } = require('./delay-abort.js')
 const { openExisting } = require('./private-file.js')
 const { writeReport } = require('./report.js')
 const { verify } = require('./verify.js')
@@ -32,13 +32,13 @@ async function takeSnapshot (settings, write, signal, onProgress) {
   const startedAt = performance.now()
   const { gzip, minFreeDiskBytes, trim } = settings
   let destination
-  let letGo = () => {}
+  let endDelay = () => {}
   try {
     throwIfAborted(signal)
     onProgress({ phase: 'prepare' })
     destination = await prepareDestination(settings)
     const { directory, file, temporaryPath } = destination
-    letGo = holdAbort(settings, destination)
+    endDelay = delayAbort(settings, destination)
     throwIfAborted(signal)
     const written = await write({ temporaryPath, gzip, trim, minFreeDiskBytes, signal, onProgress })
     throwIfAborted(signal)
@@ -47,7 +47,7 @@ async function takeSnapshot (settings, write, signal, onProgress) {
     throwIfAborted(signal)
     await fs.promises.rename(temporaryPath, file)
     destination.finished()
-    letGo()
+    endDelay()
     await syncDirectory(directory)
     const report = settings.report === false ? NO_REPORT : await reportOn(file, written, settings, signal, onProgress)
     const removed = settings.file === undefined ? await retain(directory, file, settings).catch(() => []) : []
@@ -72,7 +72,7 @@ async function takeSnapshot (settings, write, signal, onProgress) {
     if (destination !== undefined) await discard(destination)
     throw snapshotFailure(error, `Writing a heap snapshot to ${settings.file ?? settings.directory}`)
   } finally {
-    letGo()
+    endDelay()
   }
 }
 

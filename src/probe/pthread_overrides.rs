@@ -3,7 +3,7 @@
 //! After a fork only the forking thread exists. Whatever the others held stays held, and nobody answers. So, in the
 //! child and only there:
 //!
-//! | function | stand-in | the failure it prevents |
+//! | function | override | the failure it prevents |
 //! |---|---|---|
 //! | `pthread_cond_signal`, `_broadcast` | does nothing | glibc's waits for waiters that no longer exist: most children hung |
 //! | `pthread_cond_wait`, `_timedwait` | ends the child | nobody will ever signal: the child would hang until its timeout |
@@ -14,7 +14,7 @@
 //! | `kill` | refuses with EPERM, except to the child itself | Node keeps the process id of the service: `process.kill(process.pid)` killed the service |
 //! | `exit` | ends the child | it would run the service's own exit functions a second time |
 //!
-//! Duties of this file: every stand-in has the signature of its original (POSIX), allocates nothing, takes no lock,
+//! Duties of this file: every override has the signature of its original (POSIX), allocates nothing, takes no lock,
 //! and cannot panic.
 //! The slots are those of the node image, and some of our own ([`IN_OUR_IMAGE`]). Every other wait, in whatever library and in the C
 //! library itself, ends in the system call `futex`: the child's filter ([`super::confine`]) turns one that waits into SIGSYS, and
@@ -28,7 +28,7 @@ use std::ffi::{c_int, c_long, c_void};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use super::confine::WAITS;
-use super::frame::{self, Kind};
+use super::pipe_protocol::{self, Kind};
 
 /// The exit code of a child that met a wait that nobody would end.
 pub const EXIT_DEADLOCK: c_int = 91;
@@ -77,7 +77,7 @@ impl Wait {
     }
 }
 
-/// The functions that are replaced: name, stand-in, and whether a node image without a slot for it is refused.
+/// The functions that are replaced: name, override, and whether a node image without a slot for it is refused.
 pub fn table() -> [(&'static str, usize, bool); 17] {
     [
         ("pthread_cond_signal", cond_wake as *const () as usize, true),
@@ -138,10 +138,10 @@ pub fn end(code: c_int) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Writes one frame without allocating. Fails silently: a parent that is gone reads nothing.
+/// Sends one message without allocating. Fails silently: a parent that is gone reads nothing.
 pub fn say(kind: Kind, payload: &[u8]) {
     let fd = RESULT_FD.load(Ordering::Relaxed);
-    for bytes in [&frame::header(kind, payload.len())[..], payload] {
+    for bytes in [&pipe_protocol::header(kind, payload.len())[..], payload] {
         if !write_all(fd, bytes) {
             return;
         }

@@ -1,22 +1,23 @@
-//! Holds this process's own abort until the child's snapshot is there. `[unsafe]`
+//! Delays an abort of this process until the child has written its snapshot. `[unsafe]`
 //!
-//! A heap that is full ends in `abort()`, and that would take the child along seconds before it is done with the very
-//! snapshot that explains it. So while such a snapshot is written, a handler for SIGABRT waits for it, gives it its name,
-//! and lets the process die as it would have. A child that outlived the service would be no help where it matters: with
-//! process 1 of a container ends everything in it.
+//! A full heap ends in `abort()`. The child ends with the process, seconds before it has written the snapshot that would
+//! explain the full heap. So while such a snapshot is being written, a handler for SIGABRT waits for the child, renames the
+//! file to its final name, and then lets the process abort. A child that outlives the service would not help in a container:
+//! when process 1 ends, the kernel ends every process in it.
 //!
 //! ```text
 //!  begin ── Idle ── fork ── Writing ─┬─ complete ── Complete ── end
 //!                     ▲              └─ the child failed ── Idle     (JavaScript may try again)
 //!                     └──────────────────────────────────────┘
-//!  SIGABRT: Idle: dies at once · Writing: waits, within its limit · Complete: renames · then dies
+//!  SIGABRT: Idle: aborts at once · Writing: waits, within its limit · Complete: renames · then aborts
 //! ```
 //!
-//! Knows: one file that is written, its final name, and how long a death may be held up.
-//! Duties of this file: in the handler call only what is async-signal-safe (signal-safety(7)): no allocation, no lock, no
-//! JavaScript; end the process in every case; never displace another's handler, and leave the default behind.
-//! Out of scope: V8; whether it was the heap that ended the process (an assertion of an addon is held as well).
-//! Limitations: SIGKILL, `_exit`, and signals other than SIGABRT. What others send (`kill -ABRT`, a watchdog) is not held.
+//! Knows: the file that is being written, its final name, and how long an abort may be delayed.
+//! Duties of this file: the handler calls only async-signal-safe functions (signal-safety(7)): no allocation, no lock, no
+//! JavaScript. It ends the process in every case. It never replaces a handler of somebody else, and restores the default.
+//! Out of scope: V8; what caused the abort (one by an addon's failed assertion is delayed as well).
+//! Limitations: SIGKILL, `_exit`, and signals other than SIGABRT. An abort that another process sends (`kill -ABRT`, a
+//! watchdog) is not delayed.
 
 use std::ffi::{c_int, c_void, CString};
 use std::os::unix::ffi::OsStrExt;
@@ -27,30 +28,30 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// How often the handler looks.
-const LOOK: Duration = Duration::from_millis(5);
+/// How often the handler reads the phase.
+const POLL: Duration = Duration::from_millis(5);
 
 const IDLE: u32 = 0;
 const WRITING: u32 = 1;
 const COMPLETE: u32 = 2;
 
-/// What the handler reads; it is never changed while it can be seen.
-struct Held {
+/// What the handler reads. Never changed while the handler can reach it.
+struct Delay {
     pid: i32,
     limit: Duration,
     from: CString,
     to: CString,
 }
 
-static HELD: AtomicPtr<Held> = AtomicPtr::new(ptr::null_mut());
-static STATE: AtomicU32 = AtomicU32::new(IDLE);
+static DELAY: AtomicPtr<Delay> = AtomicPtr::new(ptr::null_mut());
+static PHASE: AtomicU32 = AtomicU32::new(IDLE);
 /// How many threads are in the handler, on their way to the process's end.
 static ENTERED: AtomicUsize = AtomicUsize::new(0);
-/// The file that is held for, for the probe's thread. One at a time.
+/// The file that an abort waits for. Read by the probe's thread. One at a time.
 static OUTPUT: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// From now on an abort waits for `from`, once a child is writing it, and renames it to `to`. Whether it does: not while
-/// another is held for, and not where somebody else handles SIGABRT.
+/// From now on an abort waits for `from`, once a child is writing it, and renames it to `to`. Returns whether it will: not
+/// while an abort already waits for another file, and not where somebody else handles SIGABRT.
 pub fn begin(from: &Path, to: &Path, limit: Duration) -> bool {
     let mut output = OUTPUT.lock();
     if output.is_some() || !is_default() {
@@ -60,62 +61,62 @@ pub fn begin(from: &Path, to: &Path, limit: Duration) -> bool {
     let (Ok(from_name), Ok(to_name)) = (name(from), name(to)) else {
         return false;
     };
-    let held = Box::new(Held {
+    let delay = Box::new(Delay {
         pid: std::process::id() as i32,
         limit,
         from: from_name,
         to: to_name,
     });
-    STATE.store(IDLE, Ordering::SeqCst);
-    HELD.store(Box::into_raw(held), Ordering::SeqCst);
+    PHASE.store(IDLE, Ordering::SeqCst);
+    DELAY.store(Box::into_raw(delay), Ordering::SeqCst);
     *output = Some(from.to_path_buf());
     set_handler(on_abort as *const () as usize);
     true
 }
 
-/// An abort is an abort again.
+/// From now on an abort is not delayed.
 pub fn end() {
     let mut output = OUTPUT.lock();
     if output.take().is_none() {
         return;
     }
-    // Who has put a handler of their own over ours meanwhile keeps it.
+    // A handler that somebody else has installed over ours stays.
     if current_handler() == on_abort as *const () as usize {
         set_handler(libc::SIG_DFL);
     }
-    let held = HELD.swap(ptr::null_mut(), Ordering::SeqCst);
+    let delay = DELAY.swap(ptr::null_mut(), Ordering::SeqCst);
     if ENTERED.load(Ordering::SeqCst) == 0 {
-        // SAFETY: made by Box::into_raw in `begin`, and taken out of HELD by this swap alone. The handler counts itself
-        // before it reads HELD, both SeqCst: none is in there, so whichever comes finds null — Box::from_raw.
-        drop(unsafe { Box::from_raw(held) });
+        // SAFETY: made by Box::into_raw in `begin`, and taken out of DELAY by this swap alone. The handler counts itself
+        // before it reads DELAY, both SeqCst: none is running, and one that starts from now on finds null — Box::from_raw.
+        drop(unsafe { Box::from_raw(delay) });
     }
-    // Otherwise the process is ending, and its memory with it.
+    // Otherwise the process is about to end, and the kernel frees its memory.
 }
 
-/// A child that writes `output`, watched by the probe's thread, until [`Writing::complete`] or dropped.
+/// A child is writing the output, until [`Writing::complete`] is called or this is dropped.
 #[derive(Debug)]
 pub struct Writing(());
 
-/// A child has begun to write `output`. `None`: nobody holds for that file.
+/// A child has begun to write `output`. `None`: no abort waits for that file.
 pub fn writing(output: Option<&Path>) -> Option<Writing> {
-    let held = OUTPUT.lock();
-    (output.is_some() && held.as_deref() == output).then(|| {
-        STATE.store(WRITING, Ordering::SeqCst);
+    let awaited = OUTPUT.lock();
+    (output.is_some() && awaited.as_deref() == output).then(|| {
+        PHASE.store(WRITING, Ordering::SeqCst);
         Writing(())
     })
 }
 
 impl Writing {
-    /// The file is whole, and has the name that it was begun with.
+    /// The file is complete, under its first name.
     pub fn complete(self) {
-        STATE.store(COMPLETE, Ordering::SeqCst);
+        PHASE.store(COMPLETE, Ordering::SeqCst);
         std::mem::forget(self);
     }
 }
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        STATE.store(IDLE, Ordering::SeqCst);
+        PHASE.store(IDLE, Ordering::SeqCst);
     }
 }
 
@@ -152,27 +153,28 @@ extern "C" fn on_abort(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_void
     // SAFETY: no arguments — getpid(2), async-signal-safe.
     let own = unsafe { libc::getpid() };
     // SAFETY: null, or from Box::into_raw in `begin`, and not freed while ENTERED is above 0 (see `end`) — pointer::as_ref.
-    let held = unsafe { HELD.load(Ordering::SeqCst).as_ref() };
-    // A process that this one forked has the handler as well, but not the child.
-    if let Some(held) = held.filter(|held| sender == own && held.pid == own) {
-        wait_and_rename(held);
+    let delay = unsafe { DELAY.load(Ordering::SeqCst).as_ref() };
+    // A process that this one forked inherits the handler, but the child is not its own.
+    if let Some(delay) = delay.filter(|delay| sender == own && delay.pid == own) {
+        wait_and_rename(delay);
     }
     set_handler(libc::SIG_DFL);
-    // Blocked while the handler runs, so it is delivered as it returns, to the frame that aborted: core dumps show it.
+    // The signal is blocked while the handler runs. It is delivered when the handler returns, to the stack frame that aborted, and
+    // a core dump shows that frame.
     // SAFETY: one integer — raise(3), async-signal-safe.
     unsafe { libc::raise(signal) };
 }
 
 /// Async-signal-safe: `Instant::now` is clock_gettime, `sleep` is nanosleep.
-fn wait_and_rename(held: &Held) {
+fn wait_and_rename(delay: &Delay) {
     let start = Instant::now();
-    while STATE.load(Ordering::SeqCst) == WRITING && start.elapsed() < held.limit {
-        std::thread::sleep(LOOK);
+    while PHASE.load(Ordering::SeqCst) == WRITING && start.elapsed() < delay.limit {
+        std::thread::sleep(POLL);
     }
-    if STATE.load(Ordering::SeqCst) == COMPLETE {
-        // Where it has been renamed already there is nothing under the first name, and this fails.
-        // SAFETY: two NUL-terminated strings that live as long as `held` — rename(2), async-signal-safe.
-        unsafe { libc::rename(held.from.as_ptr(), held.to.as_ptr()) };
+    if PHASE.load(Ordering::SeqCst) == COMPLETE {
+        // Fails where JavaScript has renamed the file already: then nothing has the first name.
+        // SAFETY: two NUL-terminated strings that live as long as `delay` — rename(2), async-signal-safe.
+        unsafe { libc::rename(delay.from.as_ptr(), delay.to.as_ptr()) };
     }
 }
 
@@ -180,23 +182,25 @@ fn wait_and_rename(held: &Held) {
 mod tests {
     use super::*;
 
-    /// One test, because there is one hold in a process.
+    /// One test, because a process has one delay.
     #[test]
-    fn one_file_is_held_for_at_a_time_and_the_default_comes_back() {
+    fn an_abort_waits_for_one_file_at_a_time_and_the_default_handler_is_restored() {
         let (from, to) = (Path::new("/nowhere/a.partial"), Path::new("/nowhere/a"));
         assert!(begin(from, to, Duration::from_secs(1)));
         assert!(!is_default());
         assert!(!begin(from, to, Duration::from_secs(1)));
         assert!(writing(None).is_none());
         assert!(writing(Some(Path::new("/nowhere/b.partial"))).is_none());
-        let failed = writing(Some(from)).expect("held for");
-        assert_eq!(STATE.load(Ordering::SeqCst), WRITING);
+        let failed = writing(Some(from)).expect("an abort waits for it");
+        assert_eq!(PHASE.load(Ordering::SeqCst), WRITING);
         drop(failed);
-        assert_eq!(STATE.load(Ordering::SeqCst), IDLE);
-        writing(Some(from)).expect("held for").complete();
-        assert_eq!(STATE.load(Ordering::SeqCst), COMPLETE);
+        assert_eq!(PHASE.load(Ordering::SeqCst), IDLE);
+        writing(Some(from))
+            .expect("an abort waits for it")
+            .complete();
+        assert_eq!(PHASE.load(Ordering::SeqCst), COMPLETE);
         end();
-        assert!(is_default() && HELD.load(Ordering::SeqCst).is_null());
+        assert!(is_default() && DELAY.load(Ordering::SeqCst).is_null());
         end();
         assert!(!begin(Path::new("/nowhere/\0"), to, Duration::from_secs(1)));
         assert!(is_default());

@@ -7,7 +7,7 @@
 //! touch, and costs an attempt; so a guess is all that is needed here.
 #![forbid(unsafe_code)]
 
-use super::maps::{Known, Range};
+use super::maps::{AnonymousMapping, Range};
 
 /// A run of blocks below this is not worth the splitting of a mapping: 4 MiB are 0.1 ms of a fork.
 const WORTH_IT: usize = 4 << 20;
@@ -27,13 +27,13 @@ fn block_length(word: usize) -> Option<usize> {
 ///
 /// `read(addr)` gives the word there, `None` when it cannot be read.
 pub fn runs(
-    known: &[Known],
+    known: &[AnonymousMapping],
     touched: &[usize],
     mut read: impl FnMut(usize) -> Option<usize>,
 ) -> Vec<Range> {
     let mut runs = Vec::new();
     for mapping in known {
-        if mapping.left_out || !mapping.writable || mapping.resident_bytes < WORTH_IT {
+        if mapping.dont_fork || !mapping.writable || mapping.resident_bytes < WORTH_IT {
             continue;
         }
         let mut at = mapping.range.start;
@@ -71,10 +71,10 @@ mod tests {
 
     const MIB: usize = 1 << 20;
 
-    fn mapping(start: usize, end: usize) -> Known {
-        Known {
+    fn mapping(start: usize, end: usize) -> AnonymousMapping {
+        AnonymousMapping {
             range: Range { start, end },
-            left_out: false,
+            dont_fork: false,
             resident_bytes: end - start,
             writable: true,
         }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_was_touched_is_not_left_out_again() {
+    fn a_block_that_was_touched_is_not_excluded_again() {
         let words = blocks(16 * MIB, &[5 * MIB, 2 * MIB, 6 * MIB]);
         let known = [mapping(16 * MIB, 29 * MIB)];
         assert_eq!(
@@ -147,9 +147,9 @@ mod tests {
             assert_eq!(run(word), [], "{word:?}");
         }
         for change in [
-            |known: &mut Known| known.left_out = true,
-            |known: &mut Known| known.writable = false,
-            |known: &mut Known| known.resident_bytes = 0,
+            |known: &mut AnonymousMapping| known.dont_fork = true,
+            |known: &mut AnonymousMapping| known.writable = false,
+            |known: &mut AnonymousMapping| known.resident_bytes = 0,
         ] {
             let mut other = known[0];
             change(&mut other);

@@ -13,9 +13,9 @@ use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::allocator::Originals;
-use super::frame::Kind;
 use super::maps::Range;
-use super::stand_ins;
+use super::pipe_protocol::Kind;
+use super::pthread_overrides;
 
 /// The exit code of a child that touched memory which was left out.
 pub const EXIT_TOUCHED: c_int = 96;
@@ -29,7 +29,7 @@ static STATE: OnlyThread = OnlyThread(UnsafeCell::new((&[], None)));
 
 /// Takes note of what was left out, and catches touches. `ranges` are sorted.
 pub fn start(ranges: &'static [Range], originals: Originals) {
-    // SAFETY: the child's only thread, before the handler and the stand-in below can run.
+    // SAFETY: the child's only thread, before the handler and the override below can run.
     unsafe { *STATE.0.get() = (ranges, Some(originals)) };
     // The stack that overflowed cannot run a handler: a stack overflow must stay one.
     let stack = libc::stack_t {
@@ -88,8 +88,8 @@ unsafe extern "C" fn touched(signal: c_int, info: *mut libc::siginfo_t, context:
     // SAFETY: for SIGSEGV the kernel fills in the address — sigaction(2).
     let addr = unsafe { info.si_addr() } as usize;
     if contains(addr) {
-        stand_ins::say(Kind::Touched, &(addr as u64).to_le_bytes());
-        stand_ins::end(EXIT_TOUCHED);
+        pthread_overrides::say(Kind::Touched, &(addr as u64).to_le_bytes());
+        pthread_overrides::end(EXIT_TOUCHED);
     }
     let v8s = V8S.load(Ordering::Relaxed);
     if v8s != 0 {

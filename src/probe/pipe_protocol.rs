@@ -2,17 +2,17 @@
 //!
 //! Knows: `[kind: u8][length: u32 little-endian][payload]`, any number of them, cut anywhere by the pipe.
 //! Out of scope: pipes, processes, or what a payload means.
-//! Limitations: a child that died between two frames; whoever reads asks whether [`Kind::Done`] came.
+//! Limitations: a child that died between two messages; whoever reads asks whether [`Kind::Done`] came.
 #![forbid(unsafe_code)]
 
-/// The longest payload of one frame; longer ones are sent as several.
+/// The longest payload of one message; longer ones are sent as several.
 pub const MAX_PAYLOAD: usize = 1 << 20;
 /// Bytes before the payload.
 pub const HEADER: usize = 5;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $value:literal,)*) => {
-        /// What one frame says.
+        /// What one message is about.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[repr(u8)]
         pub enum Kind {
@@ -40,7 +40,7 @@ kinds! {
     Refused = 3,
     /// All of it was sent; nothing follows.
     Done = 4,
-    /// A wait that nobody would end; the payload is one byte, a [`super::stand_ins::Wait`].
+    /// A wait that nobody would end; the payload is one byte, a [`super::pthread_overrides::Wait`].
     Deadlock = 5,
     /// The output file could not be written; the payload is the error number, 4 bytes.
     OutputFailed = 6,
@@ -54,7 +54,7 @@ kinds! {
     Touched = 10,
 }
 
-/// The header of a frame.
+/// The header of a message.
 pub fn header(kind: Kind, length: usize) -> [u8; HEADER] {
     let mut bytes = [0; HEADER];
     bytes[0] = kind as u8;
@@ -87,15 +87,15 @@ pub struct Report {
     pub touched: Option<u64>,
 }
 
-/// Puts frames together from pieces.
+/// Puts messages together from pieces.
 #[derive(Debug, Default)]
-pub struct Reader {
+pub struct MessageReader {
     pending: Vec<u8>,
     report: Report,
     broken: bool,
 }
 
-impl Reader {
+impl MessageReader {
     /// Takes the next piece of the stream.
     pub fn push(&mut self, piece: &[u8]) {
         if self.broken {
@@ -152,18 +152,18 @@ impl Report {
 mod tests {
     use super::*;
 
-    fn frame(kind: Kind, payload: &[u8]) -> Vec<u8> {
+    fn message(kind: Kind, payload: &[u8]) -> Vec<u8> {
         [&header(kind, payload.len())[..], payload].concat()
     }
 
     #[test]
     fn a_stream_cut_anywhere_gives_the_same_report() {
         let stream = [
-            frame(Kind::Value, b"ab"),
-            frame(Kind::Value, b""),
-            frame(Kind::Value, b"cde"),
-            frame(Kind::OutputDone, &7u64.to_le_bytes()),
-            frame(Kind::Done, b""),
+            message(Kind::Value, b"ab"),
+            message(Kind::Value, b""),
+            message(Kind::Value, b"cde"),
+            message(Kind::OutputDone, &7u64.to_le_bytes()),
+            message(Kind::Done, b""),
         ]
         .concat();
         let expected = Report {
@@ -173,20 +173,20 @@ mod tests {
             ..Report::default()
         };
         for cut in 0..=stream.len() {
-            let mut reader = Reader::default();
+            let mut reader = MessageReader::default();
             reader.push(&stream[..cut]);
             reader.push(&stream[cut..]);
             assert_eq!(reader.finish(), expected);
         }
-        let mut reader = Reader::default();
+        let mut reader = MessageReader::default();
         stream.iter().for_each(|byte| reader.push(&[*byte]));
         assert_eq!(reader.finish(), expected);
     }
 
     #[test]
     fn a_stream_that_stops_early_is_not_done() {
-        let mut reader = Reader::default();
-        reader.push(&frame(Kind::Value, b"abc")[..6]);
+        let mut reader = MessageReader::default();
+        reader.push(&message(Kind::Value, b"abc")[..6]);
         assert_eq!(reader.finish(), Report::default());
     }
 
@@ -197,9 +197,9 @@ mod tests {
             [99, 0, 0, 0, 0],
             [1, 0xff, 0xff, 0xff, 0xff],
         ] {
-            let mut reader = Reader::default();
+            let mut reader = MessageReader::default();
             reader.push(&bad);
-            reader.push(&frame(Kind::Done, b""));
+            reader.push(&message(Kind::Done, b""));
             assert!(!reader.finish().done);
         }
     }
