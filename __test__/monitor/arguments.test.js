@@ -16,7 +16,7 @@ function refusal (options) {
   let error
   assert.throws(() => start(options).stop(), (thrown) => { error = thrown; return true }, JSON.stringify(options))
   // Nothing has happened: no native state, no handler.
-  assert.strictEqual(binding.watchCount(), 0)
+  assert.strictEqual(binding.detectorCount(), 0)
   assert.strictEqual(process.listenerCount('SIGUSR2'), before)
   return error
 }

@@ -26,7 +26,7 @@ test('stop() leaves no timer, no signal handler and no native state, any number 
       const ticking = new Set()
       timers.setInterval = (...args) => { const timer = setInterval(...args); ticking.add(timer); return timer }
       timers.clearInterval = (timer) => { ticking.delete(timer); clearInterval(timer) }
-      const state = () => ({ timers: ticking.size, resources: process.getActiveResourcesInfo().sort(), signals: process.listenerCount('SIGUSR2'), exits: process.listenerCount('exit'), watches: binding.watchCount() })
+      const state = () => ({ timers: ticking.size, resources: process.getActiveResourcesInfo().sort(), signals: process.listenerCount('SIGUSR2'), exits: process.listenerCount('exit'), detectors: binding.detectorCount() })
       const before = state()
       const monitors = Array.from({ length: 5 }, () => offheap.start({ thresholds: { rss: { above: 1, action: 'event' } }, snapshot: { processSignal: 'SIGUSR2' } }))
       monitors.forEach((monitor) => { monitor.sample(); monitor.sample() })
@@ -38,7 +38,7 @@ test('stop() leaves no timer, no signal handler and no native state, any number 
   `)
   assert.strictEqual(code, 0, stderr)
   const [{ before, during, after }] = messages
-  assert.deepStrictEqual([during.timers, during.signals, during.watches], [5, 5, 5])
+  assert.deepStrictEqual([during.timers, during.signals, during.detectors], [5, 5, 5])
   assert.deepStrictEqual(after, before)
 })
 
@@ -60,9 +60,9 @@ test('a process with a running Monitor, with a signal, ends by itself', async ()
 
 test('Symbol.dispose stops it where there is one', { skip: typeof Symbol.dispose !== 'symbol' && 'no Symbol.dispose on this Node' }, () => {
   const monitor = start({ thresholds: { rss: 1 } })
-  assert.strictEqual(binding.watchCount(), 1)
+  assert.strictEqual(binding.detectorCount(), 1)
   monitor[Symbol.dispose]()
-  assert.strictEqual(binding.watchCount(), 0)
+  assert.strictEqual(binding.detectorCount(), 0)
 })
 
 test('where there is no Symbol.dispose, as in contexts of node:vm before Node 24, everything else works', async () => {
@@ -135,7 +135,7 @@ test('workers each have their own Monitors, and one that is terminated takes not
   }))
   const monitor = start({ sampleIntervalMs: 1_000_000, thresholds: { rss: 1 } })
   t.after(() => monitor.stop())
-  assert.strictEqual(binding.watchCount(), 1)
+  assert.strictEqual(binding.detectorCount(), 1)
   await Promise.all(workers.map((worker) => worker.terminate()))
   let triggered = 0
   monitor.on('triggered', () => { triggered++ })

@@ -52,7 +52,7 @@ for (const how of ['object', 'pid']) {
   test(`a service whose process ${how === 'pid' ? 'id cannot be redefined' : 'object is frozen'} gets its probes and snapshots, and ends`, { skip }, async (t) => {
     assert.deepStrictEqual(await scenario('frozen', [emptyFolder(t), how], { timeoutMs: 60_000 }), {
       // What nobody can listen for is refused, and leaves no Monitor that nobody could stop.
-      values: [2, 2], snapshot: 'probe', monitor: how === 'pid' ? 'stopped' : 'TypeError', watches: 0
+      values: [2, 2], snapshot: 'probe', monitor: how === 'pid' ? 'stopped' : 'TypeError', detectors: 0
     })
   })
 }

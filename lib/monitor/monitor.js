@@ -20,8 +20,8 @@ const DELAY_ABORT_MS = 30_000
 
 /** Samples memory, and acts when a threshold is crossed; made by start(). See types/monitor.d.ts. */
 class Monitor extends EventEmitter {
-  // The thresholds' state is native, under this number (src/monitor/watch.rs); undefined once stopped.
-  #watch
+  // The thresholds' state is native, under this number (src/monitor/detector.rs); undefined once stopped.
+  #detector
   #thresholds
   #snapshot
   #history = []
@@ -46,7 +46,7 @@ class Monitor extends EventEmitter {
     this.#snapshot = snapshot
     this.#historyLength = historyLength
     this.#watchedAddons = watch
-    this.#watch = fromNative(() => binding.openWatch(
+    this.#detector = fromNative(() => binding.openDetector(
       thresholds.map(({ rule }) => rule),
       snapshot.cooldownMs,
       snapshot.maxPerDay,
@@ -83,7 +83,7 @@ class Monitor extends EventEmitter {
   /** Takes one reading now, with all that follows from it. */
   sample () {
     const sample = { at: new Date().toISOString(), ...memory(), addons: addonSummary(), residentBreakdown: this.#breakdowns?.next() ?? null }
-    if (this.#watch === undefined) return sample
+    if (this.#detector === undefined) return sample
     if (this.#history.length >= this.#historyLength) this.#history.shift()
     this.#history.push(sample)
     if (sample.residentBreakdown !== null) this.#firstBreakdown(sample.residentBreakdown)
@@ -106,9 +106,9 @@ class Monitor extends EventEmitter {
 
   /** Ends it: no timer, no listener of ours, no signal handler is left, and a snapshot being written is given up. */
   stop () {
-    if (this.#watch === undefined) return
-    binding.closeWatch(this.#watch)
-    this.#watch = undefined
+    if (this.#detector === undefined) return
+    binding.closeDetector(this.#detector)
+    this.#detector = undefined
     timers.clearInterval(this.#timer)
     this.#ignoreCollections()
     this.#buffers?.stop()
@@ -129,14 +129,14 @@ class Monitor extends EventEmitter {
 
   #observe (sample) {
     // A listener of 'sample' may have stopped us.
-    if (this.#watch === undefined || this.#thresholds.length === 0) return []
+    if (this.#detector === undefined || this.#thresholds.length === 0) return []
     const { values, bases } = columns(sample, this.#thresholds)
-    return fromNative(() => binding.observeWatch(this.#watch, performance.now(), values, bases))
+    return fromNative(() => binding.observeSample(this.#detector, performance.now(), values, bases))
   }
 
   #trigger (breached, value, limit, sample) {
     // A listener of an earlier event of the same sample may have stopped us.
-    if (this.#watch === undefined) return
+    if (this.#detector === undefined) return
     const { metric, kind, threshold, action } = breached
     const { ofAddon, counts } = METRICS[metric]
     const unit = counts ? 'Count' : 'Bytes'
@@ -163,18 +163,18 @@ class Monitor extends EventEmitter {
 
   #mayWrite () {
     if (this.#writing !== undefined) return 'in-progress'
-    return fromNative(() => binding.checkWatch(this.#watch, performance.now())).refusal ?? 'started'
+    return fromNative(() => binding.checkAction(this.#detector, performance.now())).refusal ?? 'started'
   }
 
   /** Writes a snapshot; whatever comes of it is told in events. */
   async #write (reason, trigger) {
     // A signal while one is written asks for what is on its way.
-    if (this.#watch === undefined || this.#writing !== undefined) return
+    if (this.#detector === undefined || this.#writing !== undefined) return
     const controller = new AbortController()
     this.#writing = controller
     // Failed ones count: what stops the thread for seconds is not tried again at once. A signal is somebody's wish: whoever takes one by hand to compare
     // with waits for the threshold's.
-    if (trigger !== null) binding.recordWatch(this.#watch, performance.now())
+    if (trigger !== null) binding.recordAction(this.#detector, performance.now())
     try {
       // The limits of this Monitor were asked already; cooldownMs here would count the snapshots of others too.
       const settings = {

@@ -1,6 +1,6 @@
-//! Thresholds for the Monitor: see `crate::monitor`.
+//! Thresholds of the Monitor: converts, and calls [`crate::monitor::detector`].
 //!
-//! The watches of a JS thread live in that thread and end with it.
+//! The detectors of a JavaScript thread are kept by that thread, and end with it.
 
 use std::cell::RefCell;
 
@@ -8,19 +8,19 @@ use napi_derive::napi;
 
 use super::Result;
 use crate::base::error::{Code, Failure};
+use crate::monitor::detector::{Detector, Detectors, Figure};
 use crate::monitor::limits::{Limits, Refusal};
 use crate::monitor::retention;
 use crate::monitor::threshold::{Limit, Rule};
-use crate::monitor::watch::{Figure, Watch, Watches};
 
 thread_local! {
-    static WATCHES: RefCell<Watches> = RefCell::default();
+    static DETECTORS: RefCell<Detectors> = RefCell::default();
 }
 
 /// One threshold. Exactly one of `bytes`, `percent` and `growth_bytes` (with `over_ms`) is set.
 #[napi(object)]
 pub struct ThresholdRule {
-    /// Which column of a sample it looks at.
+    /// Which column of a sample it reads.
     pub column: u32,
     /// A limit in bytes.
     pub bytes: Option<f64>,
@@ -32,9 +32,9 @@ pub struct ThresholdRule {
     pub over_ms: Option<f64>,
     /// How many samples in a row.
     pub for_samples: u32,
-    /// The level to fall below, in the unit of the limit.
+    /// The re-arm level, in the unit of the limit.
     pub rearm_below: Option<f64>,
-    /// At most one firing in this time.
+    /// It fires at most once in this time.
     pub cooldown_ms: f64,
 }
 
@@ -43,7 +43,7 @@ pub struct ThresholdRule {
 pub struct Firing {
     /// Its position among the rules.
     pub position: u32,
-    /// What was held against the limit, in bytes.
+    /// What was compared with the limit, in bytes.
     pub value: f64,
     /// The limit in bytes.
     pub limit: f64,
@@ -51,10 +51,10 @@ pub struct Firing {
 
 /// Whether the action may run.
 #[napi(object)]
-pub struct Verdict {
+pub struct ActionCheck {
     /// Nothing, `cooldown` or `daily-limit`.
     pub refusal: Option<String>,
-    /// How long until it may; 0 when it may.
+    /// How long until it may run; 0 when it may run now.
     pub retry_after_ms: f64,
 }
 
@@ -77,9 +77,9 @@ fn rule(from: &ThresholdRule) -> Result<Rule> {
     })
 }
 
-/// Opens a watch and returns its number. `past_attempts_ms` are the times of actions from before.
+/// Opens a detector and returns its number. `past_attempts_ms`: when the action ran before.
 #[napi(catch_unwind)]
-pub fn open_watch(
+pub fn open_detector(
     rules: Vec<ThresholdRule>,
     cooldown_ms: f64,
     max_per_day: u32,
@@ -93,22 +93,22 @@ pub fn open_watch(
         .iter()
         .map(|from| Ok((from.column as usize, rule(from)?)))
         .collect::<Result<Vec<_>>>()?;
-    Ok(WATCHES.with_borrow_mut(|watches| watches.open(Watch::new(rules, limits))))
+    Ok(DETECTORS.with_borrow_mut(|detectors| detectors.open(Detector::new(rules, limits))))
 }
 
-/// Takes one sample: values and bases by column, not-a-number for what is not measured. A closed watch fires nothing.
+/// Takes one sample: values and bases by column, not-a-number for what is not measured. Returns nothing for a closed detector.
 #[napi(catch_unwind)]
-pub fn observe_watch(number: u32, now_ms: f64, values: Vec<f64>, bases: Vec<f64>) -> Vec<Firing> {
+pub fn observe_sample(number: u32, now_ms: f64, values: Vec<f64>, bases: Vec<f64>) -> Vec<Firing> {
     let sample: Vec<Figure> = values
         .into_iter()
         .zip(bases)
         .map(|(value, base)| Figure { value, base })
         .collect();
-    WATCHES.with_borrow_mut(|watches| {
-        let Some(watch) = watches.get(number) else {
+    DETECTORS.with_borrow_mut(|detectors| {
+        let Some(detector) = detectors.get(number) else {
             return Vec::new();
         };
-        watch
+        detector
             .observe(now_ms, &sample)
             .into_iter()
             .map(|(position, breach)| Firing {
@@ -122,17 +122,17 @@ pub fn observe_watch(number: u32, now_ms: f64, values: Vec<f64>, bases: Vec<f64>
 
 /// Asks whether the action may run now.
 #[napi(catch_unwind)]
-pub fn check_watch(number: u32, now_ms: f64) -> Verdict {
-    let answer = WATCHES.with_borrow_mut(|watches| match watches.get(number) {
-        Some(watch) => watch.limits.check(now_ms),
+pub fn check_action(number: u32, now_ms: f64) -> ActionCheck {
+    let answer = DETECTORS.with_borrow_mut(|detectors| match detectors.get(number) {
+        Some(detector) => detector.limits.check(now_ms),
         None => Ok(()),
     });
     match answer {
-        Ok(()) => Verdict {
+        Ok(()) => ActionCheck {
             refusal: None,
             retry_after_ms: 0.0,
         },
-        Err((refusal, retry_after_ms)) => Verdict {
+        Err((refusal, retry_after_ms)) => ActionCheck {
             refusal: Some(String::from(match refusal {
                 Refusal::Cooldown => "cooldown",
                 Refusal::PerDay => "daily-limit",
@@ -142,29 +142,29 @@ pub fn check_watch(number: u32, now_ms: f64) -> Verdict {
     }
 }
 
-/// Counts one run of the action.
+/// Records one run of the action.
 #[napi(catch_unwind)]
-pub fn record_watch(number: u32, now_ms: f64) {
-    WATCHES.with_borrow_mut(|watches| {
-        if let Some(watch) = watches.get(number) {
-            watch.limits.record(now_ms);
+pub fn record_action(number: u32, now_ms: f64) {
+    DETECTORS.with_borrow_mut(|detectors| {
+        if let Some(detector) = detectors.get(number) {
+            detector.limits.record(now_ms);
         }
     });
 }
 
-/// Frees a watch. Closing it again does nothing.
+/// Frees a detector. Closing it again does nothing.
 #[napi(catch_unwind)]
-pub fn close_watch(number: u32) {
-    WATCHES.with_borrow_mut(|watches| watches.close(number));
+pub fn close_detector(number: u32) {
+    DETECTORS.with_borrow_mut(|detectors| detectors.close(number));
 }
 
-/// How many watches are open in this thread.
+/// How many detectors are open in this thread.
 #[napi(catch_unwind)]
-pub fn watch_count() -> u32 {
-    WATCHES.with_borrow(|watches| watches.count() as u32)
+pub fn detector_count() -> u32 {
+    DETECTORS.with_borrow(|detectors| detectors.count() as u32)
 }
 
-/// How many of the oldest files go; sizes oldest first.
+/// How many of the oldest files are to be deleted. Sizes: oldest first.
 #[napi(catch_unwind)]
 pub fn excess_files(sizes: Vec<f64>, max_files: Option<f64>, max_total_bytes: Option<f64>) -> u32 {
     retention::excess(&sizes, max_files, max_total_bytes) as u32

@@ -1,12 +1,11 @@
 //! Growth of a figure over a stretch of time, measured between floors.
 //!
 //! Knows: the samples of one metric, back to one and a half stretches ago.
-//! Out of scope: thresholds; it only measures.
-//! Limitations: growth slower than its stretch, and anything before one full stretch has passed.
+//! Out of scope: thresholds.
+//! Limitations: it measures nothing until one full stretch has passed.
 //!
-//! A heap that is collected looks like a saw: it climbs and falls again, and the difference between two samples, or
-//! between a sample and the lowest one, says more about the phase of the saw than about a leak. What a leak moves is
-//! the floor. So growth is the *floor now* minus the *floor one stretch ago*, where the floor at a time is the lowest
+//! The size of a garbage-collected heap looks like a saw: it rises, and falls at each collection. The difference between two
+//! samples depends on where in a tooth they were taken. A leak raises the floor under the teeth. So growth is the *floor now* minus the *floor one stretch ago*, where the floor at a time is the lowest
 //! sample in the half stretch up to it:
 //!
 //! ```text
@@ -29,8 +28,8 @@
 
 use std::collections::VecDeque;
 
-/// Samples are kept as the lowest of this many slices of time at most, so that a stretch of a day
-/// sampled every second costs a few kilobytes and not megabytes.
+/// Only the lowest sample of each slice of time is kept, in at most this many slices: a day that is sampled every second costs
+/// a few kilobytes instead of megabytes.
 const MAX_SLICES: usize = 512;
 
 /// The samples behind one growth threshold.
@@ -50,8 +49,8 @@ impl Growth {
         }
     }
 
-    /// Takes a sample and says by how much the floor rose over the last stretch; negative when it fell.
-    /// `None` until one full stretch has been seen.
+    /// Takes a sample. Returns how much the floor rose over the last stretch; negative when it fell, `None` until one full
+    /// stretch has passed.
     pub fn add(&mut self, now_ms: f64, value: f64) -> Option<f64> {
         let slice_ms = self.over_ms * 1.5 / MAX_SLICES as f64;
         match self.slices.back_mut() {
@@ -59,7 +58,7 @@ impl Growth {
             _ => self.slices.push_back((now_ms, value)),
         }
         let ago_ms = now_ms - self.over_ms;
-        // One sample older than the oldest floor stays: after a gap in the samples it is the floor.
+        // One sample older than the oldest floor is kept: after a gap in the samples it is the floor.
         while self.slices.len() > 1 && self.slices[1].0 <= ago_ms - self.over_ms / 2.0 {
             self.slices.pop_front();
         }

@@ -1,15 +1,15 @@
 //! How often an action may run.
 //!
-//! Knows: when it ran before, as its caller says.
-//! Out of scope: what the action is, or whether it succeeded.
-//! Limitations: other processes, unless their actions are told to it ([`Limits::record`]).
+//! Knows: when the action ran before; the caller records it.
+//! Out of scope: what the action is, and whether it succeeded.
+//! Limitations: actions of other processes, unless the caller records them too ([`Limits::record`]).
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
 
 use super::Clock;
 
-/// The stretch that a daily limit counts in: it slides, so that no burst fits around midnight.
+/// The time in which a daily limit counts. It is a sliding window, so that two days' actions cannot run around midnight.
 pub const DAY_MS: f64 = 86_400_000.0;
 
 /// Why an action may not run now.
@@ -17,22 +17,22 @@ pub const DAY_MS: f64 = 86_400_000.0;
 pub enum Refusal {
     /// The last one is too recent.
     Cooldown,
-    /// As many have run in the last 24 hours as may.
+    /// The daily limit was reached in the last 24 hours.
     PerDay,
 }
 
-/// The limits on one action and its history.
+/// The limits on one action, and its history.
 #[derive(Debug, Clone)]
 pub struct Limits {
     cooldown_ms: f64,
     max_per_day: usize,
     clock: Clock,
-    /// When it ran, oldest first; never more than a day back or more than the limit.
+    /// When it ran, oldest first: at most as many as the limit, and of the last day.
     attempts: VecDeque<f64>,
 }
 
 impl Limits {
-    /// At most one in `cooldown_ms`, and `max_per_day` in any 24 hours.
+    /// At most one run in `cooldown_ms`, and at most `max_per_day` in any 24 hours.
     pub fn new(cooldown_ms: f64, max_per_day: u32) -> Self {
         Limits {
             cooldown_ms,
@@ -42,7 +42,7 @@ impl Limits {
         }
     }
 
-    /// Why it may not run now, and in how many milliseconds it may; `Ok` when it may.
+    /// `Ok` when the action may run now; else why not, and in how many milliseconds it may.
     pub fn check(&mut self, now_ms: f64) -> Result<(), (Refusal, f64)> {
         let now_ms = self.clock.tick(now_ms);
         while self
@@ -53,7 +53,7 @@ impl Limits {
             self.attempts.pop_front();
         }
         if self.attempts.len() >= self.max_per_day {
-            // With a limit of 0 there is no attempt to wait for.
+            // With a limit of 0 no attempt will ever leave the window.
             let wait = self
                 .attempts
                 .front()
@@ -68,8 +68,7 @@ impl Limits {
         }
     }
 
-    /// Counts one that ran, or runs, at `at_ms`. Earlier times than already known are put in their place:
-    /// at the start a caller tells what it finds from before.
+    /// Records a run at `at_ms`. Times may be given in any order: at the start the caller records what it finds from before.
     pub fn record(&mut self, at_ms: f64) {
         if !at_ms.is_finite() {
             return;

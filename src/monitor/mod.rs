@@ -1,39 +1,45 @@
-//! When something has to happen, and when it must not.
+//! Decides when a threshold fires, when an action may run, and which old files are deleted.
 //!
-//! Knows: numbers and the times they were taken at, as its caller tells them.
-//! Out of scope: napi, clocks, files, or where a number comes from.
-//! Limitations: what happened between two samples. A peak that rose and fell in between never existed here.
-//! Four parts, each pure and each with its table of cases:
-//! [`threshold`] is the state machine of one threshold, [`growth`] the measure behind growth thresholds,
-//! [`limits`] how often an action may run, [`retention`] which files go. [`watch`] holds what one Monitor needs of them.
-//! The JavaScript side is `lib/monitor/`; `bindings::trigger` stands in between.
+//! Knows: numbers, and the times at which they were taken. The caller gives both.
+//! Out of scope: napi, clocks, files, and where a number comes from.
+//! Limitations: what happened between two samples. A peak between two samples is not seen.
+//!
+//! | file | what it decides |
+//! |---|---|
+//! | [`threshold`] | whether one threshold fires: its state machine |
+//! | [`growth`] | how much a figure grew: the measure of growth thresholds |
+//! | [`limits`] | how often an action may run |
+//! | [`retention`] | which files are deleted |
+//! | [`detector`] | holds the thresholds, the clock and the limits of one Monitor |
+//!
+//! All are pure, and each is tested with a table of cases. `bindings::monitor` calls [`detector`] for `lib/monitor/`.
 #![forbid(unsafe_code)]
 
+pub mod detector;
 pub mod growth;
 pub mod limits;
 pub mod retention;
 pub mod threshold;
-pub mod watch;
 
 /// A measured figure, or `None` for what cannot be measured.
 ///
-/// Not-a-number, infinite and negative figures count as not measured: a threshold that compared with them would
-/// stay silent for ever, or fire at once.
+/// Not-a-number, infinite and negative figures count as not measured: compared with them, a threshold would never fire, or
+/// fire at once.
 pub fn measured(figure: f64) -> Option<f64> {
     (figure.is_finite() && figure >= 0.0).then_some(figure)
 }
 
-/// A clock that never runs backwards, whatever it is fed.
+/// A clock that never runs backwards.
 ///
-/// Callers pass a monotonic clock; a suspended machine or a mocked clock may still hand out an earlier time.
-/// Time then stands still until it is caught up with, so that no cooldown is cut short and no age is negative.
+/// Callers pass the time of a monotonic clock. A suspended machine or a mocked clock may still give an earlier time. This
+/// clock then keeps its latest time until the given time passes it, so that no cooldown is shortened and no age is negative.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Clock {
     latest_ms: Option<f64>,
 }
 
 impl Clock {
-    /// The time to work with for a caller that says it is `now_ms`.
+    /// The time to use when the caller's clock says `now_ms`.
     pub fn tick(&mut self, now_ms: f64) -> f64 {
         let latest = match self.latest_ms {
             Some(latest) if !now_ms.is_finite() || now_ms < latest => latest,
@@ -65,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_jumps_back_stands_still_until_it_is_caught_up_with() {
+    fn a_clock_that_jumps_back_stands_still_until_the_given_time_passes_it() {
         let mut clock = Clock::default();
         let read: Vec<f64> = [100.0, 200.0, 150.0, f64::NAN, 199.0, 201.0]
             .into_iter()

@@ -1,12 +1,12 @@
-//! Which files of a folder have to go.
+//! Which of the old files in a folder are deleted.
 //!
-//! Knows: the sizes of the files there are, oldest first.
-//! Out of scope: their names, or how to delete one.
-//! Limitations: what else is on the disk.
+//! Knows: the sizes of the files, oldest first.
+//! Out of scope: their names, and how a file is deleted.
+//! Limitations: other files on the disk.
 #![forbid(unsafe_code)]
 
-/// How many of the oldest files go, so that at most `max_files` with at most `max_total_bytes` are left.
-/// The newest always stays, even where it alone is over the limit: it is what somebody waits for.
+/// How many of the oldest files to delete, so that at most `max_files` with at most `max_total_bytes` are left.
+/// The newest file is always kept, also where it alone exceeds the limit: it has just been written for somebody.
 pub fn excess(
     sizes_oldest_first: &[f64],
     max_files: Option<f64>,

@@ -1,18 +1,18 @@
 //! The state machine of one threshold.
 //!
-//! Knows: one limit, and the samples of one metric in the order they were taken.
-//! Out of scope: which metric it is, or what happens when it fires.
+//! Knows: one limit, and the samples of one metric in the order in which they were taken.
+//! Out of scope: which metric it is, and what happens when the threshold fires.
 //! Limitations: what happened between two samples.
 #![forbid(unsafe_code)]
 
 use super::growth::Growth;
 use super::measured;
 
-/// A value has to fall below this share of the limit before the threshold may fire again, unless told otherwise.
-/// Without a margin a value that hovers at its limit would fire with every wave.
+/// The default re-arm level, as a share of the limit: the value must fall below it before the threshold can fire again.
+/// Without this margin a value that varies around its limit would make the threshold fire again and again.
 pub const REARM_SHARE: f64 = 0.95;
 
-/// What a metric is held against.
+/// What a metric is compared with.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Limit {
     /// In bytes.
@@ -31,17 +31,18 @@ pub enum Limit {
 /// One threshold, as its user set it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
-    /// What the metric is held against.
+    /// What the metric is compared with.
     pub limit: Limit,
     /// How many samples in a row must be at or over the limit. At least 1.
     pub for_samples: u32,
-    /// The level to fall below before it may fire again, in the unit of the limit; `None` is [`REARM_SHARE`] of it.
+    /// The re-arm level: the value must fall below it before the threshold can fire again. In the unit of the limit; `None` is
+    /// [`REARM_SHARE`] of the limit.
     pub rearm_below: Option<f64>,
     /// It fires at most once in this time.
     pub cooldown_ms: f64,
 }
 
-/// Where a threshold stands.
+/// The phase of a threshold.
 ///
 /// ```text
 ///                 `for_samples` samples in a row at or over the limit
@@ -53,45 +54,45 @@ pub struct Rule {
 ///                                          the value fell below the re-arm level
 /// ```
 ///
-/// Samples that could not be measured change nothing: they neither count, nor break a row, nor re-arm.
+/// A sample that could not be measured changes nothing: it does not count, it does not end a row, and it does not re-arm.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum State {
+pub enum Phase {
     /// Ready; this many samples in a row were at or over the limit.
     Armed {
         /// Length of the row so far.
         row: u32,
     },
-    /// Fired, and the value is still up. This is the breach that it fires once for.
+    /// Fired, and the value has not fallen below the re-arm level. It does not fire a second time for this breach.
     Fired {
         /// When it fired.
         at_ms: f64,
     },
-    /// The value fell below the re-arm level; the cooldown still runs. What the value does meanwhile has no effect.
+    /// The value fell below the re-arm level, and the cooldown has not ended. Until it ends the value has no effect.
     Cooling {
         /// When it fired.
         at_ms: f64,
     },
 }
 
-/// What a threshold says when it fires.
+/// What a threshold reports when it fires.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Breach {
-    /// What was held against the limit: the metric itself, or what it gained. Bytes.
+    /// What was compared with the limit: the metric, or its growth. Bytes.
     pub value: f64,
-    /// The limit in bytes, as it was at this sample.
+    /// The limit at this sample, in bytes.
     pub limit: f64,
 }
 
-/// One threshold and where it stands.
+/// One threshold and its phase.
 #[derive(Debug, Clone)]
 pub struct Threshold {
     rule: Rule,
-    state: State,
+    phase: Phase,
     growth: Option<Growth>,
 }
 
 impl Threshold {
-    /// An armed threshold.
+    /// Makes an armed threshold.
     pub fn new(rule: Rule) -> Self {
         let growth = match rule.limit {
             Limit::Growth { over_ms, .. } => Some(Growth::new(over_ms)),
@@ -99,58 +100,58 @@ impl Threshold {
         };
         Threshold {
             rule,
-            state: State::Armed { row: 0 },
+            phase: Phase::Armed { row: 0 },
             growth,
         }
     }
 
-    /// Where it stands.
-    pub fn state(&self) -> State {
-        self.state
+    /// Its phase.
+    pub fn phase(&self) -> Phase {
+        self.phase
     }
 
-    /// Takes one sample and says whether it fires. `now_ms` must not run backwards ([`super::Clock`]).
-    /// `value` and `base` may be anything; what is not [`measured`] changes nothing.
+    /// Takes one sample. Returns the breach if the threshold fires. `now_ms` must not run backwards ([`super::Clock`]).
+    /// `value` and `base` may be any number; one that is not [`measured`] changes nothing.
     pub fn observe(&mut self, now_ms: f64, value: f64, base: f64) -> Option<Breach> {
         let sample = self.compare(now_ms, value, base)?;
-        if let State::Fired { at_ms } = self.state {
+        if let Phase::Fired { at_ms } = self.phase {
             if sample.value >= sample.rearm_below {
                 return None;
             }
-            self.state = State::Cooling { at_ms };
+            self.phase = Phase::Cooling { at_ms };
         }
-        if let State::Cooling { at_ms } = self.state {
+        if let Phase::Cooling { at_ms } = self.phase {
             if now_ms - at_ms < self.rule.cooldown_ms {
                 return None;
             }
-            self.state = State::Armed { row: 0 };
+            self.phase = Phase::Armed { row: 0 };
         }
-        let State::Armed { row } = self.state else {
+        let Phase::Armed { row } = self.phase else {
             return None;
         };
         if sample.value < sample.limit {
-            self.state = State::Armed { row: 0 };
+            self.phase = Phase::Armed { row: 0 };
             return None;
         }
         let row = row.saturating_add(1);
         if row < self.rule.for_samples {
-            self.state = State::Armed { row };
+            self.phase = Phase::Armed { row };
             return None;
         }
-        self.state = State::Fired { at_ms: now_ms };
+        self.phase = Phase::Fired { at_ms: now_ms };
         Some(Breach {
             value: sample.value,
             limit: sample.limit,
         })
     }
 
-    /// The sample and the levels it is held against, all in bytes; `None` where one of them is not measured.
+    /// The sample and the levels that it is compared with, all in bytes; `None` where one of them is not measured.
     fn compare(&mut self, now_ms: f64, value: f64, base: f64) -> Option<Sample> {
         let value = measured(value)?;
         let (value, limit, unit) = match self.rule.limit {
             Limit::Bytes(bytes) => (value, bytes, 1.0),
             Limit::Percent(percent) => {
-                // A base of 0 is a limit nobody set.
+                // A base of 0 means that no limit is set.
                 let base = measured(base).filter(|&base| base > 0.0)?;
                 (value, base * percent / 100.0, base / 100.0)
             }
@@ -403,20 +404,20 @@ mod tests {
     }
 
     #[test]
-    fn each_state_follows_from_the_one_before() {
+    fn each_phase_follows_from_the_one_before() {
         let mut threshold = Threshold::new(rule(Limit::Bytes(100.0), 2, 5000.0));
         let steps = [
-            (0.0, 100.0, State::Armed { row: 1 }),
-            (1000.0, 100.0, State::Fired { at_ms: 1000.0 }),
-            (2000.0, 100.0, State::Fired { at_ms: 1000.0 }),
-            (3000.0, 10.0, State::Cooling { at_ms: 1000.0 }),
-            (5999.0, 100.0, State::Cooling { at_ms: 1000.0 }),
-            (6000.0, 100.0, State::Armed { row: 1 }),
-            (7000.0, 10.0, State::Armed { row: 0 }),
+            (0.0, 100.0, Phase::Armed { row: 1 }),
+            (1000.0, 100.0, Phase::Fired { at_ms: 1000.0 }),
+            (2000.0, 100.0, Phase::Fired { at_ms: 1000.0 }),
+            (3000.0, 10.0, Phase::Cooling { at_ms: 1000.0 }),
+            (5999.0, 100.0, Phase::Cooling { at_ms: 1000.0 }),
+            (6000.0, 100.0, Phase::Armed { row: 1 }),
+            (7000.0, 10.0, Phase::Armed { row: 0 }),
         ];
         for (now_ms, value, expected) in steps {
             threshold.observe(now_ms, value, NAN);
-            assert_eq!(threshold.state(), expected, "at {now_ms} ms");
+            assert_eq!(threshold.phase(), expected, "at {now_ms} ms");
         }
     }
 }

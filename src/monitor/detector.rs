@@ -1,8 +1,8 @@
-//! What one Monitor holds: its thresholds, its clock, and the limits on its action.
+//! The native part of one Monitor: its thresholds, its clock, and the limits on its action.
 //!
-//! Knows: for each threshold which column of a sample it looks at.
-//! Out of scope: what the columns are called; `lib/monitor/thresholds.js` names them.
-//! Limitations: whether its Monitor still exists; it is closed by it, and ends with its thread ([`Watches`]).
+//! Knows: which column of a sample each threshold reads.
+//! Out of scope: the names of the columns; `lib/monitor/thresholds.js` has them.
+//! Limitations: it cannot see whether its Monitor still exists. The Monitor closes it; otherwise it ends with its thread.
 #![forbid(unsafe_code)]
 
 use rustc_hash::FxHashMap;
@@ -14,25 +14,25 @@ use super::Clock;
 /// One column of a sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Figure {
-    /// The metric, in bytes; anything that is not measured is not-a-number.
+    /// The metric, in bytes; not-a-number where it is not measured.
     pub value: f64,
-    /// What a percentage of it is taken of, in bytes; not-a-number where there is no such thing.
+    /// The base of a percentage, in bytes; not-a-number where the metric has no base.
     pub base: f64,
 }
 
-/// The state of one Monitor.
+/// The thresholds of one Monitor, and the limits on its action.
 #[derive(Debug, Clone)]
-pub struct Watch {
+pub struct Detector {
     clock: Clock,
     thresholds: Vec<(usize, Threshold)>,
     /// The limits on its action.
     pub limits: Limits,
 }
 
-impl Watch {
-    /// Thresholds, each with the column it looks at, and the limits on the action.
+impl Detector {
+    /// Makes one from rules, each with the column that it reads, and the limits on the action.
     pub fn new(rules: impl IntoIterator<Item = (usize, Rule)>, limits: Limits) -> Self {
-        Watch {
+        Detector {
             clock: Clock::default(),
             thresholds: rules
                 .into_iter()
@@ -42,7 +42,7 @@ impl Watch {
         }
     }
 
-    /// Takes one sample; the thresholds that fire, by their position.
+    /// Takes one sample. Returns the thresholds that fire, by their position.
     pub fn observe(&mut self, now_ms: f64, sample: &[Figure]) -> Vec<(usize, Breach)> {
         let now_ms = self.clock.tick(now_ms);
         self.thresholds
@@ -59,29 +59,29 @@ impl Watch {
     }
 }
 
-/// The watches of one JS thread, by a number that is never used twice.
+/// The detectors of one JavaScript thread. Each has a number that is never used twice.
 ///
-/// Monitors hold the number only. A reference that N-API keeps for them would be one of ours in a tally of references.
+/// A Monitor keeps the number and no native object: `addons()` would count offheap's own Node-API reference to it.
 #[derive(Debug, Default)]
-pub struct Watches {
+pub struct Detectors {
     last: u32,
-    open: FxHashMap<u32, Watch>,
+    open: FxHashMap<u32, Detector>,
 }
 
-impl Watches {
-    /// Keeps a watch, and says under which number.
-    pub fn open(&mut self, watch: Watch) -> u32 {
+impl Detectors {
+    /// Keeps a detector, and returns its number.
+    pub fn open(&mut self, detector: Detector) -> u32 {
         self.last += 1;
-        self.open.insert(self.last, watch);
+        self.open.insert(self.last, detector);
         self.last
     }
 
-    /// The watch of this number, unless it was closed.
-    pub fn get(&mut self, number: u32) -> Option<&mut Watch> {
+    /// The detector with this number, unless it was closed.
+    pub fn get(&mut self, number: u32) -> Option<&mut Detector> {
         self.open.get_mut(&number)
     }
 
-    /// Frees a watch; one that is closed already stays so.
+    /// Frees a detector. Closing it a second time does nothing.
     pub fn close(&mut self, number: u32) {
         self.open.remove(&number);
     }
@@ -117,21 +117,21 @@ mod tests {
     }
 
     #[test]
-    fn every_threshold_looks_at_its_own_column() {
+    fn every_threshold_reads_its_own_column() {
         let rules = [
             (0, at_least(10.0)),
             (1, at_least(10.0)),
             (1, at_least(20.0)),
             (7, at_least(1.0)),
         ];
-        let mut watch = Watch::new(rules, Limits::new(0.0, 1));
-        let fired: Vec<usize> = watch
+        let mut detector = Detector::new(rules, Limits::new(0.0, 1));
+        let fired: Vec<usize> = detector
             .observe(0.0, &figures(&[9.0, 15.0]))
             .into_iter()
             .map(|(position, _)| position)
             .collect();
         assert_eq!(fired, [1]);
-        let fired: Vec<usize> = watch
+        let fired: Vec<usize> = detector
             .observe(1.0, &figures(&[10.0, 20.0]))
             .into_iter()
             .map(|(position, _)| position)
@@ -145,25 +145,25 @@ mod tests {
             cooldown_ms: 1000.0,
             ..at_least(10.0)
         };
-        let mut watch = Watch::new([(0, rule)], Limits::new(0.0, 1));
+        let mut detector = Detector::new([(0, rule)], Limits::new(0.0, 1));
         let fired: Vec<bool> = [(5000.0, 10.0), (100.0, 0.0), (5999.0, 10.0), (6000.0, 10.0)]
             .into_iter()
-            .map(|(now_ms, value)| !watch.observe(now_ms, &figures(&[value])).is_empty())
+            .map(|(now_ms, value)| !detector.observe(now_ms, &figures(&[value])).is_empty())
             .collect();
         assert_eq!(fired, [true, false, false, true]);
     }
 
     #[test]
     fn numbers_are_never_used_twice() {
-        let mut watches = Watches::default();
-        let watch = Watch::new([], Limits::new(0.0, 1));
-        let first = watches.open(watch.clone());
-        watches.close(first);
-        watches.close(first);
-        let second = watches.open(watch);
+        let mut detectors = Detectors::default();
+        let detector = Detector::new([], Limits::new(0.0, 1));
+        let first = detectors.open(detector.clone());
+        detectors.close(first);
+        detectors.close(first);
+        let second = detectors.open(detector);
         assert_ne!(first, second);
-        assert!(watches.get(first).is_none());
-        assert!(watches.get(second).is_some());
-        assert_eq!(watches.count(), 1);
+        assert!(detectors.get(first).is_none());
+        assert!(detectors.get(second).is_some());
+        assert_eq!(detectors.count(), 1);
     }
 }
