@@ -20,10 +20,12 @@ use crate::external::process;
 use crate::probe;
 use crate::probe::delay_abort;
 use crate::probe::headroom::Scratch;
+use crate::probe::messages::Event;
 use crate::probe::outcome::{self, Stopped};
 use crate::probe::pipe_protocol::{Kind, MAX_PAYLOAD};
+use crate::probe::prepare::Options;
 use crate::probe::pthread_overrides;
-use crate::probe::session::{self, Event, Options, Process};
+use crate::probe::session::{self, Process};
 use crate::probe::sys::Ended;
 
 use super::Result;

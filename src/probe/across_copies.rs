@@ -48,16 +48,16 @@ static WORD: Lazy<&'static AtomicU32> = Lazy::new(|| {
 
 /// The right to have a probe, until dropped.
 #[derive(Debug)]
-pub struct Turn(());
+pub struct Permit(());
 
-/// Takes the turn, if nobody has it.
-pub fn take_turn() -> Option<Turn> {
+/// Takes the permit, if nobody has it.
+pub fn take_permit() -> Option<Permit> {
     WORD.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire)
         .is_ok()
-        .then_some(Turn(()))
+        .then_some(Permit(()))
 }
 
-impl Drop for Turn {
+impl Drop for Permit {
     fn drop(&mut self) {
         WORD.store(0, Ordering::Release);
     }
@@ -68,10 +68,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_one_turn_at_a_time() {
-        let turn = take_turn().expect("nobody has it");
-        assert!(take_turn().is_none());
-        drop(turn);
-        assert!(take_turn().is_some());
+    fn there_is_one_permit_at_a_time() {
+        let permit = take_permit().expect("nobody has it");
+        assert!(take_permit().is_none());
+        drop(permit);
+        assert!(take_permit().is_some());
     }
 }

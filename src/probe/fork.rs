@@ -69,8 +69,8 @@ pub struct Request<'a> {
     pub quiesce_limit: Duration,
     /// Whether to fork although they are busy.
     pub although_busy: bool,
-    /// What was known of the mappings a moment ago.
-    pub known: &'a [AnonymousMapping],
+    /// The private anonymous mappings as they were a moment ago.
+    pub mappings: &'a [AnonymousMapping],
     /// What the child most likely does not need.
     pub exclude: &'a [Range],
     /// `/proc/self/maps`, open: at the limit of descriptors it could not be opened half-way.
@@ -149,7 +149,7 @@ pub fn fork(request: &Request<'_>, text: &mut Vec<u8>) -> Result<Side, NoFork> {
 /// And of what the child does not need, what can be left out: nothing that V8 has mapped in its place meanwhile.
 fn plan(request: &Request<'_>, text: &mut Vec<u8>) -> io::Result<(Vec<Range>, Vec<Range>)> {
     read_maps(request.maps, text)?;
-    let mut plan = maps::plan(text, request.known, request.exclude);
+    let mut plan = maps::plan(text, request.mappings, request.exclude);
     if !plan.unknown.is_empty() {
         let page = request.setup.page;
         for range in &plan.unknown {
@@ -220,5 +220,42 @@ impl Drop for BlockedSignals {
     fn drop(&mut self) {
         // SAFETY: the mask is the one that pthread_sigmask gave out in `new` — pthread_sigmask(3).
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, std::ptr::null_mut()) };
+    }
+}
+
+/// Why the kernel refused a thread or a process, with the limits that are the likely cause.
+pub fn cause(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => {
+            let processes = sys::limit(libc::RLIMIT_NPROC)
+                .map_or("none".to_string(), |limit| limit.to_string());
+            let pids = ["/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/pids/pids.max"]
+                .iter()
+                .find_map(|path| std::fs::read_to_string(path).ok());
+            format!(
+                "EAGAIN: a limit on processes and threads is reached; RLIMIT_NPROC is {processes}, pids.max of the cgroup is {}",
+                pids.as_deref().map_or("not known", str::trim)
+            )
+        }
+        Some(libc::ENOMEM) => {
+            "ENOMEM: the kernel does not promise the memory; see vm.overcommit_memory and RLIMIT_AS"
+                .into()
+        }
+        Some(libc::EPERM | libc::ENOSYS) => format!("{error}: a seccomp filter forbids it"),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_fork_names_the_limit_that_is_the_likely_cause() {
+        let of = |errno| cause(&io::Error::from_raw_os_error(errno));
+        assert!(of(libc::EAGAIN).contains("RLIMIT_NPROC is"));
+        assert!(of(libc::ENOMEM).contains("vm.overcommit_memory"));
+        assert!(of(libc::EPERM).contains("seccomp"));
+        assert!(of(libc::EINTR).contains("Interrupted"));
     }
 }
