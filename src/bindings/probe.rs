@@ -17,15 +17,15 @@ use crate::addons::hooks;
 use crate::base::error::{Code, Failure};
 use crate::base::fork_lock::Held;
 use crate::external::process;
-use crate::probe;
+use crate::probe::child::report;
 use crate::probe::delay_abort;
 use crate::probe::headroom::Scratch;
 use crate::probe::messages::Event;
 use crate::probe::outcome::{self, Stopped};
-use crate::probe::pipe_protocol::{Kind, MAX_PAYLOAD};
+use crate::probe::pipe_protocol::{Kind, EXIT_BUG, EXIT_CALLED, EXIT_OUTPUT, MAX_PAYLOAD};
 use crate::probe::prepare::Options;
-use crate::probe::pthread_overrides;
 use crate::probe::session::{self, Process};
+use crate::probe::slots;
 use crate::probe::sys::Ended;
 
 use super::Result;
@@ -33,7 +33,7 @@ use super::Result;
 /// Why no probe is possible here; `null` where one is.
 #[napi(catch_unwind)]
 pub fn probe_unsupported_reason() -> Option<String> {
-    probe::slots().err().map(|failure| failure.message)
+    slots::slots().err().map(|failure| failure.message)
 }
 
 /// What a probe is to do.
@@ -153,7 +153,7 @@ pub fn probe_start(
     options: ProbeOptions,
     on_event: Function<ProbeEvent, ()>,
 ) -> Result<u32> {
-    let slots = probe::slots()?.to_vec();
+    let slots = slots::slots()?.to_vec();
     let emit = on_event
         .build_threadsafe_function()
         .callee_handled::<false>()
@@ -240,7 +240,7 @@ pub fn probe_fork(
             // An error, like a panic, drops `child`, and that ends the process.
             if work.call(()).is_err() {
                 drop(child);
-                pthread_overrides::end(pthread_overrides::EXIT_BUG);
+                report::end(EXIT_BUG);
             }
             child.end()
         }
@@ -262,7 +262,7 @@ static OUTPUT_FD: AtomicI32 = AtomicI32::new(-1);
 static OUTPUT_BYTES: AtomicU64 = AtomicU64::new(0);
 
 fn in_child() -> Result<()> {
-    if pthread_overrides::RESULT_FD.load(Ordering::Relaxed) < 0 {
+    if report::RESULT_FD.load(Ordering::Relaxed) < 0 {
         return Err(Failure::new(Code::Internal, "only a probe's child says anything").into());
     }
     Ok(())
@@ -278,7 +278,7 @@ pub fn probe_child_say(kind: String, bytes: BufferSlice) -> Result<()> {
         _ => Kind::Refused,
     };
     for piece in bytes.chunks(MAX_PAYLOAD) {
-        pthread_overrides::say(kind, piece);
+        report::say(kind, piece);
     }
     Ok(())
 }
@@ -294,7 +294,7 @@ pub fn probe_child_pid() -> Result<u32> {
 #[napi(catch_unwind)]
 pub fn probe_child_done() -> Result<()> {
     in_child()?;
-    pthread_overrides::say(Kind::Done, &[]);
+    report::say(Kind::Done, &[]);
     Ok(())
 }
 
@@ -303,7 +303,7 @@ pub fn probe_child_done() -> Result<()> {
 pub fn probe_child_output(bytes: BufferSlice) -> Result<()> {
     in_child()?;
     let fd: RawFd = OUTPUT_FD.load(Ordering::Relaxed);
-    if !pthread_overrides::write_all(fd, &bytes) {
+    if !report::write_all(fd, &bytes) {
         output_failed();
     }
     OUTPUT_BYTES.fetch_add(bytes.len() as u64, Ordering::Relaxed);
@@ -314,10 +314,10 @@ pub fn probe_child_output(bytes: BufferSlice) -> Result<()> {
 #[napi(catch_unwind)]
 pub fn probe_child_output_done() -> Result<()> {
     in_child()?;
-    if !pthread_overrides::sync(OUTPUT_FD.load(Ordering::Relaxed)) {
+    if !report::sync(OUTPUT_FD.load(Ordering::Relaxed)) {
         output_failed();
     }
-    pthread_overrides::say(
+    report::say(
         Kind::OutputDone,
         &OUTPUT_BYTES.load(Ordering::Relaxed).to_le_bytes(),
     );
@@ -328,16 +328,13 @@ pub fn probe_child_output_done() -> Result<()> {
 #[napi(catch_unwind)]
 pub fn probe_child_exit_called() -> Result<()> {
     in_child()?;
-    pthread_overrides::say(Kind::ExitCalled, &[]);
-    pthread_overrides::end(pthread_overrides::EXIT_CALLED)
+    report::say(Kind::ExitCalled, &[]);
+    report::end(EXIT_CALLED)
 }
 
 fn output_failed() -> ! {
-    pthread_overrides::say(
-        Kind::OutputFailed,
-        &pthread_overrides::errno().to_le_bytes(),
-    );
-    pthread_overrides::end(pthread_overrides::EXIT_OUTPUT)
+    report::say(Kind::OutputFailed, &report::errno().to_le_bytes());
+    report::end(EXIT_OUTPUT)
 }
 
 /// Prepares another attempt of a probe whose child has ended.

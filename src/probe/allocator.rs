@@ -64,3 +64,35 @@ impl Originals {
         unsafe { (self.free)(block) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_allocator_is_the_image_that_the_slots_lead_to_or_there_is_none() {
+        let at = |name| images::symbol_in(b"libc.so.6", name).expect("the C library's");
+        let (malloc, free) = (at("malloc"), at("free"));
+        assert!(originals(&[("malloc", malloc), ("free", free)]).is_ok());
+
+        let elsewhere = originals as *const () as usize;
+        let cases: [(&[(&str, usize)], &str); 5] = [
+            (&[], "does not import malloc"),
+            (&[("malloc", malloc)], "does not import free"),
+            (&[("malloc", 8), ("free", free)], "in no image"),
+            (
+                &[("malloc", malloc), ("free", free), ("realloc", elsewhere)],
+                "realloc does not",
+            ),
+            // This test's executable defines no allocator.
+            (
+                &[("malloc", elsewhere), ("free", elsewhere)],
+                "no malloc_usable_size",
+            ),
+        ];
+        for (bound, reason) in cases {
+            let error = originals(bound).expect_err(reason);
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+}

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::fork_lock::Held;
 
-use super::child::{self, Child, Setup};
+use super::child::set_up::{self, Child, Setup};
 use super::maps::{self, AnonymousMapping, Range};
 use super::sys::{self, Advice};
 use super::threads::PlatformThreads;
@@ -102,14 +102,14 @@ pub fn fork(request: &Request<'_>, text: &mut Vec<u8>) -> Result<Side, NoFork> {
 
     let before = Instant::now();
     // SAFETY: the child goes on with this one thread. glibc's fork leaves malloc usable in it; everything else that
-    // other threads may have held is what `child::set_up` is for — fork(2), "NOTES"; pthread_atfork(3).
+    // other threads may have held is what `set_up::set_up` is for — fork(2), "NOTES"; pthread_atfork(3).
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         // Neither guard may run its end here: the mask is reset by `set_up`, and the marks are the parent's.
         std::mem::forget(signals);
         let excluded = std::mem::ManuallyDrop::new(excluded);
         std::mem::forget(included);
-        let child = child::set_up(request.setup, excluded.ranges.clone());
+        let child = set_up::set_up(request.setup, excluded.ranges.clone());
         // Not before the set-up: giving a lock back may need another one.
         for lock in held {
             // SAFETY: a forked process has one thread — fork(2).

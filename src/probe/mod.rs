@@ -2,43 +2,39 @@
 //! goes on.
 //!
 //! Knows: how to fork a running Node process so that the child can use V8 on its one remaining thread, and how to
-//! watch and reap that child.
-//! Out of scope: napi, or what the child computes.
-//! Limitations: other isolates' heaps (a worker's heap is probed from that worker); anything asynchronous, because the
-//! child ends before its event loop would turn.
+//! observe and reap that child.
+//! Out of scope: napi, and what the child computes.
+//! Limitations: the heaps of other isolates (a worker's heap is probed from that worker); anything asynchronous, because the
+//! child ends before the next tick of its event loop.
 //!
-//! Read [`session`] first (the order of things), then [`fork`] (what the service pays), then [`child`] and [`pthread_overrides`]
-//! (each step, and the failure that it prevents).
-//!
-//! Import slots are found by [`crate::base::elf`].
+//! Read [`session`] and [`phase`] first (the order of things), then [`fork`] (what the service pays), then [`child`] (each step in
+//! the child, and the failure that it prevents).
 //!
 //! | file | unsafe | what it does |
 //! |---|---|---|
 //! | [`session`] | no | one probe from start to end; one per process |
-//! | [`threads`] | no | waits until V8's helpers have nothing in hand |
-//! | [`maps`] | no | which mappings the fork has to take along |
-//! | [`across_copies`] | yes | one probe at a time, also with two copies of the package |
-//! | [`pipe_protocol`], [`outcome`] | no | what the child says; what the caller is told |
-//! | [`headroom`] | no | whether there is room for a child |
-//! | [`judge`] | no | whether a child that runs goes on, waits, or is ended |
-//! | [`size_classes`] | no | the block sizes of the scratch allocator |
-//! | [`fork`] | yes | the fork |
-//! | [`child`] | yes | sets the child up |
-//! | [`confine`] | yes | the child cannot change files |
-//! | [`pthread_overrides`] | yes | what the child calls instead of the thread functions |
+//! | [`phase`] | no | the phases of a probe: the state machine |
+//! | [`messages`] | no | what the probe's thread and the JavaScript thread tell each other |
+//! | [`prepare`] | no | reads and opens what a fork needs |
+//! | [`threads`] | no | waits until V8's helper threads have no work |
+//! | [`maps`] | no | which mappings the fork has to include |
 //! | [`malloc_mappings`] | no | which large blocks the child most likely does not need |
-//! | [`excluded_memory`] | yes | what the child does about memory that was left out |
-//! | [`scratch`] | yes | the child's `malloc` on disk |
+//! | [`headroom`] | no | whether there is room for a child |
+//! | [`slots`] | no | which import slots the child writes |
+//! | [`fork`] | yes | the fork |
+//! | [`child`] | yes | everything that runs in the child |
+//! | [`observe`], [`judge`] | no | looks at the child while it runs; decides whether it goes on, waits, or is ended |
+//! | [`pipe_protocol`], [`outcome`] | no | what the child says; what the caller gets |
+//! | [`output_file`] | no | the file that the child writes |
+//! | [`across_copies`] | yes | one probe at a time, also with two copies of the package |
 //! | [`allocator`] | yes | the `malloc` of the process |
 //! | [`delay_abort`] | yes | an abort of the service waits for its snapshot |
-//! | [`sys`] | yes | system calls |
+//! | [`sys`] | yes | system calls of the parent |
 
 pub mod across_copies;
 pub mod allocator;
 pub mod child;
-pub mod confine;
 pub mod delay_abort;
-pub mod excluded_memory;
 pub mod fork;
 pub mod headroom;
 pub mod judge;
@@ -51,155 +47,7 @@ pub mod output_file;
 pub mod phase;
 pub mod pipe_protocol;
 pub mod prepare;
-pub mod pthread_overrides;
-pub mod scratch;
 pub mod session;
-pub mod size_classes;
+pub mod slots;
 pub mod sys;
 pub mod threads;
-
-use once_cell::sync::Lazy;
-
-use crate::base::elf::images;
-use crate::base::error::{Code, Failure};
-
-use child::SlotWrite;
-
-/// What a child needs to have its scratch on disk.
-#[derive(Debug, Clone)]
-pub struct ScratchSlots {
-    /// The slots of the `malloc` family.
-    pub slots: Vec<SlotWrite>,
-    /// Those of `free` alone, for a child that leaves memory out of the fork.
-    pub free_slots: Vec<SlotWrite>,
-    /// The process's allocator.
-    pub originals: allocator::Originals,
-}
-
-static SCRATCH: Lazy<Result<ScratchSlots, String>> = Lazy::new(find_scratch_slots);
-
-/// The slots of the `malloc` family; or why scratch cannot be on disk.
-pub fn scratch_slots() -> Result<&'static ScratchSlots, String> {
-    SCRATCH.as_ref().map_err(Clone::clone)
-}
-
-/// In node, in libstdc++ (whose `operator new` calls `malloc`), and in this addon: what one of them allocates another
-/// may free or grow, and a block of ours that reached the process's allocator would end the child.
-fn find_scratch_slots() -> Result<ScratchSlots, String> {
-    let bound = images::bound_in_executable(&["malloc", "calloc", "realloc", "free"])
-        .map_err(|error| format!("the executable's import tables were refused: {error}"))?;
-    let originals = allocator::originals(&bound)?;
-    let executable = images::executable().ok_or("the executable's image was not found")?;
-    let this = images::containing(find_scratch_slots as *const () as usize)
-        .ok_or("the addon's own image was not found")?;
-    let table = scratch::table();
-    let wanted: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
-    let free = excluded_memory::free as *const () as usize;
-    let mut writes = Vec::new();
-    let mut free_slots = Vec::new();
-    for image in [
-        Some(executable),
-        images::library("libstdc++.so.6"),
-        Some(this),
-    ]
-    .into_iter()
-    .flatten()
-    {
-        let slots = images::slots(&image, &wanted)
-            .map_err(|error| format!("the import tables of an image were refused: {error}"))?;
-        free_slots.extend(
-            slots
-                .iter()
-                .filter(|slot| wanted[slot.wanted] == "free")
-                .map(|slot| SlotWrite {
-                    addr: slot.addr,
-                    value: free,
-                }),
-        );
-        writes.extend(slots.iter().map(|slot| SlotWrite {
-            addr: slot.addr,
-            value: table[slot.wanted].1,
-        }));
-    }
-    Ok(ScratchSlots {
-        slots: writes,
-        free_slots,
-        originals,
-    })
-}
-
-/// From where to where the executable lies; empty where it cannot be found.
-pub fn executable_range() -> (usize, usize) {
-    static RANGE: Lazy<(usize, usize)> = Lazy::new(|| {
-        let segments = images::executable().map_or_else(Vec::new, |image| image.segments);
-        let start = segments.iter().map(|segment| segment.0).min();
-        let end = segments.iter().map(|segment| segment.1).max();
-        start.zip(end).unwrap_or((0, 0))
-    });
-    *RANGE
-}
-
-static SLOTS: Lazy<Result<Vec<SlotWrite>, String>> = Lazy::new(find_slots);
-
-/// The slots that a child writes; or why there can be no child.
-pub fn slots() -> Result<&'static [SlotWrite], Failure> {
-    match &*SLOTS {
-        Ok(slots) => Ok(slots),
-        Err(reason) => Err(Failure::new(Code::UnsupportedPlatform, reason.clone())),
-    }
-}
-
-/// Looks at what is running, not at version numbers: what counts is whether the slots are there.
-fn find_slots() -> Result<Vec<SlotWrite>, String> {
-    if !std::path::Path::new("/proc/self/task").is_dir() {
-        return Err(
-            "/proc is not mounted, and the probe reads the process's threads and mappings there"
-                .into(),
-        );
-    }
-    let executable = images::executable().ok_or("the executable's image was not found")?;
-    if !images::executable_is_node(&executable) {
-        return Err(
-            "Node-API is not in the executable itself (a Node that is linked to libnode.so?)"
-                .into(),
-        );
-    }
-    let table = pthread_overrides::table();
-    let wanted: Vec<&str> = table.iter().map(|(name, _, _)| *name).collect();
-    let slots = images::slots(&executable, &wanted)
-        .map_err(|error| format!("the executable's import tables were refused: {error}"))?;
-    for (index, (name, _, needed)) in table.iter().enumerate() {
-        if *needed && !slots.iter().any(|slot| slot.wanted == index) {
-            return Err(format!(
-                "the executable does not import {name} through a slot (a static build?)"
-            ));
-        }
-    }
-    // Our own locks wait by `syscall`, and a thread of the service may hold one at the moment of the fork.
-    let this = images::containing(find_slots as *const () as usize)
-        .ok_or("the addon's own image was not found")?;
-    let own: Vec<&str> = pthread_overrides::IN_OUR_IMAGE.to_vec();
-    let own_slots = images::slots(&this, &own)
-        .map_err(|error| format!("the addon's import tables were refused: {error}"))?;
-    let override_of = |name: &str| {
-        table
-            .iter()
-            .find(|(replaced, _, _)| *replaced == name)
-            .map(|(_, value, _)| *value)
-    };
-    Ok(slots
-        .iter()
-        .map(|slot| (slot.addr, Some(table[slot.wanted].1)))
-        .chain(
-            own_slots
-                .iter()
-                .map(|slot| (slot.addr, override_of(own[slot.wanted]))),
-        )
-        .filter_map(|(addr, value)| {
-            Some(SlotWrite {
-                addr,
-                value: value?,
-            })
-        })
-        .collect())
-}

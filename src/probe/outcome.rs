@@ -7,8 +7,7 @@
 
 use crate::base::error::{Code, Failure};
 
-use super::pipe_protocol::Report;
-use super::pthread_overrides::{Wait, EXIT_BUG};
+use super::pipe_protocol::{Report, Wait, EXIT_BUG};
 use super::sys::{Ended, Reaped};
 
 /// Why we ended a child ourselves.

@@ -1,9 +1,25 @@
-//! What the child says to its parent, as bytes in a pipe.
+//! What the child says to its parent: messages in a pipe, and its exit code.
 //!
-//! Knows: `[kind: u8][length: u32 little-endian][payload]`, any number of them, cut anywhere by the pipe.
-//! Out of scope: pipes, processes, or what a payload means.
+//! Knows the format of the messages: `[kind: u8][length: u32 little-endian][payload]`, any number of them, cut anywhere by the pipe.
+//! Out of scope: pipes, processes, and what a payload means.
 //! Limitations: a child that died between two messages; whoever reads asks whether [`Kind::Done`] came.
 #![forbid(unsafe_code)]
+
+use std::ffi::c_int;
+
+/// The exit code of a child that met a wait that nobody would end.
+pub const EXIT_DEADLOCK: c_int = 91;
+/// The exit code of a child in which our own code panicked, or that was about to return where it must not.
+pub const EXIT_BUG: c_int = 92;
+/// The exit code of a child whose function asked for `process.exit()`.
+pub const EXIT_CALLED: c_int = 93;
+/// The exit code of a child that could not be set up.
+pub const EXIT_SETUP: c_int = 94;
+/// The exit code of a child whose output file could not be written.
+pub const EXIT_OUTPUT: c_int = 95;
+
+/// The exit code of a child that touched memory which was excluded from the fork.
+pub const EXIT_TOUCHED: c_int = 96;
 
 /// The longest payload of one message; longer ones are sent as several.
 pub const MAX_PAYLOAD: usize = 1 << 20;
@@ -40,7 +56,7 @@ kinds! {
     Refused = 3,
     /// All of it was sent; nothing follows.
     Done = 4,
-    /// A wait that nobody would end; the payload is one byte, a [`super::pthread_overrides::Wait`].
+    /// A wait that nobody would end; the payload is one byte, a [`Wait`].
     Deadlock = 5,
     /// The output file could not be written; the payload is the error number, 4 bytes.
     OutputFailed = 6,
@@ -52,6 +68,39 @@ kinds! {
     SetupFailed = 9,
     /// Memory that was left out of the fork was touched; the payload is the address, 8 bytes.
     Touched = 10,
+}
+
+/// What a child would have waited for for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Wait {
+    /// A condition variable.
+    Condition = 1,
+    /// A mutex.
+    Mutex = 2,
+    /// A read-write lock.
+    ReadWriteLock = 3,
+    /// A semaphore.
+    Semaphore = 4,
+    /// Another thread's end.
+    Thread = 5,
+    /// A futex, directly.
+    Futex = 6,
+}
+
+impl Wait {
+    /// Its name, for messages.
+    pub fn name(byte: u8) -> &'static str {
+        match byte {
+            1 => "a condition variable",
+            2 => "a mutex",
+            3 => "a read-write lock",
+            4 => "a semaphore",
+            5 => "the end of another thread",
+            6 => "a futex",
+            _ => "something unknown",
+        }
+    }
 }
 
 /// The header of a message.

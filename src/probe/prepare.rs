@@ -17,12 +17,13 @@ use parking_lot::Mutex;
 
 use crate::base::error::{Code, Failure};
 
-use super::child::{self, Setup, SlotWrite};
+use super::child::set_up::{ScratchFile, Setup};
 use super::headroom::{self, Question, Scratch, Sources};
 use super::malloc_mappings;
 use super::maps::{self, AnonymousMapping, Range};
 use super::messages::Refusal;
 use super::output_file::{nameless_file, NamedOutput, OutputFile};
+use super::slots::{self, SlotWrite};
 use super::sys;
 use super::threads::PlatformThreads;
 
@@ -178,14 +179,14 @@ pub fn prepare(
         Some(file) => {
             open.push(file.try_clone().map_err(no_descriptor)?.into());
             let slots =
-                super::scratch_slots().map_err(|reason| Failure::new(Code::ProbeFailed, reason))?;
+                slots::scratch_slots().map_err(|reason| Failure::new(Code::ProbeFailed, reason))?;
             let region = options
                 .expected_bytes
                 .unwrap_or(0)
                 .saturating_mul(3)
                 .max(4 << 30);
             let file = open.last().map_or(-1, AsRawFd::as_raw_fd);
-            Some(child::Scratch {
+            Some(ScratchFile {
                 file,
                 region_bytes: region as usize,
                 slots,
@@ -196,13 +197,13 @@ pub fn prepare(
     let setup = Setup {
         result: open[0].as_raw_fd(),
         prints: open[1].as_raw_fd(),
-        executable: super::executable_range(),
+        executable: slots::executable_range(),
         nothing: open[2].as_raw_fd(),
         nothing_to_read: open[3].as_raw_fd(),
         keep: open[4..].iter().map(AsRawFd::as_raw_fd).collect(),
         slots: options.slots.clone(),
         scratch: scratch_setup,
-        malloc_slots: super::scratch_slots()
+        malloc_slots: slots::scratch_slots()
             .ok()
             .filter(|_| options.exclude_memory && attempt <= GUESSES),
         parent_pid: std::process::id() as i32,
@@ -263,7 +264,7 @@ fn choose_scratch(
             "the output lies on a tmpfs, which is memory, so scratch cannot be on disk there"
                 .to_string(),
         ),
-        _ => super::scratch_slots().err(),
+        _ => slots::scratch_slots().err(),
     };
     let question = Question {
         wanted: options.scratch,

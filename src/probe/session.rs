@@ -27,7 +27,7 @@ use crate::base::error::{Code, Failure};
 use crate::base::fork_lock::Held;
 
 use super::across_copies;
-use super::child::Child;
+use super::child::set_up::Child;
 use super::delay_abort;
 use super::fork::{self, Forked, NoFork, Request, Side};
 use super::messages::{commands, Command, Commands, Event, Inbox, Refusal, Running};

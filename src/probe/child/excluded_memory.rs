@@ -12,13 +12,11 @@ use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::allocator::Originals;
-use super::maps::Range;
-use super::pipe_protocol::Kind;
-use super::pthread_overrides;
+use crate::probe::allocator::Originals;
+use crate::probe::maps::Range;
+use crate::probe::pipe_protocol::{Kind, EXIT_TOUCHED};
 
-/// The exit code of a child that touched memory which was left out.
-pub const EXIT_TOUCHED: c_int = 96;
+use super::report;
 
 struct OnlyThread(UnsafeCell<(&'static [Range], Option<Originals>)>);
 
@@ -88,8 +86,8 @@ unsafe extern "C" fn touched(signal: c_int, info: *mut libc::siginfo_t, context:
     // SAFETY: for SIGSEGV the kernel fills in the address — sigaction(2).
     let addr = unsafe { info.si_addr() } as usize;
     if contains(addr) {
-        pthread_overrides::say(Kind::Touched, &(addr as u64).to_le_bytes());
-        pthread_overrides::end(EXIT_TOUCHED);
+        report::say(Kind::Touched, &(addr as u64).to_le_bytes());
+        report::end(EXIT_TOUCHED);
     }
     let v8s = V8S.load(Ordering::Relaxed);
     if v8s != 0 {

@@ -9,27 +9,20 @@ use std::ffi::c_int;
 use std::os::fd::RawFd;
 use std::sync::atomic::Ordering;
 
+use crate::probe::maps::{self, Range, SharedMapping};
+use crate::probe::pipe_protocol::{Kind, EXIT_BUG, EXIT_SETUP};
+use crate::probe::slots::{ScratchSlots, SlotWrite};
+use crate::probe::sys;
+
 use super::confine;
 use super::excluded_memory;
-use super::maps::{self, Range, SharedMapping};
-use super::pipe_protocol::Kind;
-use super::pthread_overrides::{self, EXIT_BUG, EXIT_SETUP};
-use super::scratch;
-use super::sys;
-use super::ScratchSlots;
-
-/// One slot, and what goes into it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SlotWrite {
-    /// A pointer-aligned address inside a loaded image.
-    pub addr: usize,
-    /// The function that is called through it from now on.
-    pub value: usize,
-}
+use super::report;
+use super::scratch_malloc;
+use super::waits;
 
 /// Working memory on disk.
 #[derive(Debug)]
-pub struct Scratch {
+pub struct ScratchFile {
     /// A nameless file.
     pub file: RawFd,
     /// How large it may become.
@@ -56,7 +49,7 @@ pub struct Setup {
     /// The slots to write.
     pub slots: Vec<SlotWrite>,
     /// Where the child's working memory lies, if not in anonymous memory.
-    pub scratch: Option<Scratch>,
+    pub scratch: Option<ScratchFile>,
     /// The slots of the `malloc` family, where memory may be left out of the fork.
     pub malloc_slots: Option<&'static ScratchSlots>,
     /// The process that forked.
@@ -75,13 +68,13 @@ pub struct Child(());
 impl Child {
     /// Everything was said; ends the child.
     pub fn end(self) -> ! {
-        pthread_overrides::end(0)
+        report::end(0)
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        pthread_overrides::end(EXIT_BUG);
+        report::end(EXIT_BUG);
     }
 }
 
@@ -90,14 +83,14 @@ impl Drop for Child {
 /// `excluded`: what the fork did not copy.
 pub fn set_up(setup: &Setup, excluded: Vec<Range>) -> Child {
     let child = Child(());
-    pthread_overrides::RESULT_FD.store(setup.result, Ordering::Relaxed);
+    report::RESULT_FD.store(setup.result, Ordering::Relaxed);
 
     // Before anything else: from here on, a lock that another thread held ends the child instead of hanging it.
     write_slots(&setup.slots, setup.page);
     // Before the scratch file, which is mapped shared and the child's.
     part_from_shared_memory();
     if let Some(scratch) = &setup.scratch {
-        if !scratch::start(scratch.file, scratch.region_bytes, scratch.slots.originals) {
+        if !scratch_malloc::start(scratch.file, scratch.region_bytes, scratch.slots.originals) {
             give_up("the scratch file could not be mapped (RLIMIT_AS, RLIMIT_FSIZE?)");
         }
         write_slots(&scratch.slots.slots, setup.page);
@@ -106,7 +99,7 @@ pub fn set_up(setup: &Setup, excluded: Vec<Range>) -> Child {
     be_the_first_to_go();
     reset_signals(setup.executable);
     replace_descriptors(setup);
-    pthread_overrides::catch_waits();
+    waits::catch_waits();
     // Where the kernel or a sandbox refuses the filter, the child works without it, as docs/probe.md says: files can then be
     // changed, and a lock of another library is waited for until the timeout.
     confine::confine();
@@ -124,8 +117,8 @@ pub fn set_up(setup: &Setup, excluded: Vec<Range>) -> Child {
 
 /// Why the child cannot go on; ends it.
 fn give_up(what: &str) -> ! {
-    pthread_overrides::say(Kind::SetupFailed, what.as_bytes());
-    pthread_overrides::end(EXIT_SETUP)
+    report::say(Kind::SetupFailed, what.as_bytes());
+    report::end(EXIT_SETUP)
 }
 
 fn write_slots(slots: &[SlotWrite], page_size: usize) {
@@ -225,7 +218,7 @@ fn die_with_parent(parent_pid: i32) {
     // SAFETY: no arguments — getppid(2).
     if unsafe { libc::getppid() } != parent_pid {
         // It died before the line above.
-        pthread_overrides::end(EXIT_SETUP);
+        report::end(EXIT_SETUP);
     }
     // Signals to the service's process group (Ctrl-C, a supervisor) are the service's to answer, not the child's.
     // SAFETY: integers only — setpgid(2).
@@ -268,7 +261,7 @@ fn write_file(path: &std::ffi::CStr, bytes: &[u8]) {
     // SAFETY: the path is NUL-terminated — open(2).
     let fd = unsafe { libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) };
     if fd >= 0 {
-        pthread_overrides::write_all(fd, bytes);
+        report::write_all(fd, bytes);
         // SAFETY: a descriptor opened three lines up, by nobody else held — close(2).
         unsafe { libc::close(fd) };
     }
