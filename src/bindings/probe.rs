@@ -19,11 +19,11 @@ use crate::base::fork_lock::Held;
 use crate::external::process;
 use crate::probe::child::report;
 use crate::probe::delay_abort;
-use crate::probe::headroom::Scratch;
 use crate::probe::messages::Event;
 use crate::probe::outcome::{self, Stopped};
 use crate::probe::pipe_protocol::{Kind, EXIT_BUG, EXIT_CALLED, EXIT_OUTPUT, MAX_PAYLOAD};
 use crate::probe::prepare::Options;
+use crate::probe::scratch_place::ScratchPlace;
 use crate::probe::session::{self, Process};
 use crate::probe::slots;
 use crate::probe::sys::Ended;
@@ -97,7 +97,7 @@ impl From<Event> for ProbeEvent {
         };
         match event {
             Event::Prepared(scratch) => {
-                made.scratch = Some(if scratch == Scratch::Disk {
+                made.scratch = Some(if scratch == ScratchPlace::Disk {
                     "disk"
                 } else {
                     "memory"
@@ -165,9 +165,9 @@ pub fn probe_start(
             pool_size: options.pool_size as usize,
             expected_bytes: options.expected_bytes.map(|bytes| bytes as u64),
             scratch: match options.scratch.as_str() {
-                "memory" => Scratch::Memory,
-                "disk" => Scratch::Disk,
-                _ => Scratch::Auto,
+                "memory" => ScratchPlace::Memory,
+                "disk" => ScratchPlace::Disk,
+                _ => ScratchPlace::Auto,
             },
             exclude_memory: options.exclude_memory,
             min_free_disk_bytes: options.min_free_disk_bytes as u64,

@@ -17,9 +17,10 @@ use std::time::{Duration, Instant};
 use crate::base::fork_lock::Held;
 
 use super::child::set_up::{self, Child, Setup};
-use super::maps::{self, AnonymousMapping, Range};
+use super::fork_plan;
+use super::maps::{AnonymousMapping, Range};
+use super::quiesce::PlatformThreads;
 use super::sys::{self, Advice};
-use super::threads::PlatformThreads;
 
 /// How long to wait for helpers that woke up again.
 const SECOND_LOOK: Duration = Duration::from_millis(1);
@@ -149,7 +150,7 @@ pub fn fork(request: &Request<'_>, text: &mut Vec<u8>) -> Result<Side, NoFork> {
 /// And of what the child does not need, what can be left out: nothing that V8 has mapped in its place meanwhile.
 fn plan(request: &Request<'_>, text: &mut Vec<u8>) -> io::Result<(Vec<Range>, Vec<Range>)> {
     read_maps(request.maps, text)?;
-    let mut plan = maps::plan(text, request.mappings, request.exclude);
+    let mut plan = fork_plan::plan(text, request.mappings, request.exclude);
     if !plan.unknown.is_empty() {
         let page = request.setup.page;
         for range in &plan.unknown {
@@ -158,7 +159,7 @@ fn plan(request: &Request<'_>, text: &mut Vec<u8>) -> io::Result<(Vec<Range>, Ve
             }
         }
         read_maps(request.maps, text)?;
-        let mut found = maps::splits(text, &plan.unknown, &plan.include, page);
+        let mut found = fork_plan::splits(text, &plan.unknown, &plan.include, page);
         plan.include.append(&mut found);
     }
     let included = plan.include;

@@ -1,12 +1,12 @@
-//! Whether there is room for a child, and whether there still is while it runs.
+//! How much memory is left: in the cgroups of this process, on the machine, and in its address space.
 //!
 //! Knows: the texts of `/proc` and of the cgroup files, and the arithmetic over them.
-//! Out of scope: how much the child will need (its caller estimates that), or how a child is ended.
+//! Out of scope: how much the child will need, and what follows from that ([`super::scratch_place`], [`super::judge`]).
 //! Limitations: what other processes are about to take, limits outside this container's view of its cgroups, and
 //! memory that a hypervisor does not have.
 //!
-//! With `memory.oom.group=1` (Kubernetes from 1.28 on cgroup v2) a child that overruns the limit takes the whole
-//! container with it, whatever its `oom_score_adj`: so it is not started where it would, and ended before it does.
+//! With `memory.oom.group=1` (Kubernetes from 1.28 on cgroup v2) a child that exceeds the limit takes the whole
+//! container with it, whatever its `oom_score_adj`. So it is not started where it would, and ended before it does.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -189,92 +189,9 @@ pub fn address_space(limit: Option<u64>, status: &str) -> Option<Room> {
     })
 }
 
-/// Where the child's working memory comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scratch {
-    /// Anonymous memory, as usual.
-    Memory,
-    /// A file, whose pages the kernel can write back and take away.
-    Disk,
-    /// Memory where there is room, a file where there is not.
-    Auto,
-}
-
-/// What is known before the decision.
-#[derive(Debug, Clone)]
-pub struct Question {
-    /// What was asked for.
-    pub wanted: Scratch,
-    /// What the child is expected to need in memory.
-    pub expected_bytes: u64,
-    /// What there is.
-    pub rooms: Vec<Room>,
-    /// Free bytes on the disk of the output, and how many of them are to stay free.
-    pub disk: Option<(u64, u64)>,
-    /// Why a file cannot serve, if it cannot.
-    pub no_disk_because: Option<String>,
-}
-
-/// Anonymous memory that a child with its scratch on disk still takes: V8's own pages, and copies of what it touches.
-/// Measured: 75 to 105 MB at a heap of 100 MB.
-pub fn anonymous_beside_disk(expected_bytes: u64) -> u64 {
-    (expected_bytes / 10).max(64 << 20)
-}
-
-/// The decision: where the working memory comes from, or why there can be no child.
-pub fn decide(question: &Question) -> Result<Scratch, String> {
-    let short = |needed: u64| {
-        question
-            .rooms
-            .iter()
-            .find(|room| room.available_bytes < needed.saturating_add(room.reserve_bytes()))
-    };
-    let memory = match short(question.expected_bytes) {
-        None => Ok(Scratch::Memory),
-        Some(room) => Err(format!(
-            "the child is expected to need {} bytes of memory, and {} leaves {} of {} bytes, of which {} stay with the service",
-            question.expected_bytes,
-            room.limit,
-            room.available_bytes,
-            room.limit_bytes,
-            room.reserve_bytes()
-        )),
-    };
-    let disk = || {
-        if let Some(reason) = &question.no_disk_because {
-            return Err(reason.clone());
-        }
-        if let Some(room) = short(anonymous_beside_disk(question.expected_bytes)) {
-            return Err(format!(
-                "even with its scratch on disk the child needs about {} bytes of memory, and {} leaves {} bytes",
-                anonymous_beside_disk(question.expected_bytes),
-                room.limit,
-                room.available_bytes
-            ));
-        }
-        match question.disk {
-            Some((free, keep)) if free < question.expected_bytes.saturating_add(keep) => Err(format!(
-                "the scratch file is expected to grow to {} bytes, and of the disk's {free} free bytes {keep} are to stay free",
-                question.expected_bytes
-            )),
-            Some(_) => Ok(Scratch::Disk),
-            None => Err("there is no output file beside which scratch could lie".to_string()),
-        }
-    };
-    match question.wanted {
-        Scratch::Memory => memory,
-        Scratch::Disk => disk(),
-        Scratch::Auto => {
-            memory.or_else(|in_memory| disk().map_err(|on_disk| format!("{in_memory}; {on_disk}")))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MB: u64 = 1 << 20;
 
     #[test]
     fn the_memory_cgroup_is_found_in_both_versions() {
@@ -337,58 +254,6 @@ mod tests {
             address_space(Some(10 << 20), "VmPeak: 1 kB\nVmSize: 4096 kB\n").expect("a room");
         assert_eq!(room.available_bytes, 6 << 20);
         assert_eq!(address_space(None, "VmSize: 1 kB\n"), None);
-    }
-
-    fn question(wanted: Scratch, available_mb: u64, disk: Option<(u64, u64)>) -> Question {
-        Question {
-            wanted,
-            expected_bytes: 1000 * MB,
-            rooms: vec![Room {
-                available_bytes: available_mb * MB,
-                waiting_bytes: 0,
-                cached_bytes: 0,
-                limit_bytes: 2048 * MB,
-                limit: "memory.max".into(),
-            }],
-            disk,
-            no_disk_because: None,
-        }
-    }
-
-    #[test]
-    fn auto_takes_memory_where_there_is_room_and_disk_where_there_is_not() {
-        let disk = Some((5000 * MB, 100 * MB));
-        // (wanted, available MB, decision)
-        let cases = [
-            (Scratch::Auto, 1100, Some(Scratch::Memory)),
-            (Scratch::Auto, 1050, Some(Scratch::Disk)),
-            (Scratch::Auto, 100, None),
-            (Scratch::Memory, 1050, None),
-            (Scratch::Memory, 1064, Some(Scratch::Memory)),
-            (Scratch::Disk, 5000, Some(Scratch::Disk)),
-            (Scratch::Disk, 163, None),
-            (Scratch::Disk, 164, Some(Scratch::Disk)),
-        ];
-        for (wanted, available, expected) in cases {
-            assert_eq!(
-                decide(&question(wanted, available, disk)).ok(),
-                expected,
-                "{wanted:?} {available}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_refusal_has_the_figures() {
-        let reason = decide(&question(Scratch::Auto, 500, Some((1099 * MB, 100 * MB))))
-            .expect_err("a refusal");
-        for figure in ["1048576000", "524288000", "memory.max", "1152385024"] {
-            assert!(reason.contains(figure), "{figure} in {reason}");
-        }
-        assert!(decide(&question(Scratch::Disk, 5000, None)).is_err());
-        let mut on_tmpfs = question(Scratch::Disk, 5000, Some((5000 * MB, 0)));
-        on_tmpfs.no_disk_because = Some("tmpfs".into());
-        assert_eq!(decide(&on_tmpfs), Err("tmpfs".into()));
     }
 
     #[test]

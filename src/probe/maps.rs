@@ -1,10 +1,8 @@
-//! Reads `/proc/self/maps` and `smaps`, and decides which mappings a fork must include.
+//! Reads the text of `/proc/self/maps` and `smaps`.
 //!
-//! Knows: text in, ranges out.
-//! Out of scope: libc, or how the text was read.
-//! Limitations: what a mapping is used for. `dc` ("do not copy", madvise(2) `MADV_DONTFORK`) is the only mark that V8's
-//! heap pages carry, and only `smaps` shows it; reading that costs about 9 ms per GB of resident memory, so it is
-//! read off the JavaScript thread, and what has changed since is found out by a trick (see [`splits`]).
+//! Knows: which mappings are private and anonymous (V8's pages are such), which are shared, and which a fork does not copy.
+//! Out of scope: libc, and how the text was read.
+//! Limitations: what a mapping is used for.
 #![forbid(unsafe_code)]
 
 /// A range of addresses, `[start, end)`.
@@ -36,19 +34,8 @@ pub struct AnonymousMapping {
     pub writable: bool,
 }
 
-/// What a fork has to do, decided from one reading of `maps`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Plan {
-    /// Marked `MADV_DONTFORK` by V8, and needed by the child.
-    pub include: Vec<Range>,
-    /// New since `smaps` was read: it is not known whether they carry the mark.
-    pub unknown: Vec<Range>,
-    /// Of what was to be excluded, what still lies in writable memory.
-    pub exclude: Vec<Range>,
-}
-
 /// Calls `each` for every private anonymous mapping of `maps`: V8's pages are such.
-fn private_anonymous(maps: &[u8], mut each: impl FnMut(Range, &[u8])) {
+pub fn private_anonymous(maps: &[u8], mut each: impl FnMut(Range, &[u8])) {
     for line in maps.split(|&byte| byte == b'\n') {
         if let Some((range, permissions, rest)) = header(line) {
             if permissions.get(3) == Some(&b'p') && is_anonymous(rest) {
@@ -187,75 +174,11 @@ fn kilobytes_of(text: &[u8]) -> usize {
         .saturating_mul(1024)
 }
 
-/// What to include, given the mappings of now and what was known of them a moment ago.
-///
-/// Only a mapping with the very same range counts as known: one that grew, shrank or moved is looked at again.
-/// `exclude`, sorted, is what the child does not need.
-pub fn plan(maps: &[u8], known: &[AnonymousMapping], exclude: &[Range]) -> Plan {
-    let mut plan = Plan::default();
-    private_anonymous(maps, |range, permissions| {
-        if permissions.starts_with(b"rw") {
-            let from = exclude.partition_point(|other| other.start < range.start);
-            plan.exclude.extend(
-                exclude[from..]
-                    .iter()
-                    .take_while(|other| other.end <= range.end),
-            );
-        }
-        match known.binary_search_by(|other| other.range.start.cmp(&range.start)) {
-            Ok(index) if known[index].range == range => {
-                if known[index].dont_fork {
-                    plan.include.push(range);
-                }
-            }
-            _ => plan.unknown.push(range),
-        }
-    });
-    plan
-}
-
-/// Which of `unknown` were marked `MADV_DONTFORK`, seen from the mappings after `MADV_DOFORK` on the first page of each:
-/// the kernel splits a mapping only if that changed its flags, so a boundary behind the first page gives it away.
-/// (Reading the flags themselves would mean reading `smaps`, 9 ms per GB, on the JavaScript thread.)
-///
-/// A mapping of one page cannot be split. V8 cuts such pages out of its code range while it compiles: one that touches a
-/// mapping with the mark (`included`, or found here) counts as marked too. Without it the child died when it next
-/// changed the page's protection (seen on Node 22, under constant compilation).
-pub fn splits(maps: &[u8], unknown: &[Range], included: &[Range], page: usize) -> Vec<Range> {
-    let mut starts = Vec::new();
-    private_anonymous(maps, |range, _| starts.push(range.start));
-    let (mut found, mut single) = (Vec::new(), Vec::new());
-    for &range in unknown {
-        if range.byte_length() <= page {
-            single.push(range);
-        } else if starts.binary_search(&(range.start + page)).is_ok() {
-            found.push(range);
-        }
-    }
-    // Again while something was found: two such pages may lie side by side.
-    loop {
-        let before = single.len();
-        single.retain(|&range| {
-            let touches = included
-                .iter()
-                .chain(&found)
-                .any(|other| other.end == range.start || range.end == other.start);
-            if touches {
-                found.push(range);
-            }
-            !touches
-        });
-        if single.len() == before {
-            return found;
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    const SMAPS: &str = "\
+    pub(crate) const SMAPS: &str = "\
 00400000-0076f000 r--p 00000000 fe:00 10025                              /usr/bin/node
 Rss:                1024 kB
 VmFlags: rd mr mw me
@@ -274,7 +197,7 @@ VmFlags: rd wr sh mr mw me ms dc
 VmFlags: mr mw me dc
 ";
 
-    fn range(start: usize, end: usize) -> Range {
+    pub(crate) fn range(start: usize, end: usize) -> Range {
         Range { start, end }
     }
 
@@ -298,30 +221,6 @@ VmFlags: mr mw me dc
                 (range(0x7f0000000000, 0x7f0000021000), false, 4096, true),
                 (range(0x7f2000000000, 0x7f2000040000), true, 0, false),
             ]
-        );
-    }
-
-    #[test]
-    fn a_mapping_without_flags_is_unknown() {
-        let without = SMAPS.replace("VmFlags:", "Other:");
-        assert_eq!(anonymous_mappings(without.as_bytes()), []);
-
-        let one = SMAPS.replacen("VmFlags: rd wr mr mw me ac dc nh\n", "", 1);
-        let ranges: Vec<_> = anonymous_mappings(one.as_bytes())
-            .iter()
-            .map(|known| known.range)
-            .collect();
-        assert_eq!(
-            ranges,
-            [
-                range(0x7f0000000000, 0x7f0000021000),
-                range(0x7f2000000000, 0x7f2000040000)
-            ]
-        );
-        let maps = "236be40000-236be80000 rw-p 00000000 00:00 0 \n";
-        assert_eq!(
-            plan(maps.as_bytes(), &anonymous_mappings(one.as_bytes()), &[]).unknown,
-            [range(0x236be40000, 0x236be80000)]
         );
     }
 
@@ -360,81 +259,6 @@ VmFlags: mr mw me dc
     }
 
     #[test]
-    fn an_unchanged_mapping_is_known_and_one_that_grew_is_not() {
-        let known = anonymous_mappings(SMAPS.as_bytes());
-        let now = "236be40000-236be80000 rw-p 00000000 00:00 0 \n\
-7f0000000000-7f0000021000 rw-p 00000000 00:00 0 \n\
-7f2000000000-7f2000080000 ---p 00000000 00:00 0 \n\
-7f3000000000-7f3000040000 rw-p 00000000 00:00 0 \n";
-        assert_eq!(
-            plan(now.as_bytes(), &known, &[]),
-            Plan {
-                exclude: vec![],
-                include: vec![range(0x236be40000, 0x236be80000)],
-                unknown: vec![
-                    range(0x7f2000000000, 0x7f2000080000),
-                    range(0x7f3000000000, 0x7f3000040000)
-                ],
-            }
-        );
-    }
-
-    #[test]
-    fn a_split_behind_the_first_page_gives_away_that_a_mapping_was_marked() {
-        let unknown = [
-            range(0x1000, 0x5000),
-            range(0x8000, 0x9000),
-            range(0x20000, 0x24000),
-        ];
-        // The first was split, the second is one page long and cannot be, the third stayed whole.
-        let after = "1000-2000 rw-p 0 00:00 0 \n2000-5000 rw-p 0 00:00 0 \n8000-9000 rw-p 0 00:00 0 \n20000-24000 rw-p 0 00:00 0 \n";
-        assert_eq!(
-            splits(after.as_bytes(), &unknown, &[], 0x1000),
-            [range(0x1000, 0x5000)]
-        );
-    }
-
-    #[test]
-    fn a_single_page_counts_as_marked_where_it_touches_what_is() {
-        let unknown = [
-            range(0x3000, 0x4000),
-            range(0x4000, 0x5000),
-            range(0x9000, 0xa000),
-            range(0xc000, 0xd000),
-        ];
-        let included = [range(0x5000, 0x8000), range(0xa000, 0xb000)];
-        let mut found = splits(b"", &unknown, &included, 0x1000);
-        found.sort_unstable();
-        assert_eq!(found, unknown[..3]);
-    }
-
-    #[test]
-    fn a_first_page_that_merged_with_the_mapping_before_it_still_counts() {
-        let after = "800-2000 rw-p 0 00:00 0 \n2000-5000 rw-p 0 00:00 0 \n";
-        assert_eq!(
-            splits(after.as_bytes(), &[range(0x1000, 0x5000)], &[], 0x1000),
-            [range(0x1000, 0x5000)]
-        );
-    }
-
-    #[test]
-    fn what_is_to_be_excluded_must_still_be_there() {
-        let now =
-            "1000-9000 rw-p 0 00:00 0 \n9000-a000 r--p 0 00:00 0 \nb000-c000 rw-p 0 00:00 0 \n";
-        let exclude = [
-            range(0x500, 0x2000),
-            range(0x2000, 0x4000),
-            range(0x8000, 0xa000),
-            range(0x9000, 0xa000),
-            range(0xb000, 0xc000),
-        ];
-        assert_eq!(
-            plan(now.as_bytes(), &[], &exclude).exclude,
-            [range(0x2000, 0x4000), range(0xb000, 0xc000)]
-        );
-    }
-
-    #[test]
     fn lines_that_are_not_mappings_are_passed_over() {
         for text in [
             "",
@@ -445,7 +269,9 @@ VmFlags: mr mw me dc
             "1000-2000 rw",
             "10000000000000000-1 rw-p 0 00:00 0 ",
         ] {
-            assert_eq!(plan(text.as_bytes(), &[], &[]), Plan::default(), "{text}");
+            private_anonymous(text.as_bytes(), |range, _| panic!("{range:?} in {text}"));
+            assert_eq!(anonymous_mappings(text.as_bytes()), [], "{text}");
+            assert_eq!(shared_mappings(text.as_bytes()), [], "{text}");
         }
     }
 }

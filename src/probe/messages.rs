@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use crate::base::error::Failure;
 
-use super::headroom::Scratch;
 use super::outcome::{Ending, Stopped};
+use super::scratch_place::ScratchPlace;
 
 /// Why a probe could not be prepared.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl From<Failure> for Refusal {
 #[derive(Debug)]
 pub enum Event {
     /// Ready for [`super::session::Session::fork_child`]; where the child's working memory comes from.
-    Prepared(Scratch),
+    Prepared(ScratchPlace),
     /// Could not be prepared; nothing happened. With the error number, where the output is to blame.
     Failed(Refusal),
     /// The output has grown to this many bytes.

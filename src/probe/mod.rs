@@ -16,10 +16,10 @@
 //! | [`phase`] | no | the phases of a probe: the state machine |
 //! | [`messages`] | no | what the probe's thread and the JavaScript thread tell each other |
 //! | [`prepare`] | no | reads and opens what a fork needs |
-//! | [`threads`] | no | waits until V8's helper threads have no work |
-//! | [`maps`] | no | which mappings the fork has to include |
+//! | [`platform_threads`], [`quiesce`] | no | which threads are V8's helpers; waits until they have no work |
+//! | [`maps`], [`fork_plan`] | no | which mappings there are; which of them the fork has to include |
 //! | [`malloc_mappings`] | no | which large blocks the child most likely does not need |
-//! | [`headroom`] | no | whether there is room for a child |
+//! | [`headroom`], [`scratch_place`] | no | how much memory is left; whether there is room for a child, and where |
 //! | [`slots`] | no | which import slots the child writes |
 //! | [`fork`] | yes | the fork |
 //! | [`child`] | yes | everything that runs in the child |
@@ -36,6 +36,7 @@ pub mod allocator;
 pub mod child;
 pub mod delay_abort;
 pub mod fork;
+pub mod fork_plan;
 pub mod headroom;
 pub mod judge;
 pub mod malloc_mappings;
@@ -46,8 +47,10 @@ pub mod outcome;
 pub mod output_file;
 pub mod phase;
 pub mod pipe_protocol;
+pub mod platform_threads;
 pub mod prepare;
+pub mod quiesce;
+pub mod scratch_place;
 pub mod session;
 pub mod slots;
 pub mod sys;
-pub mod threads;

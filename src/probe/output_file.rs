@@ -132,7 +132,7 @@ fn write_failed(path: &Path, error: &io::Error) -> Refusal {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A folder of the test's own, which is removed with it.

@@ -18,14 +18,15 @@ use parking_lot::Mutex;
 use crate::base::error::{Code, Failure};
 
 use super::child::set_up::{ScratchFile, Setup};
-use super::headroom::{self, Question, Scratch, Sources};
+use super::headroom::{self, Sources};
 use super::malloc_mappings;
 use super::maps::{self, AnonymousMapping, Range};
 use super::messages::Refusal;
 use super::output_file::{nameless_file, NamedOutput, OutputFile};
+use super::quiesce::PlatformThreads;
+use super::scratch_place::{decide, Question, ScratchPlace};
 use super::slots::{self, SlotWrite};
 use super::sys;
-use super::threads::PlatformThreads;
 
 /// How many attempts exclude what the child most likely does not need. The next one includes everything.
 const GUESSES: u32 = 2;
@@ -42,7 +43,7 @@ pub struct Options {
     /// What the child is expected to need in memory; `None` where nothing is to be checked.
     pub expected_bytes: Option<u64>,
     /// Where that memory comes from.
-    pub scratch: Scratch,
+    pub scratch: ScratchPlace,
     /// Whether the contents of large Buffers may be missing in the child.
     pub exclude_memory: bool,
     /// The output's disk must keep this many bytes free.
@@ -80,7 +81,7 @@ pub struct Attempt {
     /// What the child writes.
     pub output: Option<OutputFile>,
     /// Where its working memory comes from.
-    pub scratch: Scratch,
+    pub scratch: ScratchPlace,
     /// The scratch file is kept open: what it holds is written to the disk where memory is short.
     pub scratch_file: Option<File>,
 }
@@ -246,9 +247,9 @@ pub fn prepare(
 fn choose_scratch(
     options: &Options,
     output: Option<&OutputFile>,
-) -> Result<(Scratch, Option<File>), Refusal> {
+) -> Result<(ScratchPlace, Option<File>), Refusal> {
     let Some(expected_bytes) = options.expected_bytes else {
-        return Ok((Scratch::Memory, None));
+        return Ok((ScratchPlace::Memory, None));
     };
     let no_headroom = |reason: String| {
         Failure::new(
@@ -277,8 +278,8 @@ fn choose_scratch(
         disk: file_system.map(|(free, _)| (free, options.min_free_disk_bytes)),
         no_disk_because,
     };
-    let scratch = headroom::decide(&question).map_err(no_headroom)?;
-    if scratch != Scratch::Disk {
+    let scratch = decide(&question).map_err(no_headroom)?;
+    if scratch != ScratchPlace::Disk {
         return Ok((scratch, None));
     }
     let beside = output.map(|output| output.path.with_extension("scratch.partial"));

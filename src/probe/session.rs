@@ -344,8 +344,8 @@ fn heard(delivered: bool, step: Step) -> Step {
 mod tests {
     use std::sync::mpsc::{channel, Receiver};
 
-    use super::super::headroom::Scratch;
     use super::super::output_file::tests::Folder;
+    use super::super::scratch_place::ScratchPlace;
     use super::*;
 
     fn options() -> Options {
@@ -353,7 +353,7 @@ mod tests {
             output: None,
             pool_size: 4,
             expected_bytes: None,
-            scratch: Scratch::Memory,
+            scratch: ScratchPlace::Memory,
             exclude_memory: false,
             min_free_disk_bytes: 0,
             slots: Vec::new(),

@@ -5,7 +5,7 @@
 //! Out of scope: what a probe is.
 //! Limitations: whether a process id was taken by another process; only the caller, who alone reaps, can.
 
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -190,4 +190,12 @@ pub enum Advice {
     DoFork,
     /// Leaves it out.
     DontFork,
+}
+
+/// The beginning of a file, as much as fits into `buffer`; nothing where it cannot be read.
+pub fn read_some<'buffer>(path: &std::path::Path, buffer: &'buffer mut [u8]) -> &'buffer [u8] {
+    match std::fs::File::open(path).and_then(|mut file| file.read(buffer)) {
+        Ok(length) => &buffer[..length],
+        Err(_) => &[],
+    }
 }

@@ -1,82 +1,18 @@
-//! Waits until V8's helper threads have nothing in hand.
+//! Finds V8's helper threads: the threads of its platform.
 //!
-//! Knows: which threads of the process belong to V8's platform, and what `/proc` says they are doing.
-//! Out of scope: why somebody wants them idle.
-//! Limitations: a helper that wakes up between the last look and the fork. The child then runs into a wait that nobody
-//! will end, says so, and the fork is tried again.
-//! A helper that is sweeping, marking or compiling at the moment of the fork leaves its job unfinished for ever in the
-//! child, which then hangs: that is why this room exists. libuv's threads and other workers' threads are harmless.
+//! Knows: how Node names them, in which order it starts them, and what `/proc` shows of a thread.
+//! Out of scope: what is done with them; [`super::quiesce`].
+//! Limitations: on Node 20 and 22 they have no names of their own, and are known by their order and by what they wait for.
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+
+use super::sys::read_some;
 
 /// How much of a thread's stack is looked at. The frame of a V8 worker's loop lies some 200 bytes above the C library's.
 const STACK_BYTES: usize = 2_048;
-
-/// V8's platform threads, found once and then looked at again and again.
-#[derive(Debug, Default)]
-pub struct PlatformThreads {
-    syscall: Vec<PathBuf>,
-    stat: Vec<PathBuf>,
-}
-
-/// What a thread is doing, as far as it matters here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doing {
-    /// Waiting on a condition variable: nothing in hand.
-    Waiting,
-    /// Running, or blocked on something that it will come back from (a mutex, a page fault).
-    Working,
-    /// The kernel does not say.
-    Unknown,
-}
-
-/// `/proc/self/task/<tid>/syscall`: `running`, or the number and arguments of the call it sleeps in.
-///
-/// A platform thread without work sleeps in `pthread_cond_wait`, which is futex(2) with FUTEX_WAIT_BITSET (9). One that
-/// waits for a mutex uses FUTEX_WAIT (0): asleep as well, but in the middle of its work. The state letter of `stat`
-/// cannot tell the two apart.
-pub fn doing(syscall: &[u8]) -> Doing {
-    const FUTEX: &[u8] = b"202";
-    const COMMAND: usize = 0x7f;
-    const WAIT_BITSET: usize = 9;
-    let text = syscall.trim_ascii();
-    if text == b"running" {
-        return Doing::Working;
-    }
-    let mut fields = text.split(|&byte| byte == b' ');
-    match (fields.next(), fields.next(), fields.next()) {
-        (Some(number), Some(_), Some(operation)) if number == FUTEX => {
-            match operation
-                .strip_prefix(b"0x")
-                .and_then(|digits| std::str::from_utf8(digits).ok())
-            {
-                Some(digits) => match usize::from_str_radix(digits, 16) {
-                    Ok(operation) if operation & COMMAND == WAIT_BITSET => Doing::Waiting,
-                    Ok(_) => Doing::Working,
-                    Err(_) => Doing::Unknown,
-                },
-                None => Doing::Unknown,
-            }
-        }
-        (Some(number), _, _) if !number.is_empty() && number.iter().all(u8::is_ascii_digit) => {
-            Doing::Working
-        }
-        _ => Doing::Unknown,
-    }
-}
-
-/// `/proc/self/task/<tid>/stat`: the state letter stands behind the name, which may hold spaces and parentheses.
-pub fn is_sleeping(stat: &[u8]) -> bool {
-    match stat.iter().rposition(|&byte| byte == b')') {
-        Some(end) => stat.get(end + 2) == Some(&b'S'),
-        None => false,
-    }
-}
 
 /// What is known of a thread besides its place in the order of starting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,138 +106,55 @@ fn has_ended(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH)
 }
 
-impl PlatformThreads {
-    /// Finds them. Reads one small file per thread of the process, so not on the JavaScript thread.
-    pub fn find(pool_size: usize) -> std::io::Result<Self> {
-        let mut folders = Vec::new();
-        let mut known = Vec::new();
-        let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        let executable = fs::read_link("/proc/self/exe").unwrap_or_default();
-        let code = code_of(&maps, &executable.to_string_lossy());
-        let memory = fs::File::open("/proc/self/mem").ok();
-        // The kernel lists threads in the order in which they were started (proc_task_readdir walks the group's list).
-        for entry in fs::read_dir("/proc/self/task")? {
-            let folder = entry?.path();
-            // A thread that ended meanwhile is no platform thread: those live as long as the process. Any other reason
-            // (no descriptor left) is one not to judge by the threads that were seen.
-            let name = match fs::read_to_string(folder.join("comm")) {
-                Ok(name) => Some(name),
-                Err(error) if has_ended(&error) => None,
-                Err(error) => return Err(error),
-            };
-            if let Some(name) = name {
-                let mut buffer = [0u8; 512];
-                let syscall = read_some(&folder.join("syscall"), &mut buffer);
-                let runs_executable = memory
-                    .as_ref()
-                    .filter(|_| !code.is_empty())
-                    .zip(stack_pointer(syscall))
-                    .and_then(|(memory, stack)| {
-                        // A thread that waits is two or three calls deep in the C library, and its caller comes next.
-                        let mut words = [0u8; STACK_BYTES];
-                        let length = memory.read_at(&mut words, stack).ok()?;
-                        Some(points_into(words.get(..length)?, &code))
-                    });
-                known.push(ThreadFacts {
-                    name: name.trim_end().to_string(),
-                    waits_elsewhere: waits_elsewhere(syscall),
-                    runs_executable,
+/// The folders in `/proc` of V8's platform threads. Reads one small file per thread of the process, so not on the JavaScript
+/// thread.
+pub fn find(pool_size: usize) -> std::io::Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    let mut threads = Vec::new();
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let executable = fs::read_link("/proc/self/exe").unwrap_or_default();
+    let code = code_of(&maps, &executable.to_string_lossy());
+    let memory = fs::File::open("/proc/self/mem").ok();
+    // The kernel lists threads in the order in which they were started (proc_task_readdir walks the group's list).
+    for entry in fs::read_dir("/proc/self/task")? {
+        let folder = entry?.path();
+        // A thread that ended meanwhile is no platform thread: those live as long as the process. Any other reason
+        // (no descriptor left) is one not to judge by the threads that were seen.
+        let name = match fs::read_to_string(folder.join("comm")) {
+            Ok(name) => Some(name),
+            Err(error) if has_ended(&error) => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(name) = name {
+            let mut buffer = [0u8; 512];
+            let syscall = read_some(&folder.join("syscall"), &mut buffer);
+            let runs_executable = memory
+                .as_ref()
+                .filter(|_| !code.is_empty())
+                .zip(stack_pointer(syscall))
+                .and_then(|(memory, stack)| {
+                    // A thread that waits is two or three calls deep in the C library, and its caller comes next.
+                    let mut words = [0u8; STACK_BYTES];
+                    let length = memory.read_at(&mut words, stack).ok()?;
+                    Some(points_into(words.get(..length)?, &code))
                 });
-                folders.push(folder);
-            }
-        }
-        let mine = platform(&known, pool_size);
-        Ok(PlatformThreads {
-            syscall: mine
-                .iter()
-                .map(|&index| folders[index].join("syscall"))
-                .collect(),
-            stat: mine
-                .iter()
-                .map(|&index| folders[index].join("stat"))
-                .collect(),
-        })
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.stat.len()
-    }
-
-    /// Looks until all of them wait for work, or until `limit` has passed; returns whether they do.
-    pub fn quiesce(&self, limit: Duration) -> bool {
-        let start = Instant::now();
-        loop {
-            if self.all_idle() {
-                return true;
-            }
-            if start.elapsed() >= limit {
-                return false;
-            }
-            // The helpers may need this very CPU to come to an end.
-            std::thread::yield_now();
+            threads.push(ThreadFacts {
+                name: name.trim_end().to_string(),
+                waits_elsewhere: waits_elsewhere(syscall),
+                runs_executable,
+            });
+            folders.push(folder);
         }
     }
-
-    fn all_idle(&self) -> bool {
-        let mut buffer = [0u8; 512];
-        self.syscall.iter().zip(&self.stat).all(|(syscall, stat)| {
-            match doing(read_some(syscall, &mut buffer)) {
-                Doing::Waiting => true,
-                Doing::Working => false,
-                // Kernels without that file, or that forbid it: the state letter has to do.
-                Doing::Unknown => is_sleeping(read_some(stat, &mut buffer)),
-            }
-        })
-    }
-}
-
-fn read_some<'buffer>(path: &PathBuf, buffer: &'buffer mut [u8]) -> &'buffer [u8] {
-    match fs::File::open(path).and_then(|mut file| file.read(buffer)) {
-        Ok(length) => &buffer[..length],
-        Err(_) => &[],
-    }
+    Ok(platform(&threads, pool_size)
+        .into_iter()
+        .map(|index| folders[index].clone())
+        .collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_a_wait_on_a_condition_variable_counts_as_idle() {
-        let cases: [(&str, Doing); 8] = [
-            (
-                "202 0x1c04f320 0x189 0x0 0x0 0x0 0xffffffff 0x7fbd6f61bc70 0x7fbd6fea3f16\n",
-                Doing::Waiting,
-            ),
-            (
-                "202 0x1c04f320 0x89 0x0 0x0 0x0 0xffffffff 0x7fbd6f61bc70 0x7fbd6fea3f16\n",
-                Doing::Waiting,
-            ),
-            // A mutex: asleep, but with work in hand.
-            (
-                "202 0x1c04f320 0x80 0x2 0x0 0x0 0x0 0x7fbd6f61bc70 0x7fbd6fea3f16\n",
-                Doing::Working,
-            ),
-            ("running\n", Doing::Working),
-            // In a page fault: no system call, the kernel prints -1.
-            ("-1 0x7ffc 0x55\n", Doing::Unknown),
-            ("281 0x9 0x7fbd6fe19cf0 0x400\n", Doing::Working),
-            ("", Doing::Unknown),
-            ("202 0x1 zz\n", Doing::Unknown),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(doing(text.as_bytes()), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn the_state_letter_is_found_behind_a_name_with_parentheses() {
-        assert!(is_sleeping(b"12 (a) R (b) S 1 12 12 0"));
-        assert!(!is_sleeping(b"12 (a) S (b) R 1 12 12 0"));
-        assert!(!is_sleeping(b""));
-        assert!(!is_sleeping(b"12 (node)"));
-    }
 
     const EPOLL: &[u8] =
         b"281 0x9 0x7f05f8319cf0 0x400 0xffffffff 0x0 0x8 0x7f05f8318f90 0x7f05f8426cae";
