@@ -5,8 +5,7 @@
 const { setImmediate: nextTurn, setTimeout: sleep } = require('node:timers/promises')
 const { addons, checkSince, checkSupport } = require('./addons.js')
 const { collectGarbage } = require('../base/collect-garbage.js')
-const { OffheapError } = require('../base/errors.js')
-const { throwIfAborted } = require('../heap/snapshot-file/failure.js')
+const { abortedBy, onAbort, throwIfAborted } = require('../base/abort.js')
 const { threadId } = require('node:worker_threads')
 const { abortSignal, boolean, options: checkOptions } = require('../base/validate.js')
 
@@ -64,14 +63,14 @@ const waiting = new Set()
 function nextCollection (signal) {
   return new Promise((resolve, reject) => {
     const registry = new FinalizationRegistry(() => done())
-    const onAbort = () => done(new OffheapError('ERR_OFFHEAP_ABORTED', 'The operation was aborted', signal.reason))
+    let ignoreAbort = () => {}
     function done (error) {
       waiting.delete(registry)
-      signal?.removeEventListener('abort', onAbort)
+      ignoreAbort()
       if (error === undefined) resolve()
       else reject(error)
     }
-    signal?.addEventListener('abort', onAbort, { once: true })
+    ignoreAbort = onAbort(signal, () => done(abortedBy(signal)))
     // A symbol, as in addons/collected.js.
     registry.register(Symbol('offheap.collection'))
     waiting.add(registry)

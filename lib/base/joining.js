@@ -1,10 +1,10 @@
 'use strict'
 
-const { OffheapError } = require('./errors.js')
+const { abortedBy, onAbort } = require('./abort.js')
 
 /**
- * What a run comes to, for one of those who wait for it. Aborting leaves it to the others; when the last one aborts the
- * run is ended, and that one hears of it when it is over.
+ * The result of a run, for one of several callers that wait for it. A caller that aborts leaves the run to the others. When the
+ * last caller aborts, the run is ended, and that caller gets its error when the run is over.
  * @template T
  * @param {{ waiting: number, controller: AbortController, result: Promise<T> }} run
  * @param {AbortSignal} [signal]
@@ -12,20 +12,18 @@ const { OffheapError } = require('./errors.js')
  */
 async function joined (run, signal) {
   run.waiting++
-  let onAbort
+  let ignoreAbort
   const aborted = new Promise((resolve, reject) => {
-    onAbort = () => {
+    ignoreAbort = onAbort(signal, () => {
       run.waiting--
       if (run.waiting === 0) return run.controller.abort(signal.reason)
-      reject(new OffheapError('ERR_OFFHEAP_ABORTED', 'The operation was aborted', signal.reason))
-    }
-    if (signal?.aborted) onAbort()
-    else signal?.addEventListener('abort', onAbort, { once: true })
+      reject(abortedBy(signal))
+    })
   })
   try {
     return await Promise.race([run.result, aborted])
   } finally {
-    signal?.removeEventListener('abort', onAbort)
+    ignoreAbort()
   }
 }
 

@@ -5,12 +5,11 @@
 const v8 = require('node:v8')
 const { setImmediate: nextTurn, setTimeout: sleep } = require('node:timers/promises')
 const { OffheapError } = require('../base/errors.js')
-const { throwIfAborted } = require('../heap/snapshot-file/failure.js')
-const { inTurn } = require('../heap/snapshot-file/turn.js')
+const { throwIfAborted } = require('../base/abort.js')
 const { joined } = require('../base/joining.js')
 const { LONGEST_MS, TIMEOUT_MS } = require('../base/times.js')
+const { childOrHere } = require('../probe/child-or-here.js')
 const { run } = require('../probe/run.js')
-const { unsupportedReason } = require('../probe/supported.js')
 const { asThrown } = require('../probe/thrown.js')
 const { takeCensus } = require('./census/take.js')
 const { expectedBytes } = require('./census/estimate.js')
@@ -23,9 +22,6 @@ const MAX_TOP = 1000
 const MAX_PAUSE_MS = 5_000
 /** Of its time a child leaves the rest for its answer, and for what takes longer than it looked. */
 const CHILD_SHARE = 0.8
-
-/** Failures after which a census in the process may still succeed, as for snapshots. */
-const worthAnotherWay = new Set(['ERR_OFFHEAP_UNSUPPORTED_PLATFORM', 'ERR_OFFHEAP_PROBE_FAILED', 'ERR_OFFHEAP_PROBE_DEADLOCK'])
 
 /** The one of this thread that is being taken, for those who ask for the same meanwhile. */
 let running
@@ -81,26 +77,20 @@ async function take (settings, signal) {
   }
 }
 
-async function takeAnyWay (settings, signal, patient) {
-  const { mode, fallback } = settings
-  if (mode === 'in-process') return takeHere(settings, patient)
-  try {
-    return await takeInProbe(settings, signal, patient)
-  } catch (error) {
-    if (mode !== 'auto' || !fallback || !worthAnotherWay.has(error.code)) throw error
-    return takeHere(settings, patient)
-  }
+function takeAnyWay (settings, signal, patient) {
+  const timeoutMs = Math.max(1, Math.ceil(settings.deadline - performance.now()))
+  return childOrHere(settings, {
+    said: ['A census', 'take'],
+    timeoutMs,
+    signal,
+    inChild: (timeLeftMs) => takeInProbe(settings, timeLeftMs, signal, patient),
+    here: () => takeHere(settings, patient)
+  })
 }
 
-async function takeInProbe (settings, signal, patient) {
-  const reason = unsupportedReason()
-  if (reason !== null) {
-    throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM',
-      `A census that does not stop the service is not possible here: ${reason}. Pass fallback: true, or mode: 'in-process', to take one that does`)
-  }
+async function takeInProbe (settings, timeoutMs, signal, patient) {
   const { deadline } = settings
-  const timeLeftMs = Math.max(1, Math.ceil(deadline - performance.now()))
-  const { thrown, value, pauseMs, attempts } = await inTurn(signal, timeLeftMs, (timeLeftMs) => run({
+  const { thrown, value, pauseMs, attempts } = await run({
     work: () => {
       const start = performance.now()
       return JSON.stringify(takeCensus(settings, { inChild: true, patient, deadline: start + (deadline - start) * CHILD_SHARE }))
@@ -108,9 +98,9 @@ async function takeInProbe (settings, signal, patient) {
     expectedBytes: expectedBytes(settings),
     // Where Buffers lie is asked, never what they hold.
     excludeMemory: true,
-    timeoutMs: timeLeftMs,
+    timeoutMs,
     signal
-  }))
+  })
   if (thrown !== undefined) throw asThrown(thrown)
   return { mode: 'probe', pauseMs, attempts, text: v8.deserialize(value) }
 }

@@ -3,6 +3,7 @@
 // Heap snapshots: analysis, comparison and redaction of .heapsnapshot files, off the JavaScript thread.
 
 const os = require('node:os')
+const { abortedBy, onAbort, throwIfAborted } = require('../base/abort.js')
 const { OffheapError, fromNative, rebuild } = require('../base/errors.js')
 const { progressListener } = require('../base/progress.js')
 const validate = require('../base/validate.js')
@@ -15,10 +16,6 @@ const PROGRESS_INTERVAL_MS = 100
 /** More than two threads are not used; with one core a second would only wait. */
 function threadCount () {
   return os.availableParallelism() > 1 ? 2 : 1
-}
-
-function aborted (signal) {
-  return new OffheapError('ERR_OFFHEAP_ABORTED', 'The operation was aborted', signal.reason)
 }
 
 function checkCommon (options) {
@@ -36,11 +33,12 @@ function reportOptions (options) {
 
 /** Runs a native job that can be watched and cancelled, and parses its answer. */
 async function run (caller, { signal, onProgress }, start) {
-  if (signal?.aborted) throw aborted(signal)
+  throwIfAborted(signal)
   const started = performance.now()
   const number = binding.heapSnapshotBegin()
   const cancel = () => binding.heapSnapshotCancel(number)
   const listener = onProgress === undefined ? undefined : progressListener(caller, onProgress)
+  let ignoreAbort = () => {}
   // Polled: a callback from the pool thread would need a thread-safe function, which keeps things alive.
   const timer = listener === undefined
     ? undefined
@@ -50,17 +48,17 @@ async function run (caller, { signal, onProgress }, start) {
     }, PROGRESS_INTERVAL_MS)
   timer?.unref()
   try {
-    signal?.addEventListener('abort', cancel, { once: true })
+    ignoreAbort = onAbort(signal, cancel)
     const answer = await start(number).catch((error) => { throw rebuild(error) })
     if (answer.length === 2) {
       const [code, message] = answer
-      if (code === 'ERR_OFFHEAP_ABORTED' && signal?.aborted) throw aborted(signal)
+      if (code === 'ERR_OFFHEAP_ABORTED' && signal?.aborted) throw abortedBy(signal)
       throw code === 'ERR_OFFHEAP_INTERNAL' ? rebuild(new Error(message)) : new OffheapError(code, message)
     }
     return { ...JSON.parse(answer[0]), durationMs: performance.now() - started }
   } finally {
     clearInterval(timer)
-    signal?.removeEventListener('abort', cancel)
+    ignoreAbort()
     binding.heapSnapshotEnd(number)
   }
 }

@@ -6,6 +6,7 @@
 const os = require('node:os')
 const { getSystemErrorName } = require('node:util')
 const { setTimeout: sleep } = require('node:timers/promises')
+const { abortedBy, onAbort, throwIfAborted } = require('../base/abort.js')
 const { OffheapError, fromNative } = require('../base/errors.js')
 const { onExit } = require('../base/exit-listener.js')
 const binding = require('../base/load.js')
@@ -42,7 +43,7 @@ async function run (options) {
   const reason = unsupportedReason()
   if (reason !== null) throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM', `The probe is not available: ${reason}`)
   const { signal } = options
-  if (signal?.aborted) throw aborted(signal)
+  throwIfAborted(signal)
 
   const start = performance.now()
   const events = new Events(options.onProgress)
@@ -55,15 +56,15 @@ async function run (options) {
     minFreeDiskBytes: options.minFreeDiskBytes ?? 0
   }
   let isAborted = false
-  const onAbort = () => {
-    isAborted = true
-    binding.probeStop(id)
-  }
+  let ignoreAbort = () => {}
   let ignoreExit = () => {}
   // From here on a native thread holds the event loop until probeClose(): nothing that may throw stands outside of the `try`.
   const id = fromNative(() => binding.probeStart(settings, (event) => events.take(event)))
   try {
-    signal?.addEventListener('abort', onAbort, { once: true })
+    ignoreAbort = onAbort(signal, () => {
+      isAborted = true
+      binding.probeStop(id)
+    })
     // The child is killed and its file removed before the process exits.
     ignoreExit = onExit(() => binding.probeAbandon(id))
     let pauseMs = 0
@@ -71,11 +72,11 @@ async function run (options) {
       const { scratch } = await events.next('prepared')
       const timeLeftMs = options.timeoutMs - (performance.now() - start)
       const fork = await forkWhenQuiet(id, options.work, timeLeftMs, () => isAborted)
-      if (isAborted) throw aborted(signal)
+      if (isAborted) throw abortedBy(signal)
       pauseMs = Math.max(pauseMs, fork.pauseMs)
       options.onFork?.(fork)
       const ended = await events.next('ended')
-      if (isAborted) throw aborted(signal)
+      if (isAborted) throw abortedBy(signal)
       if (ended.code === undefined) {
         return {
           value: ended.value,
@@ -103,12 +104,12 @@ async function run (options) {
       // A thread that held a lock at the fork may not have run since: on a busy machine it waits for a processor.
       await sleep(2 ** attempts)
       // Aborted meanwhile, the native side has ended, and prepares nothing more.
-      if (isAborted) throw aborted(signal)
+      if (isAborted) throw abortedBy(signal)
       binding.probeAgain(id)
     }
   } finally {
     binding.probeClose(id)
-    signal?.removeEventListener('abort', onAbort)
+    ignoreAbort()
     ignoreExit()
     // Only now can the next probe start.
     await events.closed
@@ -164,10 +165,6 @@ function failureOf ({ code, message, errno }) {
   if (errno === undefined) return new OffheapError(code, message)
   const cause = Object.assign(new Error(message), { errno: -errno, code: getSystemErrorName(-errno), syscall: 'write' })
   return new OffheapError(code, message, cause)
-}
-
-function aborted (signal) {
-  return new OffheapError('ERR_OFFHEAP_ABORTED', 'The operation was aborted', signal.reason)
 }
 
 /** V8's helper threads carry no name on Node 20 and 22, but their number is known: --v8-pool-size, 4 if not given. */

@@ -18,8 +18,4 @@ function pathRefused (file, fact) {
     `${file} ${fact}; a snapshot holds every secret of the process and is not written there. Pass the real path of a regular file or directory`)
 }
 
-function throwIfAborted (signal) {
-  if (signal?.aborted) throw new OffheapError('ERR_OFFHEAP_ABORTED', 'The operation was aborted', signal.reason)
-}
-
-module.exports = { pathRefused, snapshotFailure, throwIfAborted }
+module.exports = { pathRefused, snapshotFailure }

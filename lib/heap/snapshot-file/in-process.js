@@ -12,7 +12,7 @@ const { performance } = require('node:perf_hooks')
 const { setImmediate: nextTurn } = require('node:timers/promises')
 const { takeText } = require('./snapshot-text.js')
 const { afterInProcess } = require('./after-in-process.js')
-const { throwIfAborted } = require('./failure.js')
+const { throwIfAborted } = require('../../base/abort.js')
 const { createPrivate } = require('./private-file.js')
 const { truncated } = require('./verify.js')
 

@@ -6,6 +6,7 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const v8 = require('node:v8')
+const { inTurn } = require('../../probe/in-turn.js')
 const { run } = require('../../probe/run.js')
 const { unsupportedReason } = require('../../probe/supported.js')
 const { asThrown } = require('../../probe/thrown.js')
@@ -14,7 +15,6 @@ const { plain } = require('../../base/format.js')
 const { analysisText } = require('../text.js')
 const { partialName, reportName } = require('./names.js')
 const { createPrivate } = require('./private-file.js')
-const { inTurn } = require('./turn.js')
 
 /** What an analysis takes, by the byte of the snapshot's text: 382 MB were measured for 236 MB, Node's own 50 MB included. */
 const BYTES_PER_BYTE = 1.7
