@@ -1,21 +1,24 @@
 #![forbid(unsafe_code)]
-//! The additive table: every resident byte in exactly one row.
+//! The additive table: every resident byte is in exactly one row.
 //!
-//! Knows: the mappings, which of them malloc made, where the threads' stack pointers stand, what malloc and V8 count.
-//! Out of scope: how any of that was read.
-//! Two kinds of numbers meet here. What the kernel counts is exact and splits the resident set without overlap: V8's
-//! pages, files, shared memory, stacks, malloc's heaps and mapped blocks, the rest. What malloc and V8 count are bytes
-//! given out, resident or not; they only divide malloc's share further, and are cut down to it. So no row is negative,
-//! the rows add up, and a count that claims more than is there shows in `not_resident_bytes`, never as memory.
-//! Only what is known to lie in malloc's memory is taken off it. ArrayBuffers are: Node's allocator is malloc. Other
-//! external memory may be malloc's, may be another allocator's, may never have been touched: it stands beside the rows.
-//! Limitations: which block of malloc's is an ArrayBuffer. Blocks given out and never touched are taken to be
+//! Knows: the mappings, which of them malloc made, the threads' stack pointers, what malloc and V8 count.
+//! Out of scope: how this was read.
+//!
+//! The table combines two kinds of numbers. The kernel's are exact, and divide the resident set without overlap: V8's pages, files,
+//! shared memory, stacks, malloc's heaps and mapped blocks, the rest. Those of malloc and V8 are allocated bytes, resident or
+//! not. They only divide malloc's share further, and are limited to it. So no row is negative, the rows add up, and a count that
+//! exceeds the resident bytes appears in `not_resident_bytes`.
+//!
+//! Only memory that is known to be malloc's is subtracted from malloc's share. ArrayBuffers are: Node allocates them with malloc.
+//! Other external memory may come from another allocator, or may never have been touched: it is reported beside the rows.
+//!
+//! Limitations: which of malloc's blocks is an ArrayBuffer. Allocated blocks that were never touched are assumed to be
 //! ArrayBuffers (a large `Buffer.alloc`).
 
 use super::glibc_heaps::{Found, Memory, Range};
 use super::mappings::{Kind, Mapping};
 
-/// What V8 and Node count in the asking isolate, in bytes given out.
+/// What V8 and Node count in the calling isolate, in allocated bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Engine {
     /// `process.memoryUsage().arrayBuffers`
@@ -24,17 +27,17 @@ pub struct Engine {
     pub external_bytes: u64,
     /// The isolate's external counter: most ArrayBuffers, addons' external buffers, what is declared.
     pub declared_bytes: u64,
-    /// WebAssembly memory is part of `external_bytes` (before V8 14). The counter has it as it was
-    /// made, and what it grew by since twice (Node 20 and 22), once (24) or not at all (26).
+    /// WebAssembly memory is part of `external_bytes` (before V8 14). The counter has its first size. It has the growth since then
+    /// twice (Node 20 and 22), once (24) or not at all (26).
     pub external_counts_web_assembly: bool,
-    /// `total_physical_size`: used only where the kernel does not show which pages are V8's.
+    /// `total_physical_size`. Used only where the kernel does not show which pages are V8's.
     pub v8_physical_bytes: u64,
 }
 
 /// What glibc's malloc counts, in bytes (mallinfo(3)).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Malloc {
-    /// `arena`: all that the arenas have from the kernel, given back or not.
+    /// `arena`: all that the arenas got from the kernel, also what they gave back.
     pub arenas_bytes: u64,
     /// `uordblks`: in use in the arenas.
     pub in_use_bytes: u64,
@@ -44,19 +47,19 @@ pub struct Malloc {
     pub mapped_bytes: u64,
 }
 
-/// Everything that goes into the table.
+/// What the table is computed from.
 pub struct Input<'a, M> {
     /// The mappings, in the order of addresses.
     pub mappings: &'a [Mapping],
     /// Which of them malloc made.
     pub found: &'a Found,
-    /// For the pages of mappings that have several owners.
+    /// Answers which pages are resident, in mappings that have several owners.
     pub memory: &'a M,
     /// The threads' stack pointers.
     pub stack_pointers: &'a [u64],
-    /// A stack is not larger than this.
+    /// The largest size of a stack.
     pub stack_limit_bytes: u64,
-    /// malloc's own count; `None` where it cannot or shall not be asked.
+    /// malloc's own count; `None` where it cannot be read or was not wanted.
     pub malloc: Option<Malloc>,
     /// V8's own count.
     pub engine: Engine,
@@ -67,17 +70,17 @@ pub struct Input<'a, M> {
 pub struct Table {
     /// The resident set, as the sum of all mappings.
     pub rss_bytes: u64,
-    /// What V8 mapped, of all isolates, WebAssembly's memory left out.
+    /// What V8 mapped, of all isolates, without WebAssembly's memory.
     pub v8_heap_bytes: u64,
     /// WebAssembly's memory.
     pub web_assembly_bytes: u64,
-    /// ArrayBuffers of the asking isolate.
+    /// ArrayBuffers of the calling isolate.
     pub array_buffers_bytes: u64,
-    /// In use by malloc beyond that, at most; `None` where ArrayBuffers claim all of it and more.
+    /// In use in malloc beside ArrayBuffers, at most; `None` where ArrayBuffers claim more than all of it.
     pub malloc_in_use_bytes: Option<u64>,
-    /// Free, but held by malloc, at least.
+    /// Free, but not given back by malloc, at least.
     pub malloc_free_bytes: Option<u64>,
-    /// malloc's beyond that, when it was not asked what of it is in use.
+    /// malloc's other memory, where malloc was not asked how much is in use.
     pub malloc_undivided_bytes: Option<u64>,
     /// Stacks of threads.
     pub thread_stacks_bytes: u64,
@@ -87,14 +90,14 @@ pub struct Table {
     pub shared_memory_bytes: u64,
     /// Anonymous memory that is known not to be any of these: images' zeroed data, mappings with a name.
     pub other_anonymous_bytes: u64,
-    /// Anonymous memory nobody accounts for.
+    /// Anonymous memory that no known owner explains.
     pub unexplained_bytes: u64,
-    /// What the asking isolate was told of external memory beside ArrayBuffers and WebAssembly's; `None` where ArrayBuffers
-    /// without an object outweigh it.
+    /// External memory that was reported to the calling isolate, beside ArrayBuffers and WebAssembly's; `None` where ArrayBuffers
+    /// without an object exceed it.
     pub other_external_bytes: Option<u64>,
-    /// Free, but held by malloc, at most.
+    /// Free, but not given back by malloc, at most.
     pub malloc_free_at_most_bytes: Option<u64>,
-    /// Given out by malloc as blocks of their own, and not in memory: never touched, or swapped out.
+    /// In malloc's blocks with a mapping of their own, and not resident: never touched, or swapped out.
     pub not_resident_bytes: Option<u64>,
     /// Of all mappings, in swap.
     pub swapped_bytes: u64,
@@ -104,7 +107,7 @@ pub struct Table {
 
 #[cfg(test)]
 impl Table {
-    /// What must be `rss_bytes`, whatever was measured.
+    /// The sum of the rows, which must be `rss_bytes`.
     pub fn sum(&self) -> u64 {
         let measured = [
             self.v8_heap_bytes,
@@ -125,7 +128,7 @@ impl Table {
     }
 }
 
-/// A region that nobody accounts for.
+/// A region without a known owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Region {
     /// First address.
@@ -138,7 +141,7 @@ pub struct Region {
 
 /// How many regions are listed.
 const LARGEST: usize = 5;
-/// V8 sets this much address space aside, at least, for one WebAssembly memory with its guard.
+/// V8 reserves at least this much address space for one WebAssembly memory with its guard.
 const WEB_ASSEMBLY_RESERVATION: u64 = 4 << 30;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -204,7 +207,7 @@ pub fn breakdown<M: Memory>(input: &Input<M>) -> Table {
         .iter()
         .any(|mapping| mapping.kind == Kind::V8)
     {
-        // The kernel does not say which pages are V8's: V8's own word for this isolate, as far as there is room for it.
+        // The kernel does not show which pages are V8's. V8's own count of this isolate is used, limited to what is left.
         let taken = input.engine.v8_physical_bytes.min(table.unexplained_bytes);
         table.unexplained_bytes -= taken;
         table.v8_heap_bytes += taken;
@@ -235,7 +238,7 @@ fn divide<M>(input: &Input<M>, table: &mut Table, arenas: u64, blocks: u64) {
         Some(malloc) => {
             let mut blocks = blocks;
             if !input.found.complete {
-                // Not every block was found: malloc's own total, as far as there is room for it.
+                // Not every block was found. malloc's own total is used, limited to what is left.
                 let missing = malloc
                     .mapped_bytes
                     .saturating_sub(found)
@@ -249,11 +252,11 @@ fn divide<M>(input: &Input<M>, table: &mut Table, arenas: u64, blocks: u64) {
             never_touched = malloc.mapped_bytes.saturating_sub(blocks);
             in_use = arenas - free + blocks;
             table.malloc_free_bytes = Some(free);
-            // Small blocks in use that were never touched make the difference too small; nothing makes it too large.
+            // Small blocks in use that were never touched make the difference too small. Nothing makes it too large.
             table.malloc_free_at_most_bytes = Some(malloc.free_bytes.min(arenas));
             table.not_resident_bytes = Some(never_touched);
         }
-        // Not asked, or nobody to ask: it is malloc's, in use or not.
+        // malloc was not asked, or cannot be: the memory is malloc's, in use or not.
         None => {
             never_touched = found.saturating_sub(blocks);
             in_use = arenas + blocks;
@@ -265,7 +268,7 @@ fn divide<M>(input: &Input<M>, table: &mut Table, arenas: u64, blocks: u64) {
     let from_malloc = touched.min(in_use);
     in_use -= from_malloc;
     let missing = touched - from_malloc;
-    // Another allocator stands in for malloc (jemalloc, preloaded).
+    // Another allocator replaces malloc (jemalloc, preloaded).
     let from_elsewhere = missing.min(table.unexplained_bytes);
     table.unexplained_bytes -= from_elsewhere;
     table.array_buffers_bytes = from_malloc + from_elsewhere;
@@ -278,18 +281,18 @@ fn divide<M>(input: &Input<M>, table: &mut Table, arenas: u64, blocks: u64) {
     };
     let external = engine.external_bytes.saturating_sub(in_external);
     let declared = engine.declared_bytes.saturating_sub(web_assembly);
-    // Addons' external buffers are in both, and how many is not known: the larger one is sure, the sum is not.
+    // Addons' external buffers are in both, and it is not known how many. The larger one is certain; the sum is not.
     table.other_external_bytes = external
         .max(declared)
         .checked_sub(engine.array_buffers_bytes);
     match input.malloc {
-        // Small untouched ArrayBuffers have claimed what others use as well: a 0 would be no measurement.
+        // Small untouched ArrayBuffers were counted against memory that others use. A 0 would not be a measurement.
         Some(_) => table.malloc_in_use_bytes = (missing == 0).then_some(in_use),
         None => table.malloc_undivided_bytes = Some(in_use),
     }
 }
 
-/// V8 sets the address space of a WebAssembly memory aside at once, and puts a guard behind what is in use.
+/// V8 reserves the address space of a WebAssembly memory at once, with a guard after the used part.
 fn is_web_assembly(mapping: &Mapping, next: Option<&Mapping>) -> bool {
     !mapping.reserved
         && next.is_some_and(|next| {
@@ -300,7 +303,7 @@ fn is_web_assembly(mapping: &Mapping, next: Option<&Mapping>) -> bool {
         })
 }
 
-/// Who owns what, in the order of addresses, without overlap.
+/// The owner of each part, in the order of addresses, without overlap.
 fn claims<M>(input: &Input<M>) -> Vec<(Range, Owner)> {
     let mut claims: Vec<(Range, Owner)> = Vec::new();
     let heaps = input
@@ -325,7 +328,7 @@ fn claims<M>(input: &Input<M>) -> Vec<(Range, Owner)> {
         if claims.iter().any(|(range, _)| range.contains(&pointer)) {
             continue;
         }
-        // A stack starts at its guard, which ends the mapping below; above it another mapping may have grown on.
+        // A stack starts at its guard, which ends the mapping below. Above it the kernel may have joined another mapping to it.
         let below = claims
             .iter()
             .map(|(range, _)| range.end)
@@ -359,7 +362,7 @@ fn within<'a>(
         .map(|(range, owner)| (range, *owner))
 }
 
-/// The resident bytes of a part of a mapping; where pages cannot be asked about, all of it.
+/// The resident bytes of a part of a mapping; all of the part where the pages cannot be looked at.
 fn resident_in(range: &Range, mapping: &Mapping, memory: &impl Memory) -> u64 {
     let size = range.end - range.start;
     let whole = mapping.end - mapping.start;

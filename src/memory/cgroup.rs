@@ -2,11 +2,13 @@
 //! The cgroup limit that binds this process, and the usage of that same cgroup.
 //!
 //! Knows: `/proc/self/cgroup`, `/proc/self/mountinfo`, the memory files of cgroup v1 and v2 (cgroups(7)).
-//! Out of scope: how a file is read; it asks a [`Files`].
-//! Every ancestor's limit binds, so all of them up to the mount point are looked at and the smallest one wins; its usage
-//! counts everything below it, other processes included.
-//! Limitations: ancestors above the cgroup namespace or the mount on v2 (on v1, `hierarchical_memory_limit` reaches
-//! past them, but their usage stays unknown); `memory.high`, which slows down and does not kill; swap limits.
+//! Out of scope: how a file is read. A [`Files`] reads it.
+//!
+//! The limit of every ancestor binds. So all ancestors up to the mount point are looked at, and the smallest limit counts. The usage
+//! of that cgroup includes everything below it, other processes as well.
+//!
+//! Limitations: ancestors above the cgroup namespace or the mount on v2 (on v1, `hierarchical_memory_limit` includes
+//! their limits, but their usage is not known); `memory.high`, which slows down and does not kill; swap limits.
 
 /// Reads whole files; `None` when there is no such file or it may not be read.
 pub trait Files {
@@ -14,7 +16,7 @@ pub trait Files {
     fn read(&self, path: &str) -> Option<String>;
 }
 
-/// Which hierarchy accounts for memory.
+/// Which hierarchy counts memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     /// The `memory` controller of a v1 hierarchy.
@@ -36,7 +38,7 @@ impl Version {
 /// Where this process's memory cgroup is in the file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
-    /// Which files to expect there.
+    /// Which files are there.
     pub version: Version,
     /// The hierarchy's mount point: the walk ends here.
     pub mount_point: String,
@@ -64,9 +66,9 @@ struct Mount<'a> {
     super_options: &'a str,
 }
 
-/// Finds the process's memory cgroup. `None`: no hierarchy that accounts for memory is mounted where it can be seen.
+/// Finds the process's memory cgroup. `None`: no visible hierarchy counts memory.
 ///
-/// On a hybrid system (v1 controllers beside an empty v2 tree) the v1 hierarchy is the one that counts.
+/// On a hybrid system (v1 controllers beside an empty v2 tree) the v1 hierarchy counts it.
 pub fn locate(proc_cgroup: &str, mountinfo: &str, files: &impl Files) -> Option<Location> {
     let mounts: Vec<Mount> = mountinfo.lines().filter_map(parse_mount).collect();
     let v1 = membership(proc_cgroup, |controllers| {
@@ -163,7 +165,7 @@ fn resolve(
     mounts: &[Mount],
     accept: impl Fn(&Mount) -> bool,
 ) -> Option<(String, String)> {
-    // Outside our cgroup namespace: the files of that cgroup are not to be had here.
+    // Outside our cgroup namespace: the files of that cgroup cannot be seen.
     let path = (!path.split('/').any(|part| part == "..")).then_some(path);
     let direct = mounts
         .iter()
@@ -190,7 +192,7 @@ fn resolve(
     Some((point.clone(), point))
 }
 
-/// What of `path` lies below `root`, by whole components.
+/// The part of `path` below `root`, in whole components.
 fn below<'a>(path: &'a str, root: &str) -> Option<&'a str> {
     let rest = path.strip_prefix(root.trim_end_matches('/'))?;
     if rest.is_empty() {
@@ -200,7 +202,7 @@ fn below<'a>(path: &'a str, root: &str) -> Option<&'a str> {
 }
 
 impl Location {
-    /// The process's cgroup and its ancestors, from the inside out, the mount point last.
+    /// The process's cgroup and its ancestors, the innermost first, the mount point last.
     pub fn levels(&self) -> impl Iterator<Item = &str> {
         let mount_point = self.mount_point.as_str();
         std::iter::successors(Some(self.directory.as_str()), move |level| {
@@ -230,7 +232,7 @@ impl Location {
             let limit = parse_limit(&read(level, limit_file)?)?;
             Some((level, limit))
         });
-        // On v1 the kernel itself says which limit binds. It knows ancestors that we cannot see, and whether an
+        // On v1 the kernel itself reports the limit that binds. It knows ancestors that we cannot see, and whether an
         // ancestor's limit reaches down here at all (`memory.use_hierarchy`).
         let own_stat = (self.version == Version::V1)
             .then(|| read(&self.directory, "memory.stat"))
@@ -246,7 +248,7 @@ impl Location {
                     .map(|(level, _)| level)
                     .next();
                 if owner.is_none() {
-                    // The limit of a cgroup out of sight: so is its usage.
+                    // The limit is of a cgroup that cannot be seen, and so its usage cannot be read.
                     return Reading {
                         version: self.version,
                         limit_bytes: Some(bytes),
@@ -256,11 +258,11 @@ impl Location {
                 }
                 owner.map(|level| (level, bytes))
             }
-            // Of equals the inner one, whose usage is that of the smaller crowd.
+            // Of equal limits the inner one: its usage includes fewer processes.
             None => limits.min_by_key(|&(_, limit)| limit),
         };
 
-        // Without a limit: our own cgroup, or the nearest one that counts.
+        // Without a limit: our own cgroup, or the nearest ancestor that counts memory.
         let (level, usage) = match binding {
             Some((level, _)) => (Some(level), read(level, usage_file)),
             None => self

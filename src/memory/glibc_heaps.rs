@@ -4,22 +4,22 @@
 //! Knows: `heap_info` at the start of an arena's 64 MiB-aligned heap (malloc/arena.c), the two words before a block
 //! that has a mapping of its own, and the chain of chunks in a piece of the main arena that lies outside `[heap]`, where
 //! the break could not grow (`sysmalloc_mmap_fallback` in malloc/malloc.c), as they are since glibc 2.3.
-//! Out of scope: how memory is read; it asks a [`Memory`], which fails instead of faulting.
-//! Limits: a block with a mapping of its own and an alignment above a page is not found (its header stands inside a
-//! page). Anonymous mappings grow together in the kernel's list, so blocks are looked for at each resident page where
-//! the chain of headers breaks off, up to a budget; [`Found::complete`] says whether it sufficed. Whoever keeps data
-//! that looks exactly like a header at the start of a page, outside malloc, is taken for malloc.
+//! Out of scope: how memory is read. A [`Memory`] reads it, and returns `None` instead of faulting.
+//! Limitations: a block with a mapping of its own and an alignment above a page is not found (its header is inside a
+//! page). The kernel joins neighbouring anonymous mappings, so where the chain of headers ends, blocks are looked for at each
+//! resident page, up to a budget; [`Found::complete`] says whether it was enough. Data of another allocator that looks exactly
+//! like a header at the start of a page is taken for malloc's.
 
 use super::mappings::{Kind, Mapping};
 
 /// A range of addresses, end excluded.
 pub type Range = std::ops::Range<u64>;
 
-/// The memory of a process, read without risk.
+/// The memory of a process, read so that nothing can fault.
 pub trait Memory {
     /// Four words from this address; `None` when they cannot be read.
     fn words(&self, address: u64) -> Option<[u64; 4]>;
-    /// For each page of the range, whether it is in memory; `None` when that cannot be found out.
+    /// For each page of the range, whether it is in memory; `None` where this cannot be determined.
     fn resident_pages(&self, range: &Range) -> Option<Vec<bool>>;
     /// The size of a page in bytes.
     fn page_bytes(&self) -> u64;
@@ -28,13 +28,13 @@ pub trait Memory {
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
-    /// The heaps of arenas, the main arena's `[heap]` left out.
+    /// The heaps of arenas, without the main arena's `[heap]`.
     pub arena_heaps: Vec<Range>,
     /// Blocks that have a mapping of their own.
     pub mapped_blocks: Vec<Range>,
     /// Pieces of the main arena outside `[heap]`.
     pub main_arena_pieces: Vec<Range>,
-    /// Every page that could start a block was looked at, and could be read.
+    /// Every page at which a block can start was looked at, and could be read.
     pub complete: bool,
 }
 
@@ -42,7 +42,7 @@ pub struct Found {
 const HEAP_ALIGNMENT: u64 = 64 << 20;
 /// How many pages are probed at most: about 60 ms of reading on another thread.
 pub const PROBE_BUDGET: usize = 65_536;
-/// Pages asked about at a time.
+/// Pages per look.
 const WINDOW_PAGES: u64 = 65_536;
 /// Fewer bytes of the main arena outside `[heap]` are not looked for: counts are taken a moment before addresses.
 const LEAST_ELSEWHERE: u64 = 1 << 20;
@@ -126,7 +126,7 @@ fn look_through(
     found
 }
 
-/// What a search may still do.
+/// What is left of the budget of a search.
 struct Search {
     probes_left: usize,
     /// Bytes of the main arena's pieces that were not found yet.
@@ -154,11 +154,11 @@ fn arena_heap(start: u64, end: u64, memory: &impl Memory) -> Option<Range> {
     } else {
         previous % HEAP_ALIGNMENT == 0 && !here
     };
-    // It may have grown since the mappings were read.
+    // The heap may have grown since the mappings were read.
     (sizes_fit && near_start && linked).then(|| start..end.min(start + committed))
 }
 
-/// Adds the blocks in a range that lie end to end, and looks for the next one where the chain breaks off.
+/// Adds the blocks in a range that lie end to end, and looks for the next one where the chain ends.
 fn blocks(range: Range, memory: &impl Memory, search: &mut Search, found: &mut Found) {
     let page = memory.page_bytes();
     let mut at = range.start;
@@ -169,7 +169,7 @@ fn blocks(range: Range, memory: &impl Memory, search: &mut Search, found: &mut F
         }
         search.probes_left -= 1;
         let Some(words) = memory.words(at) else {
-            // Not allowed to look, or unmapped meanwhile.
+            // It may not be read, or was unmapped meanwhile.
             found.complete = false;
             return;
         };
@@ -230,7 +230,7 @@ fn main_arena_piece(
             && size.is_multiple_of(16)
             && size <= range.end - at;
         if !fits {
-            // Behind a top chunk somebody else's memory begins.
+            // After a top chunk another owner's memory begins.
             return if is_first || !at.is_multiple_of(page) {
                 None
             } else {
@@ -275,7 +275,7 @@ fn next_resident(range: Range, memory: &impl Memory) -> Option<u64> {
         };
         let to = range.end.min(from + pages * page);
         let Some(states) = memory.resident_pages(&(from..to)) else {
-            // Not known: every page may be the one.
+            // Not known: any page may be the one.
             return Some(from);
         };
         if let Some(index) = states.iter().position(|&resident| resident) {

@@ -1,10 +1,10 @@
 #![forbid(unsafe_code)]
 //! Reads `/proc` and the cgroup files, and puts the pure parts together.
 //!
-//! Knows: which files there are, and what to read again each time. The place of the cgroup is looked up once and kept
-//! for as long as `/proc/self/cgroup` says the same: `mountinfo` has thousands of lines on some hosts.
+//! Knows: which files there are, and which are read again each time. The cgroup's directory is looked up once, and again when
+//! `/proc/self/cgroup` changes: `mountinfo` has thousands of lines on some hosts.
 //! Out of scope: napi.
-//! Limits: a hierarchy mounted later on is not noticed until the process changes its cgroup.
+//! Limitations: a hierarchy that is mounted later is not seen until the process changes its cgroup.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -24,8 +24,8 @@ use crate::base::error::{without_numbers, Code, Failure};
 struct FileSystem;
 
 impl Files for FileSystem {
-    /// The kernel says that these files are empty, and `fs::read_to_string` then starts with 32 bytes and doubles: eight
-    /// reads where two do, 30 µs more in all.
+    /// The kernel reports a size of 0 for these files. `fs::read_to_string` then starts with 32 bytes and doubles: eight reads
+    /// instead of two, 30 µs more in all.
     fn read(&self, path: &str) -> Option<String> {
         const USUAL_BYTES: usize = 8192;
         let mut file = File::open(path).ok()?;
@@ -65,7 +65,7 @@ fn location() -> Option<Arc<Location>> {
     location
 }
 
-/// The cheap reading: a handful of small files.
+/// The cheap reading: a few small files.
 pub fn memory() -> ProcessMemory {
     ProcessMemory {
         resident: FileSystem
@@ -99,13 +99,13 @@ pub fn available() -> Available {
     }
 }
 
-/// Why a file cannot be opened at this moment; `None` where it can.
+/// Why a file cannot be opened now; `None` where it can.
 fn unread(path: &str) -> Option<String> {
     let error = File::open(path).err()?;
     Some(without_numbers(format!("{path} cannot be read ({error})")))
 }
 
-/// The thread that asks for a breakdown: it may be running while its stack is looked for.
+/// The thread that requests a breakdown. It may be running while its stack pointer is looked for.
 #[derive(Debug, Clone, Copy)]
 pub struct JsThread {
     id: i32,
@@ -125,10 +125,10 @@ impl JsThread {
 
 /// The additive table. Reads `smaps`, which takes 60 ms at 1.4 GB in 3,500 mappings: not for the JavaScript thread.
 ///
-/// `ask_malloc`: malloc counts by walking its lists of free blocks, with the arena locked all the while: with 1.5 million
-/// of them, every thread that allocates stood still for 290 to 780 ms (glibc 2.36).
+/// `ask_malloc`: malloc counts by walking its lists of free blocks, and keeps the arena locked. With 1.5 million free blocks,
+/// every thread that allocated waited 290 to 780 ms (glibc 2.36).
 pub fn breakdown(engine: Engine, js_thread: JsThread, ask_malloc: bool) -> Result<Table, Failure> {
-    // malloc first: what it gives out meanwhile then shows as unexplained, rather than as too much claimed.
+    // malloc first. What it allocates between the two readings is then unexplained, instead of claimed twice.
     let malloc = if ask_malloc { malloc::figures() } else { None };
     let smaps = fs::read_to_string("/proc/self/smaps").map_err(|error| unreadable(&error))?;
     let mappings = mappings::parse(&smaps);
@@ -150,7 +150,7 @@ pub fn breakdown(engine: Engine, js_thread: JsThread, ask_malloc: bool) -> Resul
     }))
 }
 
-/// Why `smaps` could not be read: it is never there, or something was short at this moment.
+/// Why `smaps` could not be read: there is no such file, or a resource was exhausted at this moment.
 fn unreadable(error: &std::io::Error) -> Failure {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::PermissionDenied => Failure::new(
@@ -164,7 +164,7 @@ fn unreadable(error: &std::io::Error) -> Failure {
     }
 }
 
-/// Gives malloc's free pages back, and says what that brought. `None` where there is nothing to call.
+/// Gives malloc's free pages back, and measures the effect. `None` where malloc has no such function.
 pub fn trim() -> Option<Trimmed> {
     if !malloc::is_glibc() {
         return None;
@@ -183,7 +183,7 @@ pub fn trim() -> Option<Trimmed> {
     })
 }
 
-/// This process's memory through `/proc`: reading what is not mapped (any more) is an error there, not a fault.
+/// This process's memory through `/proc`. To read what is not mapped is an error there, not a fault.
 struct OwnMemory {
     mem: Option<File>,
     pagemap: Option<File>,
@@ -234,8 +234,8 @@ impl Memory for OwnMemory {
     }
 }
 
-/// Where the stacks of all threads stand: a thread that waits in the kernel shows its stack pointer in `syscall`, one
-/// that runs does not, and is asked again.
+/// The stack pointers of all threads. A thread that waits in the kernel shows it in `syscall`. A thread that runs does not, and
+/// is looked at again.
 fn stack_pointers(js_thread: JsThread) -> Vec<u64> {
     const TRIES: usize = 3;
     let here = 0u8;
@@ -265,7 +265,7 @@ fn stack_pointers(js_thread: JsThread) -> Vec<u64> {
     pointers
 }
 
-/// The soft limit of a stack, which is what glibc makes a thread's stack by default; libuv rounds it and asks for less.
+/// The soft limit of a stack. It is glibc's default size of a thread's stack; libuv rounds it and uses less.
 fn stack_limit_bytes() -> u64 {
     const DEFAULT: u64 = 8 << 20;
     FileSystem

@@ -1,10 +1,10 @@
-//! \[unsafe\] glibc's own word about its heaps, and the order to give memory back.
+//! \[unsafe\] What glibc's malloc counts (`mallinfo2`), and `malloc_trim`.
 //!
 //! Duties: both functions are looked up in the C library itself, at run time: `mallinfo2` came with glibc 2.33, musl has
-//! neither, and a symbol that is missing at load time would keep the whole addon from loading. They are not looked up
-//! in the global scope: the executable's `malloc` family can answer there (Node's does, on some lines).
+//! neither, and with a symbol that is missing at load time the addon would not load. They are not looked up in the global
+//! scope, where the executable's `malloc` family can be found first (on some Node lines it is).
 //! `mallinfo` (no 2) is not used: its fields are `int` and wrong above 2 GiB.
-//! Both lock each arena in turn, so other threads may wait for them inside malloc.
+//! Both functions lock each arena in turn. Other threads may wait for them inside malloc.
 
 use std::ffi::{c_int, c_void, CStr};
 
@@ -68,7 +68,7 @@ fn symbol(handle: *mut c_void, name: &CStr) -> Option<*mut c_void> {
     (!address.is_null()).then_some(address)
 }
 
-/// What malloc counts; `None` without glibc ≥ 2.33.
+/// What malloc counts. `None` without glibc 2.33 or newer.
 pub(super) fn figures() -> Option<Malloc> {
     let mallinfo2 = FUNCTIONS.mallinfo2?;
     // SAFETY: takes no arguments, is safe to call from any thread and locks what it reads (mallinfo(3), glibc ≥ 2.33).
@@ -81,12 +81,12 @@ pub(super) fn figures() -> Option<Malloc> {
     })
 }
 
-/// Whether this is glibc, so that [`give_back`] does something.
+/// Whether this is glibc. Elsewhere [`give_back`] has no effect.
 pub(super) fn is_glibc() -> bool {
     FUNCTIONS.malloc_trim.is_some()
 }
 
-/// Gives free pages back to the kernel. Does nothing without glibc.
+/// Gives malloc's free pages back to the kernel. Has no effect without glibc.
 pub(super) fn give_back() {
     if let Some(malloc_trim) = FUNCTIONS.malloc_trim {
         // SAFETY: any pad is allowed, and it is safe to call from any thread (malloc_trim(3), "MT-Safe").

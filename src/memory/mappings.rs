@@ -1,16 +1,16 @@
 #![forbid(unsafe_code)]
-//! `/proc/self/smaps`: every mapping of the process, with what of it is resident.
+//! `/proc/self/smaps`: every mapping of the process, and its resident bytes.
 //!
-//! Knows: the text as the kernel prints it (proc(5)), and the kind of a mapping as far as that text tells.
-//! Out of scope: where the text came from.
-//! Limitations: what is inside an anonymous mapping. Kernel versions without `VmFlags` (before 3.8) hide V8's pages.
+//! Knows: the text as the kernel prints it (proc(5)), and the kind of a mapping as far as the text shows it.
+//! Out of scope: how the text was read.
+//! Limitations: what is inside an anonymous mapping. Kernels without `VmFlags` (before 3.8) do not show which pages are V8's.
 
 use super::status::kib;
 
-/// What the kernel's own words say about a mapping.
+/// The kind of a mapping, by what the kernel prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Anonymous and left out of forks (`dc`): Node builds V8 so that it marks all it maps itself this way.
+    /// Anonymous and marked `MADV_DONTFORK` (`dc`): Node builds V8 so that it marks all its own mappings this way.
     V8,
     /// glibc's main arena, `[heap]`, grown by brk(2).
     Brk,
@@ -18,7 +18,7 @@ pub enum Kind {
     MainStack,
     /// A mapped file, changed private pages included.
     File,
-    /// Memory that other processes may share: `/dev/shm`, memfd, System V, shared anonymous.
+    /// Memory that other processes may map as well: `/dev/shm`, memfd, System V, shared anonymous.
     Shared,
     /// Anonymous, but with a name given by its owner, or one of the kernel's own (`[vdso]`).
     Named,
@@ -31,13 +31,13 @@ pub enum Kind {
 pub struct Mapping {
     /// First address.
     pub start: u64,
-    /// First address behind it.
+    /// First address after it.
     pub end: u64,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// It can be written to.
     pub writable: bool,
-    /// It can be neither read, written nor executed: address space set aside.
+    /// It can be neither read, written nor executed: reserved address space.
     pub reserved: bool,
     /// Pages in memory.
     pub resident_bytes: u64,
@@ -47,7 +47,7 @@ pub struct Mapping {
     pub name: String,
 }
 
-/// Every mapping in `smaps`, in the order of addresses. Lines that make no sense are skipped.
+/// Every mapping in `smaps`, in the order of addresses. Lines that cannot be parsed are skipped.
 pub fn parse(smaps: &str) -> Vec<Mapping> {
     let mut mappings: Vec<Mapping> = Vec::with_capacity(512);
     for line in smaps.lines() {

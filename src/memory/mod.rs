@@ -1,10 +1,10 @@
-//! Where the process's memory is, as the kernel and the C library see it.
+//! Where the process's memory is, as the kernel and the C library count it.
 //!
 //! Knows: the resident set and its kinds (`/proc/self/status`, `smaps`), the cgroup limit that binds this process and
 //! the usage of that same cgroup, the machine's memory, and what glibc's malloc holds.
-//! Out of scope: napi, or anything of V8 beyond the few numbers the caller passes in.
-//! Limitations: who inside the process asked malloc for a block; allocators of their own (mimalloc, jemalloc) beyond the
-//! pages they hold; memory of the GPU; page tables and other kernel memory outside the resident set.
+//! Out of scope: napi; V8, apart from the few numbers that the caller passes in.
+//! Limitations: which part of the process allocated a block; what other allocators (mimalloc, jemalloc) do with the pages that
+//! they hold; memory of the GPU; page tables and other kernel memory outside the resident set.
 //!
 //! | file | |
 //! |---|---|
@@ -15,7 +15,7 @@
 //! | [`mod@breakdown`] | \[pure\] the additive table |
 //! | `linux` | reads the files and puts the pieces together |
 //! | `malloc` | \[unsafe\] glibc's `mallinfo2` and `malloc_trim`, looked up at run time |
-//! | `unsupported` | the twin of both elsewhere: everything is `None` |
+//! | `unsupported` | replaces `linux` and `malloc` on other platforms: everything is `None` |
 
 pub mod breakdown;
 pub mod cgroup;
@@ -35,7 +35,7 @@ pub use linux::{available, breakdown, memory, trim, JsThread};
 #[cfg(not(target_os = "linux"))]
 pub use unsupported::{available, breakdown, memory, trim, JsThread};
 
-/// What of this room works here; a reason stands for "does not".
+/// What of this room works here. Where something does not, its field has the reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Available {
     /// Why the cgroup figures are missing.
@@ -44,11 +44,11 @@ pub struct Available {
     pub breakdown: Option<String>,
     /// Why `trim` cannot give anything back.
     pub trim: Option<String>,
-    /// 1 or 2: the hierarchy that accounts for this process's memory.
+    /// 1 or 2: the version of the hierarchy that counts this process's memory.
     pub cgroup_version: Option<u8>,
 }
 
-/// The figures of one cheap reading. `None` is "cannot be measured", never zero.
+/// The figures of one cheap reading. `None` means that a figure cannot be measured; it never means zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProcessMemory {
     /// The resident set, by kind.
@@ -59,11 +59,11 @@ pub struct ProcessMemory {
     pub cgroup: Option<cgroup::Reading>,
 }
 
-/// What [`trim`] did.
+/// The effect of [`trim`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trimmed {
-    /// Resident bytes before less resident bytes after, never negative: other threads allocate meanwhile.
+    /// Resident bytes before, minus resident bytes after. Not below 0: other threads may have allocated in between.
     pub released_bytes: u64,
-    /// How long malloc was busy giving memory back, in nanoseconds.
+    /// How long malloc took to give memory back, in nanoseconds.
     pub duration_ns: u64,
 }

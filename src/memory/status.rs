@@ -2,16 +2,16 @@
 //! `/proc/self/status` and `/proc/meminfo`: the resident set by kind, the machine's memory.
 //!
 //! Knows: the text of both files, as the kernel prints them (proc(5)).
-//! Out of scope: where the text came from.
-//! Limits: the kernel counts the resident set per CPU and sums it up lazily (since 6.2), so that it can be off by some
-//! hundred KiB; `smaps` is exact and costs more ([`super::mappings`]). Inside LXC, lxcfs may print its own meminfo.
+//! Out of scope: how the text was read.
+//! Limitations: the kernel counts the resident set per CPU and adds the counts up lazily (since 6.2), so it can be wrong by some
+//! hundred KiB. `smaps` is exact and costs more ([`super::mappings`]). Inside LXC, lxcfs may print its own meminfo.
 
-/// The resident set by kind. The three parts make up the whole: the kernel prints their sum.
+/// The resident set by kind. The kernel prints the sum of the three parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resident {
     /// `VmRSS`.
     pub rss_bytes: u64,
-    /// `RssAnon`: heap, stacks, whatever has no file behind it. Linux ≥ 4.5.
+    /// `RssAnon`: heap, stacks, all memory without a file. Linux ≥ 4.5.
     pub anon_bytes: Option<u64>,
     /// `RssFile`: pages of mapped files, the Node binary among them.
     pub file_bytes: Option<u64>,
@@ -24,7 +24,7 @@ pub struct Resident {
 pub struct Machine {
     /// `MemTotal`.
     pub total_bytes: u64,
-    /// `MemAvailable`: what could be had without swapping. Linux ≥ 3.14.
+    /// `MemAvailable`: what can be allocated without swapping. Linux ≥ 3.14.
     pub available_bytes: Option<u64>,
 }
 

@@ -1,5 +1,5 @@
 #![forbid(unsafe_code)]
-//! The twin for platforms without `/proc`: nothing can be measured, and it says so.
+//! Replaces `linux` on platforms without `/proc`: nothing can be measured, and each function reports that.
 
 use super::breakdown::{Engine, Table};
 use super::{Available, ProcessMemory, Trimmed};
@@ -23,7 +23,7 @@ pub fn available() -> Available {
     }
 }
 
-/// The thread that asks; not looked at here.
+/// The thread that requests a breakdown; not used here.
 #[derive(Debug, Clone, Copy)]
 pub struct JsThread;
 
