@@ -1,4 +1,4 @@
-//! The probe for JavaScript: start, fork, watch. The loop over attempts is in `lib/probe/`.
+//! The probe for JavaScript: start, fork, events. The loop over attempts is in `lib/probe/`.
 //!
 //! In the child, [`probe_fork`] calls the function that it was given and ends the process: it never returns there.
 
@@ -53,7 +53,7 @@ pub struct ProbeOptions {
     pub min_free_disk_bytes: f64,
 }
 
-/// What the probe's thread says.
+/// An event of the probe's thread.
 #[napi(object, object_from_js = false)]
 pub struct ProbeEvent {
     /// `prepared`, `failed`, `progress`, `ended` or `closed`.
@@ -76,7 +76,7 @@ pub struct ProbeEvent {
     pub thrown: Option<Buffer>,
     /// `ended`: the child's peak of resident memory.
     pub peak_rss_bytes: Option<f64>,
-    /// `ended`: how much anonymous memory the child took on top of what it was born with, as far as it was seen.
+    /// `ended`: how much anonymous memory the child took beside what it started with, where it was measured.
     pub anonymous_growth_bytes: Option<f64>,
 }
 
@@ -146,7 +146,7 @@ impl ProbeEvent {
     }
 }
 
-/// Starts a probe and returns its number. `on_event` is called until the probe is closed, and holds the event loop.
+/// Starts a probe and returns its number. `on_event` is called until the probe is closed, and keeps the event loop alive until then.
 #[napi(catch_unwind)]
 pub fn probe_start(
     env: Env,
@@ -183,8 +183,8 @@ thread_local! {
     static ENDS_WITH_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A worker that ends before its probe must not leave the process without probes for ever. One hook per thread, not
-/// one per probe: those would add up.
+/// Without this, a worker that ends before its probe would block all later probes of the process. One hook per thread, because hooks
+/// per probe would accumulate.
 fn end_with_thread(env: &Env) -> Result<()> {
     if !ENDS_WITH_THREAD.get() {
         env.add_env_cleanup_hook((), |()| session::abandon_from_this_thread())
@@ -222,7 +222,7 @@ pub fn probe_fork(
     work: Function<(), ()>,
 ) -> Result<Option<ProbeFork>> {
     let session =
-        session::find(id).ok_or_else(|| Failure::new(Code::Internal, "the probe is gone"))?;
+        session::find(id).ok_or_else(|| Failure::new(Code::Internal, "the probe has ended"))?;
     let limit = Duration::from_secs_f64(quiesce_limit_ms / 1000.0);
     let timeout = Duration::from_secs_f64(timeout_ms / 1000.0);
     match session.fork_child(limit, although_busy, timeout, &hold_locks)? {
@@ -247,10 +247,11 @@ pub fn probe_fork(
     }
 }
 
-/// How long to wait for each lock. Readings hold one for microseconds; whoever holds it longer ends the child, and another is made.
+/// How long to wait for each lock. Readings hold a lock for microseconds. If a lock is held longer, the child that needs it ends, and
+/// another attempt is made.
 const LOCK_LIMIT: Duration = Duration::from_millis(1);
 
-/// The locks that functions of ours need which may be called in the child.
+/// The locks of offheap's own functions that may be called in the child.
 fn hold_locks() -> Vec<Box<dyn Held>> {
     process::hold_locks(LOCK_LIMIT)
         .chain(hooks::hold_locks(LOCK_LIMIT))
@@ -263,7 +264,7 @@ static OUTPUT_BYTES: AtomicU64 = AtomicU64::new(0);
 
 fn in_child() -> Result<()> {
     if report::RESULT_FD.load(Ordering::Relaxed) < 0 {
-        return Err(Failure::new(Code::Internal, "only a probe's child says anything").into());
+        return Err(Failure::new(Code::Internal, "only a probe's child can report").into());
     }
     Ok(())
 }
@@ -290,7 +291,7 @@ pub fn probe_child_pid() -> Result<u32> {
     Ok(std::process::id())
 }
 
-/// Child only: all has been said.
+/// Child only: nothing more will be sent.
 #[napi(catch_unwind)]
 pub fn probe_child_done() -> Result<()> {
     in_child()?;
@@ -298,7 +299,7 @@ pub fn probe_child_done() -> Result<()> {
     Ok(())
 }
 
-/// Child only: appends to the output file. Ends the child when that fails: the parent is told why.
+/// Child only: appends to the output file. Where that fails, reports the reason and ends the child.
 #[napi(catch_unwind)]
 pub fn probe_child_output(bytes: BufferSlice) -> Result<()> {
     in_child()?;
@@ -355,7 +356,7 @@ pub fn probe_stop(id: u32) -> Result<()> {
     Ok(())
 }
 
-/// Ends the probe. Nothing more is reported once its child is gone.
+/// Ends the probe. After its child was reaped, no more events follow but `closed`.
 #[napi(catch_unwind)]
 pub fn probe_close(id: u32) -> Result<()> {
     if let Some(session) = session::find(id) {

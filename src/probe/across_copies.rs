@@ -1,11 +1,12 @@
 //! One probe at a time in a process, whichever copy of the package starts it. `[unsafe]`
 //!
-//! Two installations of offheap are two images with statics of their own. Two forks at the same time from two threads would each
-//! mark V8's pages and take the marks back while the other relies on them. So all copies use one word: that of the copy
-//! that was loaded first, which is found by the name of its symbol.
+//! Two installations of offheap are two images, each with its own statics. If two threads forked at the same time, each would mark
+//! V8's pages, and restore the marks while the other thread still needs them. So all copies use one word: that of the copy that
+//! was loaded first. It is found by the name of its symbol.
 //!
 //! Duties of this file: the symbol's name and type never change; a change of its meaning needs another name.
-//! Out of scope: what a probe is.
+//! Out of scope: what a probe does.
+//! Limitations: a copy whose file was renamed.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,6 +1,9 @@
-//! The allocator of the process, which only can free what it has allocated.
+//! The allocator of the process. Only it can free what it has allocated. `[unsafe]`
 //!
-//! Knows: where its functions are. Out of scope: what the child allocates instead.
+//! Knows: where its functions are.
+//! Duties of this file: call them with the types that the C library gives them.
+//! Out of scope: the child's own allocator ([`super::child::scratch_malloc`]).
+//! Limitations: a process that mixes two allocators. It gets none, with the reason.
 
 use std::ffi::c_void;
 
@@ -17,7 +20,7 @@ pub struct Originals {
     pub(super) usable_size: UsableSize,
 }
 
-/// Finds the process's allocator. In the parent, before the fork: the loader takes locks. Or why it cannot be found.
+/// Finds the process's allocator, or says why it cannot be found. Runs in the parent, before the fork: the loader takes locks.
 ///
 /// `bound`: where the node image's own slots of the family lead to, by name. Not what the C library defines: under a preloaded
 /// allocator every child that freed a block through it died of `free(): invalid size`. Not what `dlsym(RTLD_DEFAULT)` finds:
@@ -36,7 +39,7 @@ pub fn originals(bound: &[(&str, usize)]) -> Result<Originals, String> {
     let (image, path) =
         images::named_containing(malloc).ok_or("malloc lies in no image of the loader's")?;
     let allocator = String::from_utf8_lossy(&path).into_owned();
-    // Parts of two allocators: nobody knows whose a block is.
+    // Parts of two allocators: it cannot be known which of them made a block.
     if let Some((name, _)) = bound.iter().find(|(_, addr)| !image.contains(*addr, 1)) {
         return Err(format!(
             "malloc comes from {allocator}, and {name} does not: two allocators are mixed in this process"

@@ -5,10 +5,10 @@
 //!  └──────────── the measured pause ────────────┘  child:  set up, work, _exit
 //! ```
 //!
-//! Duties of this file: run on the JavaScript thread; leave the parent as it was (signal mask, marks of its mappings)
-//! on every way out; in the child, hand on a [`Child`] that cannot return.
-//! Out of scope: V8, napi, what the child is for.
-//! Limitations: mappings that other threads make or drop between the reading of `maps` and the fork.
+//! Duties of this file: run on the JavaScript thread; on every way out, restore the parent's signal mask and the marks of its
+//! mappings; in the child, return a [`Child`] that cannot return into the service's program.
+//! Out of scope: V8, napi, what the child does.
+//! Limitations: mappings that other threads make or remove between the reading of `maps` and the fork.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -39,7 +39,7 @@ pub enum Side {
 pub struct Forked {
     /// The child.
     pub pid: i32,
-    /// How long this thread stood still; with the looks before, once [`super::session`] has added them.
+    /// How long this thread stood still. [`super::session`] adds the time of earlier looks.
     pub pause: Duration,
     /// How much of it was the fork alone.
     pub fork: Duration,
@@ -54,9 +54,9 @@ pub struct Forked {
 /// Why there was no fork.
 #[derive(Debug)]
 pub enum NoFork {
-    /// V8's helper threads were busy for as long as was to be waited.
+    /// V8's helper threads were busy until the time limit.
     Busy(Duration),
-    /// `fork` refused.
+    /// The kernel refused to fork.
     Refused(io::Error),
     /// `/proc/self/maps` cannot be read.
     Maps(io::Error),
@@ -72,13 +72,13 @@ pub struct Request<'a> {
     pub although_busy: bool,
     /// The private anonymous mappings as they were a moment ago.
     pub mappings: &'a [AnonymousMapping],
-    /// What the child most likely does not need.
+    /// The memory that the child most likely does not need.
     pub exclude: &'a [Range],
-    /// `/proc/self/maps`, open: at the limit of descriptors it could not be opened half-way.
+    /// `/proc/self/maps`, already open: at the limit of descriptors it could not be opened here.
     pub maps: &'a File,
     /// What the child needs.
     pub setup: &'a Setup,
-    /// Takes the locks that the child is to find free; they are given back in both processes after the fork.
+    /// Takes the locks that the child must find free. They are released in both processes after the fork.
     pub hold: &'a dyn Fn() -> Vec<Box<dyn Held>>,
 }
 
@@ -92,7 +92,7 @@ pub fn fork(request: &Request<'_>, text: &mut Vec<u8>) -> Result<Side, NoFork> {
     let (include, exclude) = plan(request, text).map_err(NoFork::Maps)?;
     let included = Marked::new(include, Advice::DoFork, Advice::DontFork);
     let excluded = Marked::new(exclude, Advice::DontFork, Advice::DoFork);
-    // That took a while at thousands of mappings, and a helper may have been woken meanwhile by another thread.
+    // With thousands of mappings this took a while, and another thread may have woken a helper.
     let quiet = quiet && request.threads.quiesce(SECOND_LOOK);
     if !quiet && !request.although_busy {
         return Err(NoFork::Busy(start.elapsed()));
@@ -102,16 +102,16 @@ pub fn fork(request: &Request<'_>, text: &mut Vec<u8>) -> Result<Side, NoFork> {
     let signals = BlockedSignals::new();
 
     let before = Instant::now();
-    // SAFETY: the child goes on with this one thread. glibc's fork leaves malloc usable in it; everything else that
-    // other threads may have held is what `set_up::set_up` is for — fork(2), "NOTES"; pthread_atfork(3).
+    // SAFETY: the child goes on with this one thread. glibc's fork leaves malloc usable in it. `set_up::set_up` deals with
+    // everything else that other threads may have held — fork(2), "NOTES"; pthread_atfork(3).
     let pid = unsafe { libc::fork() };
     if pid == 0 {
-        // Neither guard may run its end here: the mask is reset by `set_up`, and the marks are the parent's.
+        // No guard may be dropped here: `set_up` resets the mask, and the marks are the parent's.
         std::mem::forget(signals);
         let excluded = std::mem::ManuallyDrop::new(excluded);
         std::mem::forget(included);
         let child = set_up::set_up(request.setup, excluded.ranges.clone());
-        // Not before the set-up: giving a lock back may need another one.
+        // After the set-up: releasing a lock may take another one.
         for lock in held {
             // SAFETY: a forked process has one thread — fork(2).
             unsafe { lock.give_back_in_child() };
@@ -145,9 +145,8 @@ pub fn fork(request: &Request<'_>, text: &mut Vec<u8>) -> Result<Side, NoFork> {
     }))
 }
 
-/// The mappings that a fork would leave out: V8 marks its heap pages so, and without them the child dies of a
-/// segmentation fault at its first step.
-/// And of what the child does not need, what can be left out: nothing that V8 has mapped in its place meanwhile.
+/// What to include: the mappings that V8 has marked `MADV_DONTFORK`. And what to exclude of the memory that the child does not need:
+/// nothing that V8 has mapped in its place meanwhile.
 fn plan(request: &Request<'_>, text: &mut Vec<u8>) -> io::Result<(Vec<Range>, Vec<Range>)> {
     read_maps(request.maps, text)?;
     let mut plan = fork_plan::plan(text, request.mappings, request.exclude);
@@ -178,7 +177,7 @@ fn read_maps(mut maps: &File, text: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// Marks ranges for the fork until dropped; then they are marked as they were.
+/// Marks ranges for the fork. Dropping this restores their marks.
 struct Marked {
     ranges: Vec<Range>,
     before: Advice,
@@ -201,7 +200,7 @@ impl Drop for Marked {
     }
 }
 
-/// Blocks every signal on this thread until dropped.
+/// Blocks every signal on this thread until it is dropped.
 struct BlockedSignals(libc::sigset_t);
 
 impl BlockedSignals {

@@ -9,7 +9,7 @@
 
 use super::maps::{private_anonymous, AnonymousMapping, Range};
 
-/// What a fork has to do, decided from one reading of `maps`.
+/// What a fork includes and excludes, from one reading of `maps`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     /// Marked `MADV_DONTFORK` by V8, and needed by the child.

@@ -12,15 +12,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What is left, and of what.
+/// What is left of a limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Room {
     /// Bytes that can still be taken.
     pub available_bytes: u64,
-    /// Bytes of file cache that the kernel can take back once they are on the disk: of them it cannot at this moment.
+    /// Bytes of file cache that are not on the disk yet: the kernel can take them back only after it has written them.
     pub waiting_bytes: u64,
-    /// Bytes of file cache that are in use. The kernel takes them back as well, at a price; a child whose working memory is a
-    /// file fills them.
+    /// Bytes of file cache that are in use. The kernel can take them back as well, but they are then read again. A child whose
+    /// working memory is a file fills them.
     pub cached_bytes: u64,
     /// The limit that binds.
     pub limit_bytes: u64,
@@ -29,7 +29,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// What is to stay free for the service itself: the child is ended when less is left.
+    /// What must stay free for the service: the child is ended when less is left.
     /// V8's generator takes up to about 500 MB a second, 10 MB between two looks.
     pub fn reserve_bytes(&self) -> u64 {
         (self.limit_bytes / 32).clamp(16 << 20, 256 << 20)
@@ -92,7 +92,7 @@ fn stat_field(stat: &str, v1: &str, v2: &str) -> u64 {
     field(stat, v1).or_else(|| field(stat, v2)).unwrap_or(0)
 }
 
-/// What a cgroup has left. File cache that is not in use counts as free: the kernel gives it up before it kills.
+/// What a cgroup has left. File cache that is not in use counts as free: the kernel takes it back before it kills.
 fn left(limit: u64, usage: u64, stat: &str) -> u64 {
     let reclaimable = stat_field(stat, "total_inactive_file", "inactive_file");
     limit.saturating_sub(usage.saturating_sub(reclaimable))
@@ -127,7 +127,7 @@ impl Sources {
         let mut levels = Vec::new();
         for root in roots {
             let root = Path::new(root);
-            // In a container without a cgroup namespace the path is the host's and leads nowhere: its own is the root.
+            // In a container without a cgroup namespace the path is the host's, and does not exist here. The container's cgroup is the root.
             let mut folder = Some(root.join(path.trim_start_matches('/')));
             while let Some(at) = folder {
                 if at.join(names.1).exists() {
@@ -163,7 +163,7 @@ impl Sources {
         let machine = read(Path::new("/proc/meminfo")).and_then(|text| {
             Some(Room {
                 available_bytes: field(&text, "MemAvailable")?,
-                // MemAvailable is an estimate that has taken both into account already.
+                // MemAvailable is an estimate that already includes both.
                 waiting_bytes: 0,
                 cached_bytes: 0,
                 limit_bytes: field(&text, "MemTotal")?,

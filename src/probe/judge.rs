@@ -1,7 +1,8 @@
-//! What is done about a child that runs: whether it goes on, waits, or is ended, and why.
+//! Decides about a child that runs: whether it goes on, waits, or is ended, and why.
 //!
 //! Knows: the figures of one look, and what was decided before.
-//! Out of scope: processes, pipes, clocks. [`super::session`] looks, and does what is said here.
+//! Out of scope: processes, pipes, clocks. [`super::observe`] looks, and carries out the verdict.
+//! Limitations: what happens between two looks.
 //!
 //! ```text
 //!            ┌── short of memory that is only waiting for the disk ──▶ waits ──┐
@@ -10,9 +11,9 @@
 //!     └───────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A child whose working memory is a file fills the file cache faster than a slow disk takes it. What the kernel can take back is
-//! not memory in use, so that is no reason to end the child; but the kernel must get to writing it. So the child is stopped
-//! (SIGSTOP) for a moment, and goes on.
+//! A child whose working memory is a file fills the file cache faster than a slow disk can write it. The kernel can take file cache
+//! back, so this is no reason to end the child. But the kernel needs time to write. So the child is stopped (SIGSTOP) for a moment,
+//! and then goes on.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -20,13 +21,13 @@ use std::time::Duration;
 use super::headroom::Room;
 use super::outcome::Stopped;
 
-/// How often the child's memory and the growth of its output are looked at.
+/// The time between two looks at the child's memory and output.
 const TICK: Duration = Duration::from_millis(20);
-/// How often where memory is short: a busy machine may wake the thread late.
+/// The same where memory is short. It is brief, because a busy machine may wake the thread late.
 const SHORT_TICK: Duration = Duration::from_millis(4);
-/// How long the child waits for the disk at a time.
+/// The longest time that the child waits for the disk without a break.
 const LONGEST_WAIT: Duration = Duration::from_millis(200);
-/// How long it then goes on at least, so that it comes to an end on any disk.
+/// The shortest time that it then runs, so that it finishes on any disk.
 const SHORTEST_RUN: Duration = Duration::from_millis(20);
 
 /// What bounds a child.
@@ -40,7 +41,7 @@ pub struct Bounds {
     pub scratch_is_file: bool,
 }
 
-/// What one look has shown.
+/// The figures of one look.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Look<'a> {
     /// Since the fork.
@@ -94,12 +95,12 @@ impl Judge {
         self.tick
     }
 
-    /// Why the child was ended by us, if it was.
+    /// Why offheap ended the child, if it did.
     pub fn stopped(&self) -> Option<Stopped> {
         self.stopped
     }
 
-    /// Somebody wants the child ended; the first reason stays.
+    /// The child is to be ended. The first reason is kept.
     pub fn on_command(&mut self, reason: Stopped) -> Verdict {
         self.end(reason)
     }
@@ -112,7 +113,7 @@ impl Judge {
         Verdict::End
     }
 
-    /// Time alone: looked at more often than the rest.
+    /// A look at the time alone. It is cheap, and made more often.
     pub fn on_time(&mut self, elapsed: Duration) -> Verdict {
         if elapsed >= self.bounds.time {
             return self.end(Stopped::Timeout);
@@ -135,7 +136,7 @@ impl Judge {
             return Verdict::GoOn;
         };
         let reserve = room.reserve_bytes();
-        // Cache in use is the service's, unless the child's own working memory is cache.
+        // File cache in use is the service's, unless the child's own working memory is file cache.
         let available = if self.bounds.scratch_is_file {
             room.available_bytes.saturating_add(room.cached_bytes)
         } else {
@@ -159,13 +160,13 @@ impl Judge {
         let so_far = look.elapsed.saturating_sub(self.since);
         if self.waits {
             let enough = at_once >= reserve.saturating_mul(2) || so_far >= LONGEST_WAIT;
-            return self.turn(!enough, look.elapsed, Verdict::Resume);
+            return self.set_waiting(!enough, look.elapsed, Verdict::Resume);
         }
         let short = at_once < reserve && (so_far >= SHORTEST_RUN || self.since.is_zero());
-        self.turn(short, look.elapsed, Verdict::Wait)
+        self.set_waiting(short, look.elapsed, Verdict::Wait)
     }
 
-    fn turn(&mut self, waits: bool, elapsed: Duration, verdict: Verdict) -> Verdict {
+    fn set_waiting(&mut self, waits: bool, elapsed: Duration, verdict: Verdict) -> Verdict {
         if waits == self.waits {
             return Verdict::GoOn;
         }

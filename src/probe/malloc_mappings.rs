@@ -2,9 +2,9 @@
 //!
 //! Knows: how glibc lays out blocks that it maps one by one (malloc/malloc.c, "mmapped chunks"): page-aligned, a header of
 //! two words, the size in the second with its lowest bits for marks. The kernel joins neighbours into one mapping.
-//! Out of scope: how memory is read (the caller's closure does that, and may fail), or what is done with the result.
-//! Limitations: whether a block is a backing store. A guess that was wrong is found out in the child, at its first
-//! touch, and costs an attempt; so a guess is all that is needed here.
+//! Out of scope: how memory is read (the caller's closure reads it, and may fail), and what is done with the result.
+//! Limitations: whether a block is a backing store. This file guesses. A wrong guess is found in the child, at the first touch of
+//! the block, and costs one attempt.
 #![forbid(unsafe_code)]
 
 use super::maps::{AnonymousMapping, Range};

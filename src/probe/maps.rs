@@ -67,7 +67,7 @@ fn is_anonymous(rest: &[u8]) -> bool {
     inode == Some(b"0") && fields.next().is_none_or(|name| name.starts_with(b"[anon"))
 }
 
-/// Memory that is shared with other processes, or with whoever else has the same file mapped, and can be written to.
+/// A mapping that can be written to, and whose memory is shared with other processes or with other mappings of the same file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedMapping {
     /// Where it lies.

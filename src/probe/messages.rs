@@ -1,7 +1,7 @@
 //! What the probe's thread and the JavaScript thread tell each other.
 //!
-//! Knows: the events of the one, the commands of the other, and how a command wakes a thread that waits in poll(2).
-//! Out of scope: what anybody does about them.
+//! Knows: the events, the commands, and how a command wakes a thread that waits in poll(2).
+//! Out of scope: what follows from them.
 //! Limitations: a command that is sent after the probe's thread has ended is lost.
 #![forbid(unsafe_code)]
 
@@ -117,7 +117,7 @@ impl Commands {
 }
 
 impl Inbox {
-    /// Waits for the next command. A sender that is gone can only mean the end.
+    /// Waits for the next command. When the sender was dropped, that is [`Command::Close`].
     pub fn wait(&self) -> Command {
         self.receiver.recv().unwrap_or(Command::Close)
     }
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_wakes_who_polls_and_a_sender_that_is_gone_is_the_end() {
+    fn a_command_wakes_a_thread_that_polls_and_a_dropped_sender_closes() {
         let (commands, mut inbox) = commands().expect("a pipe");
         let woken = |inbox: &Inbox| {
             sys::poll_readable([Some(inbox.as_raw_fd())], Some(Duration::ZERO)).expect("a poll")
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_to_a_thread_that_has_ended_is_lost_and_nothing_worse() {
+    fn a_command_to_a_thread_that_has_ended_is_lost() {
         let (commands, inbox) = commands().expect("a pipe");
         drop(inbox);
         commands.send(Command::Close);

@@ -1,9 +1,9 @@
 //! Observes a child while it runs: what it says and prints, how much memory it takes, and how it ends.
 //!
-//! Knows: what is looked at, and how often. [`super::judge`] decides what follows from it; this file carries it out.
+//! Knows: what to look at, and how often. [`super::judge`] decides; this file carries out the verdict.
 //! Out of scope: V8, napi, how the child was made.
-//! Limitations: how a child ended that somebody else reaped (a `waitpid(-1)` in the process). Only the pid that was forked here
-//! is waited for, and SIGCHLD is not touched: the service's children are its own.
+//! Limitations: how a child ended that other code reaped (a `waitpid(-1)` in the process). This file waits only for the pid that
+//! was forked here, and does not touch SIGCHLD: the service's own children are not affected.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -20,18 +20,17 @@ use super::outcome::{Ending, Stopped};
 use super::pipe_protocol::{MessageReader, Report};
 use super::sys::{self, Reaped};
 
-/// How often the rest of the pipes is looked at after the child's end.
+/// The time between two looks at the pipes after the child's end.
 const DRAIN_TICK: Duration = Duration::from_millis(20);
 /// How long to wait for the rest of the pipes after the child's end. Another process that was just being started may
-/// hold a copy of the writing end until its exec.
+/// have a copy of the writing end until its exec.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 /// How much of what the child printed is kept.
 const PRINTED_LIMIT: usize = 4096;
 /// How much is read from a pipe at a time.
 const PIECE: usize = 256 << 10;
 
-/// The pid of a child while nobody has reaped it, so that it can be killed from another thread: a pid that was reaped may
-/// belong to another process.
+/// The pid of a child until it is reaped, so that another thread can kill it. After that the pid may belong to another process.
 #[derive(Debug, Default)]
 pub struct ChildPid(Mutex<Option<i32>>);
 
@@ -61,7 +60,7 @@ impl ChildPid {
 pub struct Observed<'a> {
     /// The child.
     pub running: Running,
-    /// Its pid, for whoever has to kill it at once.
+    /// Its pid, for a thread that has to kill it at once.
     pub pid: &'a ChildPid,
     /// Its output.
     pub output: Option<&'a File>,
@@ -302,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_and_printed_is_drained_and_a_writer_that_stays_is_not_waited_for_for_ever() {
+    fn pipes_are_drained_and_a_writer_that_stays_open_is_not_waited_for_longer_than_the_limit() {
         let (result, mut says) = io::pipe().expect("a pipe");
         let (prints, mut print) = io::pipe().expect("a pipe");
         let mut pipes = Pipes::new(result, prints);

@@ -1,8 +1,8 @@
-//! Turns how a child ended into what its caller is told.
+//! Turns the end of a child into the result or the error for the caller.
 //!
-//! Knows: what the child said, how it ended, whether we ended it, and what it printed.
-//! Out of scope: processes or pipes; everything comes in as plain data.
-//! Limitations: who sent a signal. SIGKILL that was not ours is most often the kernel's OOM killer.
+//! Knows: what the child said, how it ended, whether offheap ended it, and what it printed.
+//! Out of scope: processes and pipes. Everything here is plain data.
+//! Limitations: who sent a signal. A SIGKILL that offheap did not send is most often from the kernel, out of memory.
 #![forbid(unsafe_code)]
 
 use crate::base::error::{Code, Failure};
@@ -10,25 +10,25 @@ use crate::base::error::{Code, Failure};
 use super::pipe_protocol::{Report, Wait, EXIT_BUG};
 use super::sys::{Ended, Reaped};
 
-/// Why we ended a child ourselves.
+/// Why offheap ended a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
     /// It took longer than it was given.
     Timeout,
-    /// The caller does not want it any more.
+    /// The caller aborted it.
     Aborted,
-    /// Memory ran short while it worked.
+    /// Memory ran short while the child worked.
     Memory {
-        /// The child's anonymous memory, as far as it was seen.
+        /// The child's anonymous memory, where it was measured.
         used: Option<u64>,
         /// What was left.
         left: u64,
     },
-    /// The disk that the output lies on has fewer free bytes than are to be left: `(free, bound)`.
+    /// The output's disk has fewer free bytes than it must keep: `(free, bound)`.
     Disk(u64, u64),
 }
 
-/// How a child ended, all of it.
+/// All that is known of a child's end.
 #[derive(Debug)]
 pub struct Ending {
     /// What it said.
@@ -37,18 +37,18 @@ pub struct Ending {
     pub printed: String,
     /// How it ended.
     pub reaped: Reaped,
-    /// Whether we ended it.
+    /// Why offheap ended it, if it did.
     pub stopped: Option<Stopped>,
     /// The error that kept the finished output from getting its name.
     pub link_error: Option<String>,
-    /// What the most anonymous memory was that was seen.
+    /// The largest anonymous memory that was measured.
     pub peak_anonymous_bytes: Option<u64>,
-    /// What the child began with: the service's anonymous memory just after the fork, less what was left out.
+    /// What the child started with: the service's anonymous memory just after the fork, minus what was excluded.
     pub anonymous_at_fork_bytes: Option<u64>,
 }
 
 impl Ending {
-    /// Whether the child did its work and ended by itself.
+    /// Whether the child finished its work and ended by itself.
     pub fn succeeded(&self) -> bool {
         self.report.done
             && self.stopped.is_none()
@@ -56,7 +56,7 @@ impl Ending {
     }
 }
 
-/// What a child that did its work gave.
+/// The result of a child that finished its work.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// The serialized result; empty when the function threw.
@@ -67,7 +67,7 @@ pub struct Outcome {
     pub output_bytes: Option<u64>,
 }
 
-/// What the caller is told.
+/// The result for the caller, or the error.
 pub fn outcome(ending: Ending) -> Result<Outcome, Failure> {
     let succeeded = ending.succeeded();
     let report = ending.report;
@@ -79,7 +79,7 @@ pub fn outcome(ending: Ending) -> Result<Outcome, Failure> {
             format!("{text}; it printed:\n{tail}")
         }
     };
-    // First what we did to it: whatever else it says is the consequence.
+    // First what offheap did to the child: everything else is a consequence of that.
     match ending.stopped {
         Some(Stopped::Aborted) => {
             return Err(Failure::new(Code::Aborted, "The operation was aborted"))
@@ -116,17 +116,17 @@ pub fn outcome(ending: Ending) -> Result<Outcome, Failure> {
         None => {}
     }
     if report.touched.is_some() {
-        // Never seen by callers: the next attempt takes that memory along.
+        // Callers never see this: the next attempt includes that memory.
         return Err(Failure::new(
             Code::ProbeDeadlock,
-            "The probe's child touched memory that had been left out of it; try again",
+            "The probe's child touched memory that had been excluded from it; try again",
         ));
     }
     if let Some(what) = report.deadlock {
         return Err(Failure::new(
             Code::ProbeDeadlock,
             format!(
-                "The probe's child met {} that a thread held which does not exist in it; nothing happened to the service, try again",
+                "The probe's child would have waited for {} for ever, because the thread that would end the wait does not exist in it; the service is not affected, try again",
                 Wait::name(what)
             ),
         ));
@@ -356,7 +356,7 @@ mod tests {
             with(|e| e.stopped = Some(Stopped::Disk(1, 2))),
             Err(Code::SnapshotNoDiskSpace)
         );
-        // Done, but we had already ended it: whoever asked for that must not get a value.
+        // Done, but offheap had already ended it: the caller that aborted it must not get a value.
         let late = |stopped| {
             let mut ending = ending(Ended::Exited(0));
             ending.report.done = true;

@@ -39,7 +39,7 @@ impl OutputFile {
         })
     }
 
-    /// Its path, while an incomplete file can be found under it.
+    /// Its path, if the file has its name.
     pub fn named_path(&self) -> Option<&Path> {
         (!self.nameless).then_some(self.path.as_path())
     }
@@ -62,7 +62,7 @@ impl OutputFile {
         Ok(())
     }
 
-    /// Removes it. One without a name vanishes when it is closed.
+    /// Removes it. A file without a name is removed by the kernel when it is closed.
     pub fn discard(self) {
         if !self.nameless {
             let _ = std::fs::remove_file(self.path);
@@ -70,12 +70,12 @@ impl OutputFile {
     }
 }
 
-/// The path of an incomplete output that has a name, for whoever has to remove it at once when the process exits.
+/// The path of an incomplete output that has a name. When the process exits, the file must be removed at once.
 #[derive(Debug, Default)]
 pub struct NamedOutput(Mutex<Option<PathBuf>>);
 
 impl NamedOutput {
-    /// Takes note of it, or of there being none.
+    /// Records the path, or that there is none.
     pub fn set(&self, path: Option<&Path>) {
         *self.0.lock() = path.map(Path::to_path_buf);
     }
@@ -88,9 +88,9 @@ impl NamedOutput {
     }
 }
 
-/// A new file and whether it has no name: 0600, and never through a symbolic link or over a file that exists. Without
-/// a name where the file system can (ext4, xfs, btrfs, tmpfs, overlay): then nothing stays on the disk however the process
-/// ends.
+/// A new file and whether it has no name: 0600, and never through a symbolic link or over a file that exists. It has
+/// no name where the file system allows that (ext4, xfs, btrfs, tmpfs, overlay): then nothing stays on the disk, however the
+/// process ends.
 fn private_file(path: &Path) -> Result<(File, bool), Refusal> {
     let mut how = OpenOptions::new();
     how.read(true).write(true).mode(0o600);

@@ -1,6 +1,8 @@
 //! The phases of one probe, and what leads from one to the next.
 //!
-//! Knows: the order of things. Out of scope: threads, processes, pipes; [`super::session`] does what a phase asks for.
+//! Knows: the order of the phases.
+//! Out of scope: threads, processes, pipes. [`super::session`] does the work of each phase.
+//! Limitations: none; this is the whole state machine.
 //!
 //! ```text
 //!             ready              forked             reaped
@@ -11,7 +13,7 @@
 //!   └────────────────────┴────────────▶ Closed ◀─────────────────┘
 //! ```
 //!
-//! Where nobody listens any more (the JavaScript thread is gone), every phase leads to Closed.
+//! When an event cannot be delivered (the JavaScript thread has ended), every phase leads to Closed.
 #![forbid(unsafe_code)]
 
 use super::messages::Command;

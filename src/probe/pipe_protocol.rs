@@ -2,7 +2,7 @@
 //!
 //! Knows the format of the messages: `[kind: u8][length: u32 little-endian][payload]`, any number of them, cut anywhere by the pipe.
 //! Out of scope: pipes, processes, and what a payload means.
-//! Limitations: a child that died between two messages; whoever reads asks whether [`Kind::Done`] came.
+//! Limitations: a child that died between two messages. The reader must check whether [`Kind::Done`] arrived.
 #![forbid(unsafe_code)]
 
 use std::ffi::c_int;
@@ -56,7 +56,7 @@ kinds! {
     Refused = 3,
     /// All of it was sent; nothing follows.
     Done = 4,
-    /// A wait that nobody would end; the payload is one byte, a [`Wait`].
+    /// The child would have waited for ever; the payload is one byte, a [`Wait`].
     Deadlock = 5,
     /// The output file could not be written; the payload is the error number, 4 bytes.
     OutputFailed = 6,
@@ -66,7 +66,7 @@ kinds! {
     ExitCalled = 8,
     /// The child could not be set up; the payload is a text.
     SetupFailed = 9,
-    /// Memory that was left out of the fork was touched; the payload is the address, 8 bytes.
+    /// Memory that was excluded from the fork was touched; the payload is the address, 8 bytes.
     Touched = 10,
 }
 
@@ -132,7 +132,7 @@ pub struct Report {
     pub exit_called: bool,
     /// Why the child could not be set up.
     pub setup_failed: Option<String>,
-    /// The address, left out of the fork, that it touched.
+    /// The address in excluded memory that it touched.
     pub touched: Option<u64>,
 }
 
@@ -155,7 +155,7 @@ impl MessageReader {
         while let Some(header) = self.pending.get(at..at + HEADER) {
             let length = u32::from_le_bytes([header[1], header[2], header[3], header[4]]) as usize;
             let Some(kind) = Kind::from_byte(header[0]).filter(|_| length <= MAX_PAYLOAD) else {
-                // Only a bug of ours, or a child whose memory is corrupt: what follows means nothing.
+                // A bug of offheap, or a child with corrupt memory: what follows cannot be understood.
                 self.broken = true;
                 self.report.done = false;
                 break;

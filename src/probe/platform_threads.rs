@@ -14,10 +14,10 @@ use super::sys::read_some;
 /// How much of a thread's stack is looked at. The frame of a V8 worker's loop lies some 200 bytes above the C library's.
 const STACK_BYTES: usize = 2_048;
 
-/// What is known of a thread besides its place in the order of starting.
+/// What is known of a thread, beside its position in the order in which threads were started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThreadFacts {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// It waits for something that no platform thread ever waits for.
     pub waits_elsewhere: bool,
@@ -100,7 +100,7 @@ pub fn platform(threads: &[ThreadFacts], pool_size: usize) -> Vec<usize> {
         .collect()
 }
 
-/// Whether a file of a thread cannot be read because the thread is gone: ENOENT when it is opened, ESRCH when it is read.
+/// Whether a file of a thread cannot be read because the thread has ended: ENOENT when it is opened, ESRCH when it is read.
 fn has_ended(error: &std::io::Error) -> bool {
     const ESRCH: i32 = 3;
     error.kind() == std::io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH)
@@ -118,8 +118,8 @@ pub fn find(pool_size: usize) -> std::io::Result<Vec<PathBuf>> {
     // The kernel lists threads in the order in which they were started (proc_task_readdir walks the group's list).
     for entry in fs::read_dir("/proc/self/task")? {
         let folder = entry?.path();
-        // A thread that ended meanwhile is no platform thread: those live as long as the process. Any other reason
-        // (no descriptor left) is one not to judge by the threads that were seen.
+        // A thread that has ended is no platform thread: those live as long as the process. Any other error (no descriptor
+        // left) means that the list would be incomplete.
         let name = match fs::read_to_string(folder.join("comm")) {
             Ok(name) => Some(name),
             Err(error) if has_ended(&error) => None,

@@ -3,7 +3,7 @@
 //! Knows: which descriptors a child has, where its working memory comes from, and which memory it most likely does not need.
 //! Everything here happens on the probe's thread, while the service goes on.
 //! Out of scope: V8, napi, and the fork.
-//! Limitations: what changes between the preparation and the fork; [`super::fork`] looks again at what it can look at.
+//! Limitations: what changes between the preparation and the fork. [`super::fork`] checks the mappings again.
 #![forbid(unsafe_code)]
 
 use std::fs::{File, OpenOptions};
@@ -68,7 +68,7 @@ pub struct Prepared {
     _open: Vec<OwnedFd>,
     /// Room for what is read while the service stands still.
     pub text: Vec<u8>,
-    /// How long the JavaScript thread stood still for looks that found V8's helpers at work.
+    /// How long the JavaScript thread stood still in looks that found V8's helpers busy.
     pub looked: Duration,
 }
 
@@ -82,11 +82,11 @@ pub struct Attempt {
     pub output: Option<OutputFile>,
     /// Where its working memory comes from.
     pub scratch: ScratchPlace,
-    /// The scratch file is kept open: what it holds is written to the disk where memory is short.
+    /// The scratch file. Kept open, so that its pages can be written to the disk where memory is short.
     pub scratch_file: Option<File>,
 }
 
-/// What children touched although it had been excluded; the next ones get it. Bounded: beyond it nothing is excluded.
+/// Addresses of excluded memory that children touched. Later children get that memory. Once the list is full, nothing is excluded.
 static TOUCHED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 const TOUCHED_LIMIT: usize = 256;
 
@@ -158,7 +158,7 @@ pub fn prepare(
         .map_err(|error| failed("/dev/null cannot be opened", error))?;
     let nothing_to_read =
         File::open("/dev/null").map_err(|error| failed("/dev/null cannot be opened", error))?;
-    // All of them above 2: the child gives those three numbers away.
+    // All of them above 2: the child replaces those three.
     let above = |fd: OwnedFd| {
         if fd.as_raw_fd() > 2 {
             Ok(fd)
@@ -211,7 +211,7 @@ pub fn prepare(
         alarm_seconds: 0,
         page: sys::page_size(),
     };
-    // Last, because it ages fastest: what V8 maps after this has to be found out with the service standing still.
+    // Last, because it goes out of date fastest: what V8 maps after this must be found while the service stands still.
     let smaps = std::fs::read("/proc/self/smaps").unwrap_or_default();
     let mappings = maps::anonymous_mappings(&smaps);
     let exclude = if setup.malloc_slots.is_some() {

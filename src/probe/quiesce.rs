@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::platform_threads;
 use super::sys::read_some;
 
-/// V8's platform threads, found once and then looked at again and again.
+/// V8's platform threads. Found once, then looked at repeatedly.
 #[derive(Debug, Default)]
 pub struct PlatformThreads {
     syscall: Vec<PathBuf>,
@@ -102,7 +102,7 @@ impl PlatformThreads {
             if start.elapsed() >= limit {
                 return false;
             }
-            // The helpers may need this very CPU to come to an end.
+            // The helpers may need this CPU to finish.
             std::thread::yield_now();
         }
     }

@@ -9,10 +9,10 @@
 //!             kills where need be; reaps ── Ended ────▶ Again (another attempt) or Close
 //! ```
 //!
-//! Knows: what each phase ([`super::phase`]) asks for: [`super::prepare`], [`super::fork`], [`super::observe`].
+//! Knows: the work of each phase ([`super::phase`]): [`super::prepare`], [`super::fork`], [`super::observe`].
 //! Out of scope: napi, V8.
-//! Limitations: the JavaScript thread may be gone at any moment (a worker that ends). Then `emit` returns false, and the probe is
-//! closed.
+//! Limitations: the JavaScript thread may end at any moment (a worker that is terminated). Then `emit` returns false, and the probe
+//! is closed.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -133,7 +133,7 @@ pub enum Process {
 }
 
 impl Session {
-    /// Forks, on the JavaScript thread. `hold` takes the locks that the child is to find free. `Ok(None)`: V8's helper threads
+    /// Forks, on the JavaScript thread. `hold` takes the locks that the child must find free. `Ok(None)`: V8's helper threads
     /// are busy; try again in a moment.
     pub fn fork_child(
         &self,

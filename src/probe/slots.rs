@@ -1,6 +1,6 @@
 //! The import slots that the child writes: which they are, and what goes into them.
 //!
-//! Knows: which images have them: node, libstdc++ and this addon; [`crate::base::elf`] finds them there.
+//! Knows: which images have them: node, libstdc++ and this addon. [`crate::base::elf`] finds the slots in an image.
 //! Out of scope: the functions that they lead to, and the writing ([`super::child`]).
 //! Limitations: a function that is called in another way than through a slot (a static build, a pointer that was taken before).
 #![forbid(unsafe_code)]
@@ -22,12 +22,12 @@ pub struct SlotWrite {
     pub value: usize,
 }
 
-/// What a child needs to have its scratch on disk.
+/// What a child needs for its scratch to be on disk.
 #[derive(Debug, Clone)]
 pub struct ScratchSlots {
     /// The slots of the `malloc` family.
     pub slots: Vec<SlotWrite>,
-    /// Those of `free` alone, for a child that leaves memory out of the fork.
+    /// The slots of `free` alone, for a child without the excluded memory.
     pub free_slots: Vec<SlotWrite>,
     /// The process's allocator.
     pub originals: allocator::Originals,
@@ -35,13 +35,13 @@ pub struct ScratchSlots {
 
 static SCRATCH: Lazy<Result<ScratchSlots, String>> = Lazy::new(find_scratch_slots);
 
-/// The slots of the `malloc` family; or why scratch cannot be on disk.
+/// The slots of the `malloc` family, or why scratch cannot be on disk.
 pub fn scratch_slots() -> Result<&'static ScratchSlots, String> {
     SCRATCH.as_ref().map_err(Clone::clone)
 }
 
-/// In node, in libstdc++ (whose `operator new` calls `malloc`), and in this addon: what one of them allocates another
-/// may free or grow, and a block of ours that reached the process's allocator would end the child.
+/// In node, in libstdc++ (whose `operator new` calls `malloc`), and in this addon. A block that one of them allocates may be freed or
+/// grown by another, and one of our blocks in the process's allocator would end the child.
 fn find_scratch_slots() -> Result<ScratchSlots, String> {
     let bound = images::bound_in_executable(&["malloc", "calloc", "realloc", "free"])
         .map_err(|error| format!("the executable's import tables were refused: {error}"))?;
@@ -86,7 +86,7 @@ fn find_scratch_slots() -> Result<ScratchSlots, String> {
     })
 }
 
-/// From where to where the executable lies; empty where it cannot be found.
+/// The addresses of the executable; empty where it cannot be found.
 pub fn executable_range() -> (usize, usize) {
     static RANGE: Lazy<(usize, usize)> = Lazy::new(|| {
         let segments = images::executable().map_or_else(Vec::new, |image| image.segments);
@@ -99,7 +99,7 @@ pub fn executable_range() -> (usize, usize) {
 
 static SLOTS: Lazy<Result<Vec<SlotWrite>, String>> = Lazy::new(find_slots);
 
-/// The slots that a child writes; or why there can be no child.
+/// The slots of the thread functions, or why there can be no child.
 pub fn slots() -> Result<&'static [SlotWrite], Failure> {
     match &*SLOTS {
         Ok(slots) => Ok(slots),
@@ -107,7 +107,7 @@ pub fn slots() -> Result<&'static [SlotWrite], Failure> {
     }
 }
 
-/// Looks at what is running, not at version numbers: what counts is whether the slots are there.
+/// Decided by the slots that are there, not by version numbers.
 fn find_slots() -> Result<Vec<SlotWrite>, String> {
     if !std::path::Path::new("/proc/self/task").is_dir() {
         return Err(

@@ -1,22 +1,23 @@
 //! The system calls of the probe's parent side, each behind a safe function. `[unsafe]`
 //!
-//! Knows: how each call wants to be made. Duties of this file: pass only pointers that are valid for the call, keep
-//! none of them, and turn every failure into an `io::Error`.
-//! Out of scope: what a probe is.
-//! Limitations: whether a process id was taken by another process; only the caller, who alone reaps, can.
+//! Knows: how each call is made.
+//! Duties of this file: pass only pointers that are valid for the call, keep none of them, and turn every failure into an
+//! `io::Error` or a value that says so.
+//! Out of scope: what a probe does.
+//! Limitations: whether a process id belongs to another process by now. Only the caller, which alone reaps the child, can know.
 
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-/// What a child left behind.
+/// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// It ended with this exit code.
     Exited(i32),
     /// This signal ended it.
     Killed(i32),
-    /// Somebody else reaped it (a `waitpid(-1)` somewhere in the process); how it ended is not known.
+    /// Other code in the process reaped it (a `waitpid(-1)`), so it is not known how it ended.
     Unknown,
 }
 
@@ -25,7 +26,7 @@ pub enum Ended {
 pub struct Reaped {
     /// How it ended.
     pub ended: Ended,
-    /// The most resident memory it ever had, shared pages included.
+    /// Its largest resident memory, shared pages included.
     pub peak_rss_bytes: Option<u64>,
 }
 
@@ -72,25 +73,25 @@ pub fn kill(pid: i32) {
     unsafe { libc::kill(pid, libc::SIGKILL) };
 }
 
-/// Makes a child of ours stand still.
+/// Stops a child of ours.
 pub fn stop(pid: i32) {
     // SAFETY: as in `kill`.
     unsafe { libc::kill(pid, libc::SIGSTOP) };
 }
 
-/// Makes it run again.
+/// Lets a stopped child run again.
 pub fn resume(pid: i32) {
     // SAFETY: as in `kill`.
     unsafe { libc::kill(pid, libc::SIGCONT) };
 }
 
-/// Has the kernel begin to write what it holds of a file, without waiting for it.
+/// Tells the kernel to start writing a file's cached pages, and does not wait for it.
 pub fn start_writing(file: &impl AsRawFd) {
     // SAFETY: integers only; writes out what is in the file cache already — sync_file_range(2).
     unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
 }
 
-/// Reaps this child, and no other: the service's own children are none of our business. `None` while it is running.
+/// Reaps this child, and no other: offheap does not touch the service's own children. `None` while it is running.
 pub fn reap(pid: i32, wait: bool) -> Option<Reaped> {
     let mut status = 0;
     loop {
@@ -114,7 +115,7 @@ pub fn reap(pid: i32, wait: bool) -> Option<Reaped> {
             });
         }
         if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-            // ECHILD: SIGCHLD is ignored in this process, or somebody waits for all children.
+            // ECHILD: SIGCHLD is ignored in this process, or other code waits for all children.
             return Some(Reaped {
                 ended: Ended::Unknown,
                 peak_rss_bytes: None,
@@ -152,7 +153,7 @@ pub fn file_system(file: &impl AsRawFd) -> io::Result<(u64, i64)> {
     Ok((info.f_bavail.saturating_mul(block), info.f_type))
 }
 
-/// Gives a nameless file (O_TMPFILE) a name that must not be taken yet.
+/// Gives a nameless file (O_TMPFILE) a name. No file may have that name yet.
 pub fn link(file: &impl AsRawFd, path: &std::path::Path) -> io::Result<()> {
     let from = std::ffi::CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
     let to = std::ffi::CString::new(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))?;

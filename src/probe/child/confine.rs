@@ -1,20 +1,20 @@
-//! The child cannot change files, and does not wait for threads that are gone: a system call filter that the kernel enforces. `[unsafe]`
+//! The child cannot change files, and does not wait for threads that do not exist: a system call filter, which the kernel
+//! enforces. `[unsafe]`
 //!
-//! The child shares no memory with the service, but it does share the file system, and much of what runs in it was meant for
-//! the service: with `--heapsnapshot-near-heap-limit` or `--report-on-fatalerror` Node wrote snapshots and reports into the
-//! service's folder; a database that is closed by the child's garbage collection deletes its journal. So whatever
-//! would create, change or remove a file by its path is answered with EROFS, as on a read-only file system.
+//! The child shares no memory with the service, but it shares the file system, and it runs code that was written for the service: with `--heapsnapshot-near-heap-limit` or `--report-on-fatalerror` Node wrote snapshots and reports into the
+//! service's folder; a database that is closed by the child's garbage collection deletes its journal. So every call
+//! that would create, change or remove a file by its path fails with EROFS, as on a read-only file system.
 //!
 //! | call | answer |
 //! |---|---|
 //! | `open`, `openat` for writing, or with O_CREAT, O_TRUNC, O_TMPFILE; `creat` | EROFS |
-//! | `openat2` | ENOSYS: its flags lie in memory, where a filter cannot look; the C library falls back |
+//! | `openat2` | ENOSYS: its flags are in memory, which a filter cannot read; the C library then uses another call |
 //! | `unlink`, `rename`, `link`, `symlink`, `mkdir`, `rmdir`, `mknod`, `truncate`, and their kin | EROFS |
 //! | `chmod`, `chown`, `utimensat`, `setxattr`, `removexattr`, and their kin | EROFS |
 //! | `io_uring_setup` | ENOSYS: it would do all of this without a system call |
-//! | `futex` that waits, `futex_wait`, `futex_waitv` | SIGSYS, and [`super::pthread_overrides`] ends the child: whatever library waits, and the C library itself, nobody will wake it |
+//! | `futex` that waits, `futex_wait`, `futex_waitv` | SIGSYS, and [`super::waits`] ends the child: nobody will ever wake it |
 //!
-//! What was opened before (the result pipe, the output, the scratch file) is written as ever.
+//! Files that were opened before (the result pipe, the output, the scratch file) can be written.
 //!
 //! Duties of this file: run only in the child, after it has opened what it needs.
 //! Out of scope: what is sent through sockets that the child opens itself.
@@ -77,7 +77,7 @@ const REFUSED: [i64; 34] = [
     libc::SYS_fremovexattr,
 ];
 
-/// Calls that could do the same and cannot be looked into.
+/// Calls that could do the same, and whose arguments a filter cannot read.
 const UNKNOWN: [i64; 2] = [libc::SYS_openat2, libc::SYS_io_uring_setup];
 
 /// Waits for another thread, whatever their arguments: futex_waitv, futex_wait.
@@ -192,7 +192,7 @@ pub fn confine() -> bool {
         len: LENGTH as u16,
         filter: filter.as_mut_ptr(),
     };
-    // A filter is for whoever can get no more rights than it has.
+    // The kernel accepts a filter only from a process that cannot gain privileges.
     // SAFETY: integers only — PR_SET_NO_NEW_PRIVS(2const).
     if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
         return false;

@@ -1,12 +1,12 @@
-//! What the child does about memory that was left out of the fork. `[unsafe]`
+//! What happens when the child uses memory that was excluded from the fork. `[unsafe]`
 //!
-//! A fork copies page tables, 20 to 28 ms per GB. Large backing stores, which a snapshot does not read, are left out;
-//! where that guess was wrong the first touch ends the child with the address, and the next attempt takes it along.
+//! A fork copies page tables, 20 to 28 ms per GB. Large backing stores, which a snapshot does not read, are excluded. Where that
+//! guess was wrong, the first touch ends the child with the address, and the next attempt includes that memory.
 //!
 //! Duties of this file: run only in the child, on its only thread; allocate nothing in the signal handler; hand every
-//! block that was not left out to the C library.
+//! block that was not excluded to the process's allocator.
 //! Out of scope: how the guess was made.
-//! Limitations: a system call that is given such memory: it fails with EFAULT. V8's generator gives it none.
+//! Limitations: a system call that is given such memory: it fails with EFAULT. V8's generator does not make such a call.
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
@@ -25,7 +25,7 @@ unsafe impl Sync for OnlyThread {}
 
 static STATE: OnlyThread = OnlyThread(UnsafeCell::new((&[], None)));
 
-/// Takes note of what was left out, and catches touches. `ranges` are sorted.
+/// Records what was excluded, and catches touches. `ranges` are sorted.
 pub fn start(ranges: &'static [Range], originals: Originals) {
     // SAFETY: the child's only thread, before the handler and the override below can run.
     unsafe { *STATE.0.get() = (ranges, Some(originals)) };
@@ -64,7 +64,7 @@ unsafe impl Sync for Stack {}
 
 static ALTERNATE_STACK: Stack = Stack(UnsafeCell::new([0; ALTERNATE_STACK_BYTES]));
 
-/// Whether this address was left out.
+/// Whether this address was excluded.
 pub fn contains(addr: usize) -> bool {
     // SAFETY: written once by `start`, before; in the parent it is empty and never written.
     let (ranges, _) = unsafe { &*STATE.0.get() };
@@ -93,7 +93,7 @@ unsafe extern "C" fn touched(signal: c_int, info: *mut libc::siginfo_t, context:
     if v8s != 0 {
         // SAFETY: the kernel would have called this address with these arguments: it was set with SA_SIGINFO — sigaction(2).
         let handler = unsafe { std::mem::transmute::<usize, Handler>(v8s) };
-        // SAFETY: as above. What it does not know ends the process: it resets the signal and raises it.
+        // SAFETY: as above. For a fault that is not WebAssembly's, V8's handler resets the signal and raises it, which ends the process.
         unsafe { handler(signal, raw, context) };
         return;
     }
@@ -111,7 +111,7 @@ unsafe extern "C" fn touched(signal: c_int, info: *mut libc::siginfo_t, context:
 
 type Handler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
-/// The child's `free`: a block that was left out has nothing that could be given back.
+/// The child's `free`. An excluded block does not exist in the child, so there is nothing to free.
 ///
 /// # Safety
 ///

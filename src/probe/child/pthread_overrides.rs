@@ -1,28 +1,29 @@
 //! What the child calls instead of the thread functions of the C library. `[unsafe]`
 //!
-//! After a fork only the forking thread exists. Whatever the others held stays held, and nobody answers. So, in the
-//! child and only there:
+//! After a fork only the thread that forked exists. A lock that another thread held is never released, and no other thread signals.
+//! So, only in the child:
 //!
 //! | function | override | the failure it prevents |
 //! |---|---|---|
-//! | `pthread_cond_signal`, `_broadcast` | does nothing | glibc's waits for waiters that no longer exist: most children hung |
+//! | `pthread_cond_signal`, `_broadcast` | does nothing | glibc's function waits for waiters that do not exist any more: most children hung |
 //! | `pthread_cond_wait`, `_timedwait` | ends the child | nobody will ever signal: the child would hang until its timeout |
-//! | `pthread_mutex_lock`, `pthread_rwlock_rdlock`, `_wrlock`, `sem_wait` | tries once, else ends the child | the owner is gone |
-//! | `pthread_join`, `pthread_barrier_wait` | ends the child | the other thread is gone |
-//! | `syscall(SYS_futex, …)` that would wait | ends the child | Abseil and Rust's library, which Node 26 contains, wait there and not in `pthread_*`, and so do our own locks: children hung until their timeout |
-//! | `pthread_create`, `fork`, `vfork` | refuses with EAGAIN | V8 and libuv would start threads that find everybody else's locks taken |
-//! | `kill` | refuses with EPERM, except to the child itself | Node keeps the process id of the service: `process.kill(process.pid)` killed the service |
+//! | `pthread_mutex_lock`, `pthread_rwlock_rdlock`, `_wrlock`, `sem_wait` | tries once, else ends the child | the owner does not exist any more |
+//! | `pthread_join`, `pthread_barrier_wait` | ends the child | the other thread does not exist any more |
+//! | `syscall(SYS_futex, …)` that would wait | ends the child | Abseil and Rust's library (both in Node 26) wait there and not in `pthread_*`, and so do our own locks: children hung until their timeout |
+//! | `pthread_create`, `fork`, `vfork` | refuses with EAGAIN | V8 and libuv would start threads, which would wait for locks that are never released |
+//! | `kill` | refuses with EPERM, except to the child itself | Node remembers the process id of the service: `process.kill(process.pid)` killed the service |
 //! | `exit` | ends the child | it would run the service's own exit functions a second time |
 //!
 //! Duties of this file: every override has the signature of its original (POSIX), allocates nothing, takes no lock,
 //! and cannot panic.
-//! The slots are those of the node image, and some of our own ([`IN_OUR_IMAGE`]). Every other wait, in whatever library and in the C
-//! library itself, ends in the system call `futex`: the child's filter ([`super::confine`]) turns one that waits into SIGSYS, and
-//! the handler here ends the child.
 //!
-//! Out of scope: how slots are written, or what the child was forked for.
-//! Limitations: a lock that spins instead of waiting; and, where the kernel refuses the filter, waits in other libraries. Those end
-//! at the timeout.
+//! The slots are those of the node image, and some of our own ([`IN_OUR_IMAGE`]). Every other wait, in whatever library and in the C
+//! library itself, ends in the system call `futex`. The child's filter ([`super::confine`]) turns one that waits into SIGSYS, and
+//! the handler of [`super::waits`] ends the child.
+//!
+//! Out of scope: how slots are written, and what the child does.
+//! Limitations: a lock that spins instead of waiting; and, where the kernel refuses the filter, waits in other libraries. Such a
+//! child ends at its timeout.
 
 use std::ffi::{c_int, c_long, c_void};
 

@@ -106,7 +106,7 @@ unsafe extern "C" fn free(block: *mut c_void) {
     let scratch = scratch();
     match scratch.region.unit_of(block as usize) {
         Some(unit) => scratch.region.release(block as usize, unit),
-        // Left out of the fork: there is nothing to give back, and no header to read.
+        // Excluded from the fork: there is nothing to free, and no header to read.
         None if excluded_memory::contains(block as usize) => {}
         None => {
             if let Some(originals) = scratch.originals {

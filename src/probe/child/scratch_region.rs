@@ -207,7 +207,7 @@ impl Region {
                 next.first = first;
                 next.count += count;
             }
-            // Full: these units are lost to this short-lived process, and nothing worse.
+            // The table is full: this short-lived process cannot use these units again.
             (false, false) if self.span_count == SPANS => {}
             (false, false) => {
                 self.span_count += 1;
@@ -285,7 +285,7 @@ impl Region {
                 let count = self.length(unit);
                 self.give_units(unit, count);
             }
-            // Freed twice, or never allocated: glibc would end the process, and so do we by doing nothing worse.
+            // Freed twice, or never allocated. Nothing is done about it: there is no block to reuse.
             FREE | LARGE_REST => {}
             class => {
                 let class = usize::from(class) - 1;

@@ -1,9 +1,7 @@
-//! Turns a freshly forked process into a probe child, in the order in which each step becomes necessary. `[unsafe]`
+//! Turns a freshly forked process into a probe's child, step by step. The order matters, and each step says why. `[unsafe]`
 //!
-//! Duties of this file: run only in the child, on its only thread; change nothing that the parent shares (files,
-//! signals, memory); never return to the parent's program: every way out is `_exit`.
-//! Out of scope: V8, or what work will be done.
-//! Limitations: descriptors that were opened with the same number by a library that remembers them by other means.
+//! Duties of this file: those of [`super`]. Out of scope: V8, and what work the child will do.
+//! Limitations: a library that uses a descriptor in another way than by its number.
 
 use std::ffi::c_int;
 use std::os::fd::RawFd;
@@ -20,7 +18,7 @@ use super::report;
 use super::scratch_malloc;
 use super::waits;
 
-/// Working memory on disk.
+/// Working memory in a file.
 #[derive(Debug)]
 pub struct ScratchFile {
     /// A nameless file.
@@ -38,35 +36,35 @@ pub struct Setup {
     pub result: RawFd,
     /// What the child prints goes here instead of into the service's logs.
     pub prints: RawFd,
-    /// Where the node image lies: a handler for SIGSEGV in there is V8's.
+    /// The addresses of the node image: a handler for SIGSEGV in this range is V8's.
     pub executable: (usize, usize),
-    /// `/dev/null`, opened for reading alone.
+    /// `/dev/null`, opened for reading only.
     pub nothing_to_read: RawFd,
     /// `/dev/null`, opened for reading and writing.
     pub nothing: RawFd,
     /// Further descriptors to keep: the output file.
     pub keep: Vec<RawFd>,
-    /// The slots to write.
+    /// The slots of the thread functions.
     pub slots: Vec<SlotWrite>,
-    /// Where the child's working memory lies, if not in anonymous memory.
+    /// The child's working memory, if it is not anonymous memory.
     pub scratch: Option<ScratchFile>,
-    /// The slots of the `malloc` family, where memory may be left out of the fork.
+    /// The slots of the `malloc` family, where memory may be excluded from the fork.
     pub malloc_slots: Option<&'static ScratchSlots>,
     /// The process that forked.
     pub parent_pid: i32,
-    /// After this many seconds the child ends on its own, should the parent have forgotten it.
+    /// After this many seconds the child ends by itself, if the parent has not ended it.
     pub alarm_seconds: u32,
     /// The size of a page.
     pub page: usize,
 }
 
-/// The child's hold on itself: when this goes away in any other way than [`Child::end`], the child ends, so that no
-/// error and no panic can lead back into the service's program.
+/// Proof that this process is the child. When it is dropped in any other way than by [`Child::end`], the child ends: so no error
+/// and no panic can return into the service's program.
 #[derive(Debug)]
 pub struct Child(());
 
 impl Child {
-    /// Everything was said; ends the child.
+    /// Ends the child, when it has said everything.
     pub fn end(self) -> ! {
         report::end(0)
     }
@@ -87,8 +85,8 @@ pub fn set_up(setup: &Setup, excluded: Vec<Range>) -> Child {
 
     // Before anything else: from here on, a lock that another thread held ends the child instead of hanging it.
     write_slots(&setup.slots, setup.page);
-    // Before the scratch file, which is mapped shared and the child's.
-    part_from_shared_memory();
+    // Before the scratch file is mapped: that mapping is shared, but the child's own.
+    separate_shared_memory();
     if let Some(scratch) = &setup.scratch {
         if !scratch_malloc::start(scratch.file, scratch.region_bytes, scratch.slots.originals) {
             give_up("the scratch file could not be mapped (RLIMIT_AS, RLIMIT_FSIZE?)");
@@ -96,12 +94,12 @@ pub fn set_up(setup: &Setup, excluded: Vec<Range>) -> Child {
         write_slots(&scratch.slots.slots, setup.page);
     }
     die_with_parent(setup.parent_pid);
-    be_the_first_to_go();
+    give_way_to_the_service();
     reset_signals(setup.executable);
     replace_descriptors(setup);
     waits::catch_waits();
-    // Where the kernel or a sandbox refuses the filter, the child works without it, as docs/probe.md says: files can then be
-    // changed, and a lock of another library is waited for until the timeout.
+    // Where the kernel or a sandbox refuses the filter, the child works without it (docs/probe.md): it can then change files, and it
+    // waits for a lock of another library until the timeout.
     confine::confine();
     if let Some(slots) = setup.malloc_slots.filter(|_| !excluded.is_empty()) {
         excluded_memory::start(excluded.leak(), slots.originals);
@@ -110,12 +108,12 @@ pub fn set_up(setup: &Setup, excluded: Vec<Range>) -> Child {
         }
     }
 
-    // SAFETY: one integer, no memory — alarm(2). The reaper kills a late child long before.
+    // SAFETY: one integer, no memory — alarm(2). The parent kills a late child long before.
     unsafe { libc::alarm(setup.alarm_seconds) };
     child
 }
 
-/// Why the child cannot go on; ends it.
+/// Says why the child cannot go on, and ends it.
 fn give_up(what: &str) -> ! {
     report::say(Kind::SetupFailed, what.as_bytes());
     report::end(EXIT_SETUP)
@@ -143,10 +141,9 @@ fn write_slots(slots: &[SlotWrite], page_size: usize) {
     }
 }
 
-/// What the service shares with others or with its files (the index of a database's log, a ring of the kernel's) would be
-/// written to by both. A file is mapped anew, for the child alone; anything else can only be read from here on, and a write to it
-/// ends the child.
-fn part_from_shared_memory() {
+/// Without this, the child and the service would both write to what the service has mapped shared (the index of a database's log,
+/// a ring of the kernel's). A file is mapped again, privately. Anything else becomes read-only, and a write to it ends the child.
+fn separate_shared_memory() {
     let text = std::fs::read("/proc/self/maps").unwrap_or_else(|error| {
         give_up(&format!(
             "/proc/self/maps cannot be read, so shared memory cannot be told from the child's: {error}"
@@ -168,7 +165,7 @@ fn map_privately(shared: &SharedMapping) -> bool {
     // The device is not compared: on overlay file systems `maps` and stat(2) name different ones.
     let is_the_file = |found: std::fs::Metadata| found.is_file() && found.ino() == shared.inode;
     let path = std::path::Path::new(std::ffi::OsStr::from_bytes(&shared.path));
-    // Looked at before it is opened: to open a device or a pipe can do something.
+    // Checked before it is opened: opening a device or a pipe can have an effect.
     if !path.is_absolute() || !std::fs::metadata(path).is_ok_and(is_the_file) {
         return false;
     }
@@ -183,8 +180,8 @@ fn map_privately(shared: &SharedMapping) -> bool {
     } else {
         0
     };
-    // SAFETY: replaces a mapping that `maps` has just shown, by one of the same range and the same file: who reads there goes
-    // on reading the same. This is the process's only thread — mmap(2), MAP_FIXED.
+    // SAFETY: replaces a mapping that `maps` has just shown, by one of the same range and the same file, so a reader finds the
+    // same bytes. This is the process's only thread — mmap(2), MAP_FIXED.
     let mapped = unsafe {
         libc::mmap(
             shared.range.start as *mut libc::c_void,
@@ -210,26 +207,26 @@ fn make_read_only(shared: &SharedMapping) -> bool {
     result == 0
 }
 
-/// The parent may be killed at any moment, and a snapshot without a service is of no use to anybody.
+/// The parent may be killed at any moment. Nobody would use the snapshot, or end the child.
 fn die_with_parent(parent_pid: i32) {
     // SAFETY: integers only — PR_SET_PDEATHSIG(2const). It fires when the forking *thread* ends: a worker that is
     // terminated takes its probe with it.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
     // SAFETY: no arguments — getppid(2).
     if unsafe { libc::getppid() } != parent_pid {
-        // It died before the line above.
+        // The parent ended before the line above.
         report::end(EXIT_SETUP);
     }
-    // Signals to the service's process group (Ctrl-C, a supervisor) are the service's to answer, not the child's.
+    // Signals to the service's process group (Ctrl-C, a supervisor) are for the service, not for the child.
     // SAFETY: integers only — setpgid(2).
     unsafe { libc::setpgid(0, 0) };
-    // SAFETY: the string is NUL-terminated and at most 16 bytes — PR_SET_NAME(2const). So that `ps` and `top` tell.
+    // SAFETY: the string is NUL-terminated and at most 16 bytes — PR_SET_NAME(2const). The name that `ps` and `top` show.
     unsafe { libc::prctl(libc::PR_SET_NAME, c"offheap-probe".as_ptr(), 0, 0, 0) };
 }
 
-/// Where memory or CPU time runs short, the child pays, not the service.
-fn be_the_first_to_go() {
-    // A failure here (no /proc in a sandbox, a seccomp filter) costs politeness, not correctness.
+/// Where memory or CPU time is short, the child yields to the service.
+fn give_way_to_the_service() {
+    // If a step here fails (no /proc in a sandbox, a seccomp filter), the child is less polite, but still correct.
     write_file(c"/proc/self/oom_score_adj", b"1000");
     // No core dump: it would be as large as the service. 1 rather than 0, because a handler behind a pipe is skipped
     // only for the value 1 — core(5).
@@ -241,7 +238,7 @@ fn be_the_first_to_go() {
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) };
     write_file(c"/proc/self/coredump_filter", b"0");
     // Low, not lowest: at 19 a child on a machine with no CPU to spare gets 1.5 % of one, and a snapshot of 0.3 s had not
-    // ended after 60 s; all that time the service pays for copies of the pages that it writes to. 10 is about 10 %.
+    // ended after 60 s. In all that time the service pays for a copy of every page that it writes to. 10 is about 10 %.
     // SAFETY: integers only — setpriority(2).
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
     const IOPRIO_WHO_PROCESS: c_int = 1;
@@ -262,27 +259,28 @@ fn write_file(path: &std::ffi::CStr, bytes: &[u8]) {
     let fd = unsafe { libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) };
     if fd >= 0 {
         report::write_all(fd, bytes);
-        // SAFETY: a descriptor opened three lines up, by nobody else held — close(2).
+        // SAFETY: a descriptor that was opened three lines up, and that nobody else uses — close(2).
         unsafe { libc::close(fd) };
     }
 }
 
-/// The parent's handlers write into pipes and structures that the child shares with it: a signal to the child would
-/// be heard by the parent. They were blocked for the fork and are let through again only now.
+/// The parent's handlers write into pipes that the child shares with the parent: through them a signal to the child would reach
+/// the parent. Signals were blocked for the fork, and are unblocked here, after the handlers are reset.
 ///
-/// V8's handler for SIGSEGV stays: it turns an access beyond the end of a WebAssembly memory into an error. What it does not
-/// know ends the process as without it.
+/// V8's handler for SIGSEGV stays: it turns an access beyond the end of a WebAssembly memory into an error. Any other fault ends the
+/// process, as it would without the handler.
 fn reset_signals((start, end): (usize, usize)) {
     for signal in 1..=64 {
         if signal == libc::SIGSEGV {
             let action = action_of(signal);
-            // libuv's, which is in the node image as well, takes no siginfo_t: a service that listens for the signal has that one.
+            // libuv's handler is in the node image as well, and is installed where a service listens for the signal. It takes no
+            // siginfo_t.
             let is_v8s = action.sa_flags & libc::SA_SIGINFO != 0;
             if is_v8s && (start..end).contains(&action.sa_sigaction) {
                 continue;
             }
         }
-        // A write beyond RLIMIT_FSIZE is to fail with EFBIG, which can be reported; the signal would only kill.
+        // With SIGXFSZ ignored, a write beyond RLIMIT_FSIZE fails with EFBIG, which the child can report.
         let handler = if signal == libc::SIGXFSZ {
             libc::SIG_IGN
         } else {
@@ -304,7 +302,7 @@ fn reset_signals((start, end): (usize, usize)) {
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &none, std::ptr::null_mut()) };
 }
 
-/// What happens at a signal.
+/// The present action of a signal.
 fn action_of(signal: c_int) -> libc::sigaction {
     // SAFETY: sigaction is plain numbers and an optional function, for which all-zero bytes are a valid value.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -322,15 +320,15 @@ fn is_regular(fd: RawFd) -> bool {
     !failed && status.st_mode & libc::S_IFMT == libc::S_IFREG
 }
 
-/// A kept socket would hold back the parent's FIN: its clients would wait for an end that does not come until the
-/// child's. Replaced, not closed: libuv aborts when its eventfd is gone, and a number that becomes free would be given
-/// to the next file that is opened. Regular files are replaced by one that cannot be written to: what is written there must
-/// not seem to have arrived. (A database that believes its journal written goes on to delete it.)
+/// Replaces every inherited descriptor. With a socket still open in the child, a connection that the parent closes would stay open
+/// until the child ends. They are replaced, not closed: libuv aborts when its eventfd is closed, and a free number would be given
+/// to the next file that is opened. Regular files are replaced by a file that refuses writes: a write that is lost must not
+/// succeed (a database that believes its journal written deletes it).
 fn replace_descriptors(setup: &Setup) {
     let Ok(folder) = std::fs::read_dir("/proc/self/fd") else {
         give_up("/proc/self/fd cannot be read, so inherited descriptors cannot be replaced");
     };
-    // Collected first: the folder itself is one of them, and is closed before any is replaced.
+    // Collected first: the folder's own descriptor is in the list, and is closed before the first one is replaced.
     let open: Vec<RawFd> = folder
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
@@ -347,11 +345,11 @@ fn replace_descriptors(setup: &Setup) {
             } else {
                 setup.nothing
             };
-            // One that was closed with the folder would be opened by this: harmless, it is /dev/null.
+            // The folder's own number, closed by now, is opened again by this. It is harmless: /dev/null.
             // SAFETY: integers only; both are descriptors of this process, and nobody uses the old one — dup3(2).
             if unsafe { libc::dup3(nothing, fd, libc::O_CLOEXEC) } < 0 {
-                // Above RLIMIT_NOFILE, where nothing can be put: inherited from before the limit was lowered, so none of
-                // Node's, and no number that a file could be given. It is closed.
+                // A number above RLIMIT_NOFILE cannot be replaced. It was opened before the limit was lowered, so it is none of Node's,
+                // and no file can be given that number. It is closed.
                 let is_above_limit = sys::limit(libc::RLIMIT_NOFILE)
                     .is_some_and(|limit| u64::try_from(fd).is_ok_and(|fd| fd >= limit));
                 // SAFETY: an integer only; nobody uses the descriptor in this process — close(2).
@@ -361,7 +359,7 @@ fn replace_descriptors(setup: &Setup) {
             }
         }
     }
-    // What a probe prints does not belong into the service's logs, nor may a slow reader of those stop the child.
+    // What the child prints does not belong in the service's logs, and a slow reader of the logs must not block the child.
     for (from, to) in [(setup.nothing, 0), (setup.prints, 1), (setup.prints, 2)] {
         // SAFETY: integers only — dup2(2).
         if unsafe { libc::dup2(from, to) } < 0 {

@@ -88,8 +88,8 @@ unsafe extern "C" fn caught(signal: c_int, info: *mut libc::siginfo_t, context: 
     let registers = &mut context.uc_mcontext.gregs;
     let [word, operation, expected] =
         [libc::REG_RDI, libc::REG_RSI, libc::REG_RDX].map(|register| registers[register as usize]);
-    // Only another process can have changed the word: the child has one thread. A lock that passes on its owner's priority is
-    // the kernel's to judge, and its owner is gone.
+    // The child has one thread: only another process can have changed the word. Whether a lock with priority inheritance is free,
+    // only the kernel can say; its owner does not exist any more.
     let is_plain = matches!(
         operation as c_int & !FUTEX_FLAGS,
         libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET
