@@ -1,10 +1,10 @@
 'use strict'
 
-// What is to be done when the process exits: process.exit() waits for nobody.
+// Work that must be done when the process exits: process.exit() does not wait for promises.
 
 /**
- * Calls `listener` when the process exits, until the function that this returns is called. Nobody can listen on a frozen
- * process object: then it does nothing, since what depends on it (a file that is removed) is no reason to fail.
+ * Calls `listener` when the process exits, until the returned function is called. Where the process object is frozen,
+ * no listener can be added, and this does nothing: a temporary file that stays is no reason to fail.
  * @param {() => void} listener
  * @returns {() => void}
  */

@@ -1,7 +1,7 @@
 'use strict'
 
-// What runs in the probe's child, and only there: one synchronous call, its result into the pipe, the end.
-// Everything that the child changes is its own copy; the service's process object stays as it is.
+// What runs in the probe's child, and only there: it calls one synchronous function, sends the result through the pipe, and ends.
+// The child changes only its own copy of the process object, never the service's.
 
 const { isNativeError } = require('node:util/types')
 const v8 = require('node:v8')
@@ -29,17 +29,17 @@ function inChild (work) {
   binding.probeChildDone()
 }
 
-/** Each by itself: the service may have frozen its process object, or a property of it. The native side ends a child as well. */
+/** Each property by itself: the service may have frozen its process object, or one property. The native side ends a child as well. */
 function becomeChild () {
-  // The service's exit handlers must not run a second time here, with the service still alive.
+  // The service's exit handlers must not run here: the service is still alive.
   for (const name of ['exit', 'reallyExit']) Reflect.set(process, name, () => binding.probeChildExitCalled())
   Reflect.set(process, 'abort', () => {
     refuse('The function called process.abort() in the probe\'s child, which has nothing to return then')
     binding.probeChildDone()
   })
-  // Node keeps the number that it started with, and that is the service's.
+  // Node remembers the pid that it started with, which is the service's.
   Reflect.defineProperty(process, 'pid', { value: binding.probeChildPid(), configurable: true, enumerable: true })
-  // A child that runs out of heap is no failure of the service's. Loaded only where the service asked for reports.
+  // A child that runs out of heap is not a failure of the service. `process.report` is loaded only where the service asked for reports.
   if (process.execArgv.some((flag) => flag.startsWith('--report')) || (process.env.NODE_OPTIONS ?? '').includes('--report')) {
     Reflect.set(process.report, 'reportOnFatalError', false)
   }
@@ -65,8 +65,8 @@ function refuse (reason) {
 }
 
 /**
- * An error is described, not cloned: it is made anew in the caller's realm (where `instanceof` holds), with its own
- * properties, of which `code` is worth most. Anything else that was thrown is cloned as it is.
+ * An error is described, not cloned: the parent makes a new one in the caller's realm, where `instanceof` holds, with the same
+ * properties (most of all `code`). Anything else that was thrown is cloned.
  */
 function sayThrown (thrown) {
   let message

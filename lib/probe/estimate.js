@@ -1,17 +1,17 @@
 'use strict'
 
-// How much memory V8's snapshot generator will need: by objects, not by bytes, so what counts is the part of the heap
-// that small objects fill. Node's own documentation says "about twice the heap"; measured on Node 20 to 26, objects of
-// four fields: 10 to 13 times.
+// How much memory V8's snapshot generator will need. It needs memory by object, not by byte, so the estimate uses the part of the
+// heap that small objects fill. Node's documentation says "about twice the heap"; 10 to 13 times were measured, with objects of
+// four fields, on Node 20 to 26.
 
 const v8 = require('node:v8')
 
 const firstFactor = 14
-/** A heap that was mostly garbage needed little; the next one may be all alive. */
+/** A heap that was mostly garbage needed little memory. The next one may have none. */
 const leastFactor = 7
-/** What every snapshot takes, also of an empty heap. */
+/** What a snapshot of an empty heap takes. */
 const baseBytes = 48 * 2 ** 20
-/** One snapshot's need is a good guess for the next one's, not a promise. */
+/** The next snapshot needs about as much as the last one, but it may need more. */
 const margin = 1.25
 
 let factor = firstFactor
@@ -28,7 +28,7 @@ function expectedBytes (smallObjectsBytes) {
   return Math.round(baseBytes + smallObjectsBytes * factor)
 }
 
-/** Takes note of what a child did need. */
+/** Records what a child has needed. */
 function learn (smallObjectsBytes, neededBytes) {
   if (neededBytes === null) return
   factor = Math.min(firstFactor * 1.5, Math.max(leastFactor, margin * (neededBytes - baseBytes) / smallObjectsBytes))

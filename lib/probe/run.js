@@ -1,7 +1,7 @@
 'use strict'
 
-// One probe: prepare, fork, watch, try again where that can help. Everything slow happens on a native thread; the
-// JavaScript thread stands still only inside probeFork().
+// One probe: prepare, fork, observe, and try again where that can help. Everything slow happens on a native thread. The JavaScript
+// thread stands still only in probeFork().
 
 const os = require('node:os')
 const { getSystemErrorName } = require('node:util')
@@ -13,15 +13,15 @@ const binding = require('../base/load.js')
 const { inChild } = require('./child.js')
 const { unsupportedReason } = require('./supported.js')
 
-/** Most children succeed at once; 57 of 57 did in the prototype. Five in a row that fail have a cause that will last. */
+/** Most children succeed at once; 57 of 57 did in the prototype. When five in a row fail, a sixth would fail too. */
 const maxAttempts = 5
 /** How many children may crash. */
 const maxCrashes = 3
-/** What V8 and the processor end a process with. Not SIGKILL: that is most often the kernel, out of memory. */
+/** The signals with which V8 or the processor end a process. Not SIGKILL: most often the kernel sends it, out of memory. */
 const crashSignals = new Set(['SIGSEGV', 'SIGBUS', 'SIGILL', 'SIGTRAP', 'SIGABRT'].map((name) => os.constants.signals[name]))
-/** How long the service stands still waiting for V8's helper threads, at most, each time. */
+/** How long the service stands still, at most, in one wait for V8's helper threads. */
 const quiesceLimitMs = 3
-/** How often it is tried to find them idle, before forking although they are not. */
+/** How many times it waits for them, before it forks although they are busy. */
 const maxBusy = 40
 
 /**
@@ -31,11 +31,11 @@ const maxBusy = 40
  * @param {number} options.timeoutMs all attempts together
  * @param {AbortSignal} [options.signal]
  * @param {(progress: { byteLength: number }) => void} [options.onProgress]
- * @param {(fork: { pid: number, pauseMs: number }) => void} [options.onFork] each attempt has begun
+ * @param {(fork: { pid: number, pauseMs: number }) => void} [options.onFork] called when an attempt has forked
  * @param {number} [options.expectedBytes] what the child will need in memory; without it nothing is checked
  * @param {'memory' | 'disk' | 'auto'} [options.scratch] where that memory comes from (default: `'memory'`)
- * @param {boolean} [options.excludeMemory] whether the contents of large Buffers may be missing in the child; if it touches
- *   them nevertheless, another child gets them
+ * @param {boolean} [options.excludeMemory] whether the contents of large Buffers may be missing in the child. If the child touches
+ *   them, another child is made that has them
  * @param {number} [options.minFreeDiskBytes] the output's disk must keep this many bytes free
  * @returns {Promise<{ value?: Buffer, thrown?: Buffer, byteLength: number | null, pauseMs: number, forkMs: number, attempts: number, scratch: 'memory' | 'disk', excludedBytes: number, childPeakRssBytes: number | null, childAnonymousGrowthBytes: number | null, durationMs: number }>}
  */
@@ -58,7 +58,7 @@ async function run (options) {
   let isAborted = false
   let ignoreAbort = () => {}
   let ignoreExit = () => {}
-  // From here on a native thread holds the event loop until probeClose(): nothing that may throw stands outside of the `try`.
+  // From here until probeClose() a native thread keeps the event loop alive: everything that may throw is inside the `try`.
   const id = fromNative(() => binding.probeStart(settings, (event) => events.take(event)))
   try {
     ignoreAbort = onAbort(signal, () => {
@@ -92,8 +92,8 @@ async function run (options) {
           durationMs: performance.now() - start
         }
       }
-      // A helper thread that was at work may have left anything half done, and a mapping that was made at the wrong moment
-      // may be missing: so a crash is worth another attempt, but not for ever, because it may be the function's own.
+      // A helper thread that was busy may have left something half done, or a mapping that was made at the wrong moment may be
+      // missing. So a crash is worth another attempt; not many, because the function itself may crash.
       const crashed = ended.code === 'ERR_OFFHEAP_PROBE_CRASHED' && crashSignals.has(ended.signal) && attempts < maxCrashes
       const again = ended.code === 'ERR_OFFHEAP_PROBE_DEADLOCK' || crashed
       if (!again || attempts === maxAttempts) {
@@ -101,9 +101,9 @@ async function run (options) {
         error.attempts = attempts
         throw error
       }
-      // A thread that held a lock at the fork may not have run since: on a busy machine it waits for a processor.
+      // A thread that held a lock at the fork may still hold it: on a busy machine it waits for a processor.
       await sleep(2 ** attempts)
-      // Aborted meanwhile, the native side has ended, and prepares nothing more.
+      // When it was aborted meanwhile, the native thread has ended, and does not prepare another attempt.
       if (isAborted) throw abortedBy(signal)
       binding.probeAgain(id)
     }
@@ -116,7 +116,7 @@ async function run (options) {
   }
 }
 
-/** Forks when V8's helper threads are idle; after many looks, although they are not. */
+/** Forks when V8's helper threads are idle. After many looks it forks although they are busy. */
 async function forkWhenQuiet (id, work, timeLeftMs, isAborted) {
   const timeoutMs = Math.max(1, timeLeftMs)
   for (let busy = 0; !isAborted(); busy++) {
@@ -160,14 +160,14 @@ class Events {
   }
 }
 
-/** The error for what the native thread says; its cause is like Node's own where a file is to blame. */
+/** The error for a failure that the native thread reports. Where a file failed, its cause looks like an error of Node's. */
 function failureOf ({ code, message, errno }) {
   if (errno === undefined) return new OffheapError(code, message)
   const cause = Object.assign(new Error(message), { errno: -errno, code: getSystemErrorName(-errno), syscall: 'write' })
   return new OffheapError(code, message, cause)
 }
 
-/** V8's helper threads carry no name on Node 20 and 22, but their number is known: --v8-pool-size, 4 if not given. */
+/** V8's helper threads have no name on Node 20 and 22, but their number is known: --v8-pool-size, by default 4. */
 function poolSize () {
   const given = [...(process.env.NODE_OPTIONS ?? '').split(' '), ...process.execArgv]
     .map((argument) => /^--v8-pool-size=(-?\d+)$/.exec(argument)?.[1])

@@ -1,7 +1,7 @@
 'use strict'
 
-// Whether there can be a probe in this process. Decided by what is running, not by version numbers: the native side
-// looks for the slots that it would have to write.
+// Whether there can be a probe in this process. The native side decides: it looks for the import slots that it would have to write,
+// not at version numbers.
 
 const { foreignRuntime } = require('../base/foreign-runtime.js')
 const binding = require('../base/load.js')
@@ -14,7 +14,7 @@ function unsupportedReason () {
   return reason
 }
 
-/** Flags under which a child was seen to fail every time. */
+/** Flags with which every child failed. */
 function foreignFlags () {
   const [node] = process.versions.node.split('.').map(Number)
   if (node >= 26) return undefined

@@ -1,6 +1,6 @@
 'use strict'
 
-// What a function threw in the probe's child, made anew on this side.
+// What a function threw in the probe's child, rebuilt in this process.
 
 const v8 = require('node:v8')
 

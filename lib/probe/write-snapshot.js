@@ -27,14 +27,14 @@ const gzipMemberBytes = 1 << 20
  * @returns {Promise<{ mode: 'probe', byteLength: number, contentBytes: number, pauseMs: number, attempts: number, scratch: 'memory' | 'disk', childPeakRssBytes: number | null, childAnonymousGrowthBytes: number | null, durationMs: number }>}
  */
 async function writeSnapshotInProbe ({ temporaryPath, gzip = false, scratch = 'auto', timeoutMs = 600_000, signal, onProgress, minFreeDiskBytes }) {
-  // Not before it is needed (a program may set up Buffer before it loads zlib), and not in the child for the first time.
+  // Loaded only when it is needed, because a program may set up Buffer before it loads zlib. And not first in the child.
   if (gzip) require('node:zlib')
   const smallObjectsBytes = smallObjects()
   const { thrown, value, forkMs, ...result } = await run({
     work: () => writeSnapshot(gzip ? new GzipOutput() : new Output()),
     output: temporaryPath,
     scratch,
-    // A snapshot has their sizes, never their contents.
+    // A snapshot has the sizes of Buffers, never their contents.
     excludeMemory: true,
     expectedBytes: expectedBytes(smallObjectsBytes),
     timeoutMs,
@@ -51,8 +51,8 @@ async function writeSnapshotInProbe ({ temporaryPath, gzip = false, scratch = 'a
 }
 
 /**
- * In the child. `v8.writeHeapSnapshot(path)` would do as well, but swallows a full disk on some lines, wants a path
- * (and with --permission a grant for it), and cannot compress.
+ * Runs in the child. `v8.writeHeapSnapshot(path)` is not used: on some lines it does not report a full disk, it needs a path (and
+ * with --permission a grant for it), and it cannot compress.
  * @returns {number} the size of the snapshot before compression
  */
 function writeSnapshot (sink) {
@@ -75,7 +75,7 @@ class Output {
   }
 }
 
-/** Compresses without streams, which would need the event loop. Level 1: the child has a heap to write, not a record to set. */
+/** Compresses without streams, which would need the event loop. Level 1, because the child competes with the service for the CPU. */
 class GzipOutput {
   #contentBytes = 0
   #pieces = []
