@@ -11,7 +11,7 @@ use crate::base::error::{Code, Failure};
 use crate::monitor::detector::{Detector, Detectors, Figure};
 use crate::monitor::limits::{Limits, Refusal};
 use crate::monitor::retention;
-use crate::monitor::threshold::{Limit, Rule};
+use crate::monitor::rule::{Limit, Rule};
 
 thread_local! {
     static DETECTORS: RefCell<Detectors> = RefCell::default();

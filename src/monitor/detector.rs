@@ -8,7 +8,8 @@
 use rustc_hash::FxHashMap;
 
 use super::limits::Limits;
-use super::threshold::{Breach, Rule, Threshold};
+use super::rule::Rule;
+use super::threshold::{Breach, Threshold};
 use super::Clock;
 
 /// One column of a sample.
@@ -94,7 +95,7 @@ impl Detectors {
 
 #[cfg(test)]
 mod tests {
-    use super::super::threshold::Limit;
+    use super::super::rule::Limit;
     use super::*;
 
     fn at_least(bytes: f64) -> Rule {

@@ -6,6 +6,7 @@
 //!
 //! | file | what it decides |
 //! |---|---|
+//! | [`rule`] | what the metric of a threshold is compared with |
 //! | [`threshold`] | whether one threshold fires: its state machine |
 //! | [`growth`] | how much a figure grew: the measure of growth thresholds |
 //! | [`limits`] | how often an action may run |
@@ -19,6 +20,7 @@ pub mod detector;
 pub mod growth;
 pub mod limits;
 pub mod retention;
+pub mod rule;
 pub mod threshold;
 
 /// A measured figure, or `None` for what cannot be measured.

@@ -1,46 +1,13 @@
 //! The state machine of one threshold.
 //!
-//! Knows: one limit, and the samples of one metric in the order in which they were taken.
+//! Knows: one rule, and the samples of one metric in the order in which they were taken.
 //! Out of scope: which metric it is, and what happens when the threshold fires.
 //! Limitations: what happened between two samples.
 #![forbid(unsafe_code)]
 
 use super::growth::Growth;
 use super::measured;
-
-/// The default re-arm level, as a share of the limit: the value must fall below it before the threshold can fire again.
-/// Without this margin a value that varies around its limit would make the threshold fire again and again.
-pub const REARM_SHARE: f64 = 0.95;
-
-/// What a metric is compared with.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Limit {
-    /// In bytes.
-    Bytes(f64),
-    /// In percent of a base, which may change from sample to sample (a pod can be resized while it runs).
-    Percent(f64),
-    /// Bytes gained within a time; see [`super::growth`].
-    Growth {
-        /// Bytes gained.
-        bytes: f64,
-        /// Milliseconds to gain them in.
-        over_ms: f64,
-    },
-}
-
-/// One threshold, as its user set it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rule {
-    /// What the metric is compared with.
-    pub limit: Limit,
-    /// How many samples in a row must be at or over the limit. At least 1.
-    pub for_samples: u32,
-    /// The re-arm level: the value must fall below it before the threshold can fire again. In the unit of the limit; `None` is
-    /// [`REARM_SHARE`] of the limit.
-    pub rearm_below: Option<f64>,
-    /// It fires at most once in this time.
-    pub cooldown_ms: f64,
-}
+use super::rule::{Levels, Limit, Rule};
 
 /// The phase of a threshold.
 ///
@@ -115,7 +82,7 @@ impl Threshold {
     pub fn observe(&mut self, now_ms: f64, value: f64, base: f64) -> Option<Breach> {
         let sample = self.compare(now_ms, value, base)?;
         if let Phase::Fired { at_ms } = self.phase {
-            if sample.value >= sample.rearm_below {
+            if sample.value >= sample.levels.rearm_below {
                 return None;
             }
             self.phase = Phase::Cooling { at_ms };
@@ -129,7 +96,7 @@ impl Threshold {
         let Phase::Armed { row } = self.phase else {
             return None;
         };
-        if sample.value < sample.limit {
+        if sample.value < sample.levels.limit {
             self.phase = Phase::Armed { row: 0 };
             return None;
         }
@@ -141,38 +108,25 @@ impl Threshold {
         self.phase = Phase::Fired { at_ms: now_ms };
         Some(Breach {
             value: sample.value,
-            limit: sample.limit,
+            limit: sample.levels.limit,
         })
     }
 
     /// The sample and the levels that it is compared with, all in bytes; `None` where one of them is not measured.
     fn compare(&mut self, now_ms: f64, value: f64, base: f64) -> Option<Sample> {
         let value = measured(value)?;
-        let (value, limit, unit) = match self.rule.limit {
-            Limit::Bytes(bytes) => (value, bytes, 1.0),
-            Limit::Percent(percent) => {
-                // A base of 0 means that no limit is set.
-                let base = measured(base).filter(|&base| base > 0.0)?;
-                (value, base * percent / 100.0, base / 100.0)
-            }
-            Limit::Growth { bytes, .. } => (self.growth.as_mut()?.add(now_ms, value)?, bytes, 1.0),
+        let levels = self.rule.levels(base)?;
+        let value = match &mut self.growth {
+            Some(growth) => growth.add(now_ms, value)?,
+            None => value,
         };
-        let rearm_below = self
-            .rule
-            .rearm_below
-            .map_or(limit * REARM_SHARE, |level| level * unit);
-        Some(Sample {
-            value,
-            limit,
-            rearm_below,
-        })
+        Some(Sample { value, levels })
     }
 }
 
 struct Sample {
     value: f64,
-    limit: f64,
-    rearm_below: f64,
+    levels: Levels,
 }
 
 #[cfg(test)]
