@@ -7,7 +7,7 @@
 //! | where | may call | why |
 //! |---|---|---|
 //! | [`set_up`] | also `malloc`, and the file functions of Rust's library | glibc's `fork` leaves its `malloc` usable in the child; a preloaded allocator has to do the same. The first step of the set-up is that a lock which another thread held ends the child instead of hanging it |
-//! | [`report`], [`pthread_overrides`], [`confine`], every signal handler | async-signal-safe functions only: no allocation, no lock, no panic | they run in the middle of anything: of V8, of `malloc`, of a function that holds a lock |
+//! | [`report`], [`pthread_overrides`], [`confine`], every signal handler | async-signal-safe functions only, and in an override the `try` function of its lock: no allocation, no wait, no panic | they run in the middle of anything: of V8, of `malloc`, of a function that holds a lock |
 //! | [`scratch_malloc`], [`scratch_region`], [`excluded_memory`] | no allocation, and nothing that may call the `malloc` family | they are the `malloc` family |
 //! | the work itself (`lib/probe/child.js`) | V8, synchronously | its helper threads were idle at the fork; where it waits for one nevertheless, [`pthread_overrides`] ends the child |
 //!
