@@ -62,9 +62,8 @@ fn find_scratch_slots() -> Result<ScratchSlots, String> {
     .into_iter()
     .flatten()
     {
-        let slots = images::slots(&image, &wanted).map_err(|error| {
-            format!("the import tables of an image were refused: {error}")
-        })?;
+        let slots = images::slots(&image, &wanted)
+            .map_err(|error| format!("the import tables of an image were refused: {error}"))?;
         free_slots.extend(
             slots
                 .iter()
