@@ -7,7 +7,7 @@ const os = require('node:os')
 const path = require('node:path')
 const v8 = require('node:v8')
 const { run } = require('../../lib/probe/run.js')
-const { writeSnapshotInProbe } = require('../../lib/probe/write-snapshot.js')
+const { writeSnapshotInProbe } = require('../../lib/heap/snapshot-file/in-probe.js')
 const { median } = require('../helpers.js')
 
 const { heapMb, buffersMb, rounds, compares } = JSON.parse(process.argv[2])

@@ -6,7 +6,7 @@
 const v8 = require('node:v8')
 const { fromNative } = require('../../base/errors.js')
 const binding = require('../../base/load.js')
-const { takeText } = require('../../heap/snapshot-file/snapshot-text.js')
+const { takeText } = require('../../base/snapshot-text.js')
 
 /** A member of the gzip stream, made at a time. */
 const MEMBER_BYTES = 2 ** 20

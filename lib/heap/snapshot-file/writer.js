@@ -3,7 +3,7 @@
 // Which writer a snapshot gets: the probe's child, this process, or one after the other.
 
 const { childOrHere } = require('../../probe/child-or-here.js')
-const { writeSnapshotInProbe } = require('../../probe/write-snapshot.js')
+const { writeSnapshotInProbe } = require('./in-probe.js')
 const ids = require('./ids.js')
 const { writeInProcess } = require('./in-process.js')
 

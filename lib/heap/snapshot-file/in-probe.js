@@ -3,12 +3,12 @@
 // A heap snapshot, written by the probe's child.
 
 const v8 = require('node:v8')
-const { OffheapError } = require('../base/errors.js')
-const binding = require('../base/load.js')
-const { takeText } = require('../heap/snapshot-file/snapshot-text.js')
-const { asThrown } = require('./thrown.js')
-const { expectedBytes, learn, smallObjects } = require('./estimate.js')
-const { run } = require('./run.js')
+const { OffheapError } = require('../../base/errors.js')
+const binding = require('../../base/load.js')
+const { takeText } = require('../../base/snapshot-text.js')
+const { asThrown } = require('../../probe/thrown.js')
+const { expectedBytes, learn, smallObjects } = require('../../probe/estimate.js')
+const { run } = require('../../probe/run.js')
 
 /** One member of a gzip file: a deflate stream of its own, so that each can be made synchronously. */
 const gzipMemberBytes = 1 << 20
