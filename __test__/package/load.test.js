@@ -133,11 +133,13 @@ test('every public name can be imported by name from an ES module', async () => 
   assert.deepStrictEqual(JSON.parse(stdout), [...names].sort())
 })
 
-test('index.d.ts declares every public name and no other', () => {
-  const declared = [...fs.readFileSync(path.join(root, 'index.d.ts'), 'utf8').matchAll(/^export \{([^}]+)\} from/gm)].flatMap((match) => match[1].trim().split(/,\s*/))
+for (const entry of ['index', 'analysis']) {
+  test(`${entry}.d.ts declares every public name and no other`, () => {
+    const declared = [...fs.readFileSync(path.join(root, `${entry}.d.ts`), 'utf8').matchAll(/^export \{([^}]+)\} from/gm)].flatMap((match) => match[1].trim().split(/,\s*/))
 
-  assert.deepStrictEqual([...new Set(declared)].sort(), Object.keys(require('../..')).sort())
-})
+    assert.deepStrictEqual([...new Set(declared)].sort(), Object.keys(require(`../../${entry}.js`)).sort())
+  })
+}
 
 test('the package carries what it needs to run, and nothing of its tests', async () => {
   const { files } = require('../../package.json')
