@@ -16,9 +16,9 @@
 //! | [`addons`] | what every addon holds through Node-API, and the hooks that see it |
 //! | [`buffers`] | slabs, slices and backing stores: which bytes are reached, which are pinned; the sampled profile |
 //! | [`memory`] | where the resident set is, the cgroup that binds, what malloc holds |
-//! | [`monitor`] | thresholds, limits on actions, retention; pure |
-//! | [`probe`] | the copy-on-write child: fork, set-up, watching and reaping it; Linux x86-64 glibc |
-//! | [`heap`] | heap snapshots: classes, retained sizes, retaining paths, differences, redaction |
+//! | [`monitor`] | thresholds, limits on actions; pure |
+//! | [`probe`] | the copy-on-write child: fork, set-up, observing and reaping it; Linux x86-64 glibc |
+//! | [`heap`] | heap snapshots: classes, retained sizes, retaining paths, differences; reading, redacting and keeping their files |
 //! | [`bindings`] | the only `#[napi]`: convert, call the room, map the result |
 //!
 //! Direction: `bindings` → rooms → `base`. docs/architecture.md names the imports between rooms, and a test keeps them.

@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use super::Result;
 use crate::addons::figures::{Figures, Shown};
 use crate::addons::hooks::environments;
-use crate::addons::hooks::judge::Api;
+use crate::addons::hooks::image_kind::Api;
 use crate::addons::hooks::moment;
 use crate::addons::hooks::readings;
 use crate::addons::hooks::stack;

@@ -1,4 +1,4 @@
-//! The binding of interposition where there is none: only the reason. `lib/addons/addons.js` asks first and calls nothing else.
+//! The binding of `watchAddons()` where addons cannot be watched: only the reason. `lib/addons/addons.js` asks first and calls nothing else.
 
 use napi_derive::napi;
 

@@ -1,6 +1,7 @@
 //! The only place with `#[napi]`: convert, call the room, map the result.
 //!
-//! One file per room. No state and no arithmetic here. Every export catches panics: one that crossed into
+//! One file per room; of buffers the profile has its own, and `partial_files` and `process` belong to snapshot files and to the process. State is only what a
+//! room needs once per thread (its detectors, its profile), behind the room's own types. No arithmetic here. Every export catches panics: one that crossed into
 //! Node would abort the host.
 //! Numbers cross as `f64`, exact to 2^53 − 1; `lib/base/validate.js` has checked them before they get here.
 

@@ -8,9 +8,9 @@ use napi_derive::napi;
 
 use super::Result;
 use crate::base::error::{Code, Failure};
+use crate::heap::snapshot_file::retention;
 use crate::monitor::detector::{Detector, Detectors, Figure};
 use crate::monitor::limits::{Limits, Refusal};
-use crate::monitor::retention;
 use crate::monitor::rule::{Limit, Rule};
 
 thread_local! {

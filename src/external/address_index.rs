@@ -1,6 +1,6 @@
-//! Addresses to places of a table, one cache line a look.
+//! From the address of a tracked value to the index of its record, with one cache line for a look-up.
 //!
-//! Knows: for each address one place. It does not keep the address itself: where two have the same hash, it asks the table.
+//! Knows: for each address one index. It does not keep the address itself: where two addresses have the same hash, it asks the registry.
 //! Out of scope: what is at the address.
 //! Limitations: 2^31 entries; an entry costs 16 to 32 bytes.
 //!

@@ -13,7 +13,7 @@ use crate::heap::report::report;
 use crate::heap::sketch::{input, read, Sketch};
 use crate::heap::snapshot_file::redact::redact_stream;
 use crate::heap::solve::essential::Rules;
-use crate::heap::view::ReportOptions;
+use crate::heap::subject::ReportOptions;
 
 fn small() -> Sketch {
     let mut sketch = Sketch::new();

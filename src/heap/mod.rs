@@ -23,7 +23,7 @@ pub(crate) mod paths;
 pub(crate) mod report;
 pub mod snapshot_file;
 pub(crate) mod solve;
-pub(crate) mod view;
+pub(crate) mod subject;
 
 #[cfg(test)]
 mod broken;
@@ -38,7 +38,7 @@ pub use snapshot_file::redact::{redact, redact_stream, Redacted};
 pub use snapshot_file::Input;
 pub use solve::essential::Rules;
 pub use solve::Analysis;
-pub use view::ReportOptions;
+pub use subject::ReportOptions;
 
 use crate::base::error::Failure;
 

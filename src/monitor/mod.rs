@@ -1,4 +1,4 @@
-//! Decides when a threshold fires, when an action may run, and which old files are deleted.
+//! Decides when a threshold fires, and when an action may run.
 //!
 //! Knows: numbers, and the times at which they were taken. The caller gives both.
 //! Out of scope: napi, clocks, files, and where a number comes from.
@@ -10,7 +10,6 @@
 //! | [`threshold`] | whether one threshold fires: its state machine |
 //! | [`growth`] | how much a figure grew: the measure of growth thresholds |
 //! | [`limits`] | how often an action may run |
-//! | [`retention`] | which files are deleted |
 //! | [`detector`] | holds the thresholds, the clock and the limits of one Monitor |
 //!
 //! All are pure, and each is tested with a table of cases. `bindings::monitor` calls [`detector`] for `lib/monitor/`.
@@ -19,7 +18,6 @@
 pub mod detector;
 pub mod growth;
 pub mod limits;
-pub mod retention;
 pub mod rule;
 pub mod threshold;
 

@@ -1,7 +1,7 @@
 //! How much memory is left: in the cgroups of this process, on the machine, and in its address space.
 //!
 //! Knows: the texts of `/proc` and of the cgroup files, and the arithmetic over them.
-//! Out of scope: how much the child will need, and what follows from that ([`super::scratch_place`], [`super::judge`]).
+//! Out of scope: how much the child will need, and what follows from that ([`super::scratch_place`], [`super::watchdog`]).
 //! Limitations: what other processes are about to take, limits outside this container's view of its cgroups, and
 //! memory that a hypervisor does not have.
 //!

@@ -23,7 +23,7 @@
 //! | [`slots`] | no | which import slots the child writes |
 //! | [`fork`] | yes | the fork |
 //! | [`child`] | yes | everything that runs in the child |
-//! | [`observe`], [`judge`] | no | looks at the child while it runs; decides whether it goes on, waits, or is ended |
+//! | [`observe`], [`watchdog`] | no | looks at the child while it runs; decides whether it goes on, waits, or is ended |
 //! | [`pipe_protocol`], [`outcome`] | no | what the child says; what the caller gets |
 //! | [`output_file`] | no | the file that the child writes |
 //! | [`across_copies`] | yes | one probe at a time, also with two copies of the package |
@@ -38,7 +38,6 @@ pub mod delay_abort;
 pub mod fork;
 pub mod fork_plan;
 pub mod headroom;
-pub mod judge;
 pub mod malloc_mappings;
 pub mod maps;
 pub mod messages;
@@ -54,3 +53,4 @@ pub mod scratch_place;
 pub mod session;
 pub mod slots;
 pub mod sys;
+pub mod watchdog;

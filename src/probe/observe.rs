@@ -1,6 +1,6 @@
 //! Observes a child while it runs: what it says and prints, how much memory it takes, and how it ends.
 //!
-//! Knows: what to look at, and how often. [`super::judge`] decides; this file carries out the verdict.
+//! Knows: what to look at, and how often. [`super::watchdog`] decides; this file carries out the verdict.
 //! Out of scope: V8, napi, how the child was made.
 //! Limitations: how a child ended that other code reaped (a `waitpid(-1)` in the process). This file waits only for the pid that
 //! was forked here, and does not touch SIGCHLD: the service's own children are not affected.
@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::headroom::Sources;
-use super::judge::{Bounds, Judge, Look, Verdict};
 use super::messages::{Command, Event, Inbox, Running};
 use super::outcome::{Ending, Stopped};
 use super::pipe_protocol::{MessageReader, Report};
 use super::sys::{self, Reaped};
+use super::watchdog::{Bounds, Look, Verdict, Watchdog};
 
 /// The time between two looks at the pipes after the child's end.
 const DRAIN_TICK: Duration = Duration::from_millis(20);
@@ -89,7 +89,7 @@ pub fn observe(
         anonymous_bytes("self").map(|bytes| bytes.saturating_sub(excluded_bytes as u64));
     let sources = observed.bounds_memory.then(Sources::find);
     let pidfd = sys::pidfd(pid);
-    let mut judge = Judge::new(Bounds {
+    let mut watchdog = Watchdog::new(Bounds {
         time: limit,
         min_free_disk_bytes: observed.min_free_disk_bytes,
         scratch_is_file: observed.scratch_file.is_some(),
@@ -118,7 +118,7 @@ pub fn observe(
                 prints,
                 pidfd.as_ref().map(AsRawFd::as_raw_fd),
             ],
-            Some(judge.tick()),
+            Some(watchdog.tick()),
         );
         let [woken, result_ready, prints_ready, ended] = ready.unwrap_or([true; 4]);
         if woken {
@@ -126,8 +126,8 @@ pub fn observe(
         }
         while let Some(command) = inbox.next() {
             match command {
-                Command::Stop(reason) => carry_out(judge.on_command(reason)),
-                Command::Close => carry_out(judge.on_command(Stopped::Aborted)),
+                Command::Stop(reason) => carry_out(watchdog.on_command(reason)),
+                Command::Close => carry_out(watchdog.on_command(Stopped::Aborted)),
                 Command::Again | Command::Forked(_) => {}
             }
         }
@@ -138,8 +138,8 @@ pub fn observe(
                 break reaped;
             }
         }
-        carry_out(judge.on_time(start.elapsed()));
-        if last_tick.elapsed() < judge.tick() {
+        carry_out(watchdog.on_time(start.elapsed()));
+        if last_tick.elapsed() < watchdog.tick() {
             continue;
         }
         last_tick = Instant::now();
@@ -151,7 +151,7 @@ pub fn observe(
             .output
             .and_then(|output| sys::file_system(output).ok())
             .map(|(free, _)| free);
-        carry_out(judge.on_tick(Look {
+        carry_out(watchdog.on_tick(Look {
             elapsed: start.elapsed(),
             room: room.as_ref(),
             anonymous_bytes: anonymous,
@@ -172,7 +172,7 @@ pub fn observe(
         report,
         printed,
         reaped,
-        stopped: judge.stopped(),
+        stopped: watchdog.stopped(),
         link_error: None,
         peak_anonymous_bytes: peak_anonymous,
         anonymous_at_fork_bytes: anonymous_at_fork,

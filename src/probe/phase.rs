@@ -76,7 +76,7 @@ impl Phase {
             (Phase::Prepared, Step::Forked) => Phase::Running,
             (Phase::Prepared, Step::Stop | Step::Close) => Phase::Closed,
             (Phase::Prepared, _) => Phase::Prepared,
-            // Commands to end the child go to the judge; the child is always reaped.
+            // Commands to end the child go to the watchdog; the child is always reaped.
             (Phase::Running, Step::Reaped) => Phase::Ended,
             (Phase::Running, _) => Phase::Running,
             (Phase::Ended, Step::Again) => Phase::Preparing,

@@ -2,7 +2,7 @@
 //!
 //! Knows: the arithmetic over what is left ([`super::headroom`]) and what the child is expected to need.
 //! Out of scope: how much the child will need; its caller estimates that.
-//! Limitations: an estimate that is too low. [`super::judge`] ends a child that needs more.
+//! Limitations: an estimate that is too low. [`super::watchdog`] ends a child that needs more.
 #![forbid(unsafe_code)]
 
 use super::headroom::Room;

@@ -1,6 +1,6 @@
-//! Numbers and what they lead to: read by many threads without a lock, written by one at a time. `[unsafe]`
+//! From the number of an addon environment to the environment: read by many threads without a lock, written by one at a time. `[unsafe]`
 //!
-//! Knows: chunks of 1,024 numbers, made when the first of them is given out.
+//! Knows: chunks of 1,024 numbers; a chunk is allocated when its first number is given out.
 //! Duties of this file: a chunk is never freed, so that a look that comes too late finds nothing rather than freed memory.
 //! Out of scope: what a pointer points to, and when that may be freed.
 //! Limitations: 16,777,216 numbers, the 24 bits that a finalizer's hint has for one.

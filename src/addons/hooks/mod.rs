@@ -12,7 +12,7 @@
 //! | [`watch`] | no | the one watch: which images are patched, from beginning to end |
 //! | [`functions`] | no | the table of functions that are hooked |
 //! | [`plan`] | no | what is stored into one image, or why nothing |
-//! | [`judge`] | no | what an image is: an addon, part of the system, ours |
+//! | [`image_kind`] | no | what an image is: an addon, part of the system, ours |
 //! | `patching` | no | stores hooks into one image, and takes them out |
 //! | [`originals`] | no | where the functions really are |
 //! | [`slots`] | yes | stores into slots |
@@ -35,7 +35,7 @@ mod directory;
 pub mod environments;
 pub mod functions;
 mod growing_table;
-pub mod judge;
+pub mod image_kind;
 pub mod loader;
 pub mod moment;
 pub mod originals;

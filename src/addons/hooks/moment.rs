@@ -1,6 +1,6 @@
 //! Which watch is on and what it looks for, on which thread we are, and when. `[unsafe]`
 //!
-//! Knows: numbers that every hook asks for.
+//! Knows: the number of the watch, its options, the thread and the time: what every hook asks for.
 //! Duties of this file: nothing is locked or allocated.
 //! Out of scope: who asks, and what is counted.
 //! Limitations: a hook that runs while the watch ends may still see it.

@@ -9,7 +9,7 @@
 use std::ffi::CString;
 
 use super::functions::Function;
-use super::judge::is_c_library;
+use super::image_kind::is_c_library;
 use super::plan::{self, Import, Place, Write};
 use super::slots::{store_all, Protections, Store};
 use super::{calls, loader, originals};

@@ -1,7 +1,7 @@
 //! The one watch that `watchAddons()` begins: which images are patched, until it ends.
 //!
 //! Knows: every image that was looked at, what was stored into it, or why it was refused.
-//! Out of scope: what hooks count; how an image is judged (`judge.rs`) and patched (`patching.rs`).
+//! Out of scope: what hooks count; how an image is judged (`image_kind.rs`) and patched (`patching.rs`).
 //! Limitations: images that are mapped without the loader; pointers that an addon keeps on a heap (hooks pass on what
 //! reaches them after the end of the watch).
 //!
@@ -16,7 +16,7 @@ use once_cell::sync::Lazy;
 use parking_lot::Mutex;
 
 use super::functions::Function;
-use super::judge::{self, AddonImage, Uses};
+use super::image_kind::{self, AddonImage, Uses};
 use super::plan::Write;
 use super::slots::Protections;
 use super::{environments, loader, moment, patching};
@@ -133,8 +133,8 @@ pub fn refused_reason() -> Option<String> {
     images::each_mapped(|mapped| {
         if !mapped.image.contains(current, 1)
             || mapped.is_executable
-            || judge::is_c_library(&mapped.name)
-            || judge::is_ours(mapped)
+            || image_kind::is_c_library(&mapped.name)
+            || image_kind::is_ours(mapped)
         {
             return;
         }
@@ -238,7 +238,7 @@ pub fn addons() -> Vec<AddonImage> {
     let watch = WATCH.lock();
     let mut addons = Vec::new();
     for image in &watch.images {
-        let Some(mut addon) = judge::describe(&image.name, image.uses) else {
+        let Some(mut addon) = image_kind::describe(&image.name, image.uses) else {
             continue;
         };
         addon.loaded_at = loader::first_opened(&image.name);
@@ -267,7 +267,7 @@ fn unwatched_addons() -> Vec<AddonImage> {
                 .iter()
                 .find(|(name, at, _)| *at == base && *name == mapped.name)
                 .map_or_else(
-                    || judge::uses_of(mapped).unwrap_or_default(),
+                    || image_kind::uses_of(mapped).unwrap_or_default(),
                     |earlier| earlier.2,
                 );
             watch.uses.push((mapped.name.clone(), base, uses));
@@ -276,7 +276,7 @@ fn unwatched_addons() -> Vec<AddonImage> {
     watch
         .uses
         .iter()
-        .filter_map(|(name, _, uses)| judge::describe(name, *uses))
+        .filter_map(|(name, _, uses)| image_kind::describe(name, *uses))
         .collect()
 }
 
@@ -387,7 +387,7 @@ fn look_at(watch: &mut Watch, mapped: &Mapped, protections: &mut Option<Protecti
             .and_then(|place| watch.images.get(place))
             .map_or(late, |image| image.late),
     };
-    if !judge::is_system(mapped) {
+    if !image_kind::is_system(mapped) {
         (image.uses, image.verdict) = settle(mapped, protections, late);
     }
     match place.and_then(|place| watch.images.get_mut(place)) {
@@ -411,7 +411,7 @@ fn look_at(watch: &mut Watch, mapped: &Mapped, protections: &mut Option<Protecti
 }
 
 fn settle(mapped: &Mapped, protections: &mut Option<Protections>, late: bool) -> (Uses, Verdict) {
-    let uses = match judge::uses_of(mapped) {
+    let uses = match image_kind::uses_of(mapped) {
         Ok(uses) => uses,
         // Tables that are not understood, of an image that is most likely no addon.
         Err(_) => return (Uses::default(), Verdict::Ignored),

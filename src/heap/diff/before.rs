@@ -16,7 +16,7 @@ use crate::heap::graph::{Graph, Ordinal};
 use crate::heap::paths::labels::fingerprint;
 use crate::heap::paths::places::{Place, Places};
 use crate::heap::solve::Analysis;
-use crate::heap::view::{ReportOptions, View};
+use crate::heap::subject::{ReportOptions, Subject};
 
 /// What is kept of the first snapshot while the second is read.
 pub(super) struct Before {
@@ -74,12 +74,12 @@ impl Before {
         options: &ReportOptions,
         control: &Control,
     ) -> Result<Before, Failure> {
-        let view = View::new(analysis, options, control);
+        let subject = Subject::new(analysis, options, control);
         let graph = &analysis.graph;
-        let sums = view.class_sums()?;
+        let sums = subject.class_sums()?;
         let places = match options.retainers {
             0 => Places::none(graph),
-            _ => Places::find(graph, &analysis.distances, &view.classes),
+            _ => Places::find(graph, &analysis.distances, &subject.classes),
         };
         let mut objects = Vec::new();
         let mut bytes = 0u64;
@@ -92,7 +92,7 @@ impl Before {
                 let ours = analysis.distances.ours.get(node);
                 objects.push(Object {
                     id: graph.id(node),
-                    tag: view.classes.of(graph, node) | if ours { OURS } else { 0 },
+                    tag: subject.classes.of(graph, node) | if ours { OURS } else { 0 },
                     bytes: size,
                     text: text_of(graph, node),
                     place: places.of[node as usize],
@@ -102,8 +102,8 @@ impl Before {
         objects.sort_unstable_by_key(|object| object.id);
         Ok(Before {
             objects,
-            classes: (0..view.classes.len() as u32)
-                .map(|class| (view.classes.name(class).to_owned(), class))
+            classes: (0..subject.classes.len() as u32)
+                .map(|class| (subject.classes.name(class).to_owned(), class))
                 .collect(),
             shallow: sums.shallow,
             retained: sums.retained,

@@ -19,7 +19,7 @@ use crate::base::error::Failure;
 use crate::heap::control::Ticker;
 use crate::heap::graph::NONE;
 use crate::heap::paths::places::{United, TOP};
-use crate::heap::view::View;
+use crate::heap::subject::Subject;
 
 /// Objects below others that are this many times more than those begin a line of their own.
 const FAN_OUT: i64 = 8;
@@ -114,12 +114,12 @@ pub(crate) struct Line {
 
 /// All lines, the most bytes first.
 pub(crate) fn lines(
-    view: &View,
+    subject: &Subject,
     united: &United,
     changes: &[Change],
     names: &[String],
 ) -> Result<Vec<Line>, Failure> {
-    let mut ticker = Ticker::new(view.control);
+    let mut ticker = Ticker::new(subject.control);
     let net = net(changes, names);
     let owners = owners(united, changes, &net);
     let mut bytes = vec![0i64; united.len()];
@@ -152,7 +152,7 @@ pub(crate) fn lines(
         let most = largest(classes.iter().copied());
         if !classes
             .iter()
-            .any(|&(row, _, bytes)| bytes > 0 && view.options.wants(&names[row as usize]))
+            .any(|&(row, _, bytes)| bytes > 0 && subject.options.wants(&names[row as usize]))
         {
             continue;
         }

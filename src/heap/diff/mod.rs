@@ -24,7 +24,7 @@ use crate::heap::graph::{Ordinal, NONE};
 use crate::heap::json::JsonWriter;
 use crate::heap::paths::places::{unite, Places, United};
 use crate::heap::solve::Analysis;
-use crate::heap::view::{PathGroup, ReportOptions, View};
+use crate::heap::subject::{PathGroup, ReportOptions, Subject};
 
 /// One class in both snapshots.
 #[derive(Default, Clone)]
@@ -61,15 +61,15 @@ pub(crate) fn compare(
 ) -> Result<String, Failure> {
     let first = Before::of(&before()?, options, control)?;
     let analysis = after()?;
-    let view = View::new(&analysis, options, control);
+    let subject = Subject::new(&analysis, options, control);
     let graph = &analysis.graph;
-    let sums = view.class_sums()?;
+    let sums = subject.class_sums()?;
 
-    let class_count = view.classes.len();
+    let class_count = subject.classes.len();
     let mut row_of_before = vec![0; first.shallow.len()];
     let mut rows: Vec<Row> = (0..class_count as u32)
         .map(|class| Row {
-            name: view.classes.name(class).to_owned(),
+            name: subject.classes.name(class).to_owned(),
             after: sums.shallow[class as usize],
             retained_after: sums.retained[class as usize],
             class: Some(class),
@@ -103,7 +103,7 @@ pub(crate) fn compare(
     let sides = Sides {
         first: &first,
         row_of_before: &row_of_before,
-        view: &view,
+        subject: &subject,
         ordinals: &ordinals,
     };
     let (parts, common) = sides.agreement(control)?;
@@ -120,7 +120,7 @@ pub(crate) fn compare(
     let new = sides.count(&mut rows, limit, control)?;
     let places = match options.retainers {
         0 => Places::none(graph),
-        _ => Places::find(graph, &analysis.distances, &view.classes),
+        _ => Places::find(graph, &analysis.distances, &subject.classes),
     };
     let united = unite([&first.places, &places.list]);
     let changes = sides.changes(&united, &places.of, limit, control)?;
@@ -146,15 +146,17 @@ pub(crate) fn compare(
     let is_listed = |node: Ordinal| analysis.sizes.get(node) > 0;
     let is_new = |node: Ordinal| reason.is_some() || new.get(node);
     let paths = if reason.is_none() {
-        view.grouped_paths(&listed, place, |node| is_new(node) && is_listed(node))?
+        subject.grouped_paths(&listed, place, |node| is_new(node) && is_listed(node))?
     } else {
-        grown_paths(&view, &listed, place, &changes)?
+        grown_paths(&subject, &listed, place, &changes)?
     };
-    let mut lines = growth::lines(&view, &united, &changes, &row_names)?;
+    let mut lines = growth::lines(&subject, &united, &changes, &row_names)?;
     let line_count = lines.len();
     lines.truncate(options.top);
-    let examples = examples(&view, place, &lines, |node| is_new(node) && is_listed(node))?;
-    let texts = view.shared_paths(
+    let examples = examples(&subject, place, &lines, |node| {
+        is_new(node) && is_listed(node)
+    })?;
+    let texts = subject.shared_paths(
         paths
             .values()
             .flatten()
@@ -201,7 +203,7 @@ pub(crate) fn compare(
                 json.key("retainedBytesDelta").number(row.growth());
                 json.key("paths");
                 let groups = row.class.and_then(|class| paths.get(&class));
-                view.write_groups(json, groups.map_or(&[], Vec::as_slice), &texts);
+                subject.write_groups(json, groups.map_or(&[], Vec::as_slice), &texts);
             });
         });
         json.key("growthCount").number(line_count as u64);
@@ -222,7 +224,7 @@ pub(crate) fn compare(
                 }
                 match example.and_then(|example| Some((example, texts.get(example)?))) {
                     Some((&example, text)) => {
-                        let calls = view.calls(example);
+                        let calls = subject.calls(example);
                         json.key("path").text(&format!("{text}{calls}"));
                     }
                     None => json.key("path").null(),
@@ -240,7 +242,7 @@ struct Sides<'a, 'b> {
     first: &'a Before,
     /// The row of a class of the first snapshot.
     row_of_before: &'a [usize],
-    view: &'a View<'b>,
+    subject: &'a Subject<'b>,
     /// Of the second snapshot, by id.
     ordinals: &'a [Ordinal],
 }
@@ -252,7 +254,7 @@ impl Sides<'_, '_> {
         control: &Control,
         mut visit: impl FnMut(u32, Option<Object>, Option<(usize, Ordinal)>),
     ) -> Result<(), Failure> {
-        let graph = self.view.graph();
+        let graph = self.subject.graph();
         let mut before = self.first.objects.iter().copied().peekable();
         let mut ticker = Ticker::new(control);
         for (position, &node) in self.ordinals.iter().enumerate() {
@@ -275,7 +277,7 @@ impl Sides<'_, '_> {
     }
 
     fn class_after(&self, node: Ordinal) -> usize {
-        self.view.classes.of(self.view.graph(), node) as usize
+        self.subject.classes.of(self.subject.graph(), node) as usize
     }
 
     /// How far equal ids mean equal objects, part by part, and how many there are.
@@ -288,7 +290,7 @@ impl Sides<'_, '_> {
             };
             common += 1;
             let part = &mut parts[position * PARTS / self.ordinals.len().max(1)];
-            let text = text_of(self.view.graph(), node);
+            let text = text_of(self.subject.graph(), node);
             if object.text != 0 && text != 0 {
                 if object.text == text {
                     part.same += 1;
@@ -307,7 +309,7 @@ impl Sides<'_, '_> {
         // The first position of the next part, see `agreement`.
         let end = (parts * self.ordinals.len()).div_ceil(PARTS);
         let last = end.checked_sub(1).and_then(|last| self.ordinals.get(last));
-        last.map_or(0, |&node| self.view.graph().id(node))
+        last.map_or(0, |&node| self.subject.graph().id(node))
     }
 
     /// How each place has changed. As for [`Sides::count`], objects are matched up to the id `limit`.
@@ -318,7 +320,7 @@ impl Sides<'_, '_> {
         limit: u32,
         control: &Control,
     ) -> Result<Vec<Change>, Failure> {
-        let sizes = &self.view.analysis.sizes;
+        let sizes = &self.subject.analysis.sizes;
         let mut changes = vec![Change::NONE; united.len()];
         self.each(control, |id, before, after| {
             let before = before.map(|object| {
@@ -371,9 +373,9 @@ impl Sides<'_, '_> {
         limit: u32,
         control: &Control,
     ) -> Result<crate::heap::graph::Bits, Failure> {
-        let sizes = &self.view.analysis.sizes;
-        let ours = &self.view.analysis.distances.ours;
-        let mut new = crate::heap::graph::Bits::new(self.view.graph().node_count());
+        let sizes = &self.subject.analysis.sizes;
+        let ours = &self.subject.analysis.distances.ours;
+        let mut new = crate::heap::graph::Bits::new(self.subject.graph().node_count());
         let mut above = vec![(Sum::default(), Sum::default()); rows.len()];
         self.each(control, |id, before, after| {
             let is_same = match (before, after) {
@@ -419,12 +421,12 @@ impl Sides<'_, '_> {
 
 /// Paths by how many more objects they hold than before, for snapshots without common ids.
 fn grown_paths(
-    view: &View,
+    subject: &Subject,
     listed: &[u32],
     place: impl Fn(Ordinal) -> u32,
     changes: &[Change],
 ) -> Result<FxHashMap<u32, Vec<PathGroup>>, Failure> {
-    let mut all = view.every_path(listed, place, |node| view.analysis.sizes.get(node) > 0)?;
+    let mut all = subject.every_path(listed, place, |node| subject.analysis.sizes.get(node) > 0)?;
     for groups in all.values_mut() {
         groups.retain_mut(|(place, group)| {
             let change = &changes[*place as usize];
@@ -440,32 +442,32 @@ fn grown_paths(
     }
     Ok(all
         .into_iter()
-        .map(|(class, groups)| (class, view.weightiest(groups)))
+        .map(|(class, groups)| (class, subject.weightiest(groups)))
         .collect())
 }
 
 /// An object of each line: the youngest of the new ones, or the largest of those that have grown.
 fn examples(
-    view: &View,
+    subject: &Subject,
     place: impl Fn(Ordinal) -> u32,
     lines: &[Line],
     is_new: impl Fn(Ordinal) -> bool,
 ) -> Result<FxHashMap<u32, Ordinal>, Failure> {
-    let graph = view.graph();
+    let graph = subject.graph();
     let wanted: FxHashMap<u32, Kind> = lines
         .iter()
         .filter(|line| matches!(line.kind, Kind::New | Kind::Grown))
         .map(|line| (line.place, line.kind))
         .collect();
     let mut best: FxHashMap<u32, (bool, u64, Ordinal)> = FxHashMap::default();
-    let mut ticker = Ticker::new(view.control);
+    let mut ticker = Ticker::new(subject.control);
     for node in graph.nodes() {
         ticker.tick()?;
         let place = place(node);
         let Some(kind) = wanted.get(&place) else {
             continue;
         };
-        let size = view.analysis.sizes.get(node);
+        let size = subject.analysis.sizes.get(node);
         if size == 0 {
             continue;
         }

@@ -15,7 +15,7 @@ use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Ordinal, NONE};
 use crate::heap::json::JsonWriter;
 use crate::heap::paths::Detail;
-use crate::heap::view::{Largest, PathGroup, View, BACKING_STORE};
+use crate::heap::subject::{Largest, PathGroup, Subject, BACKING_STORE};
 
 struct Store {
     /// An ArrayBuffer (or whatever object refers to the bytes).
@@ -43,21 +43,21 @@ impl Store {
 }
 
 /// Backing stores put down to the views that read them and to what holds those.
-pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
-    let graph = view.graph();
+pub(crate) fn write(subject: &Subject, json: &mut JsonWriter) -> Result<(), Failure> {
+    let graph = subject.graph();
     let mut stores: FxHashMap<Ordinal, Store> = FxHashMap::default();
     let mut total = Sum::default();
     if let Some(name) = graph.strings.find(BACKING_STORE) {
         for node in graph.nodes() {
             if graph.kind(node) == NodeKind::Native && graph.name(node) == name {
-                total.add(view.analysis.sizes.get(node));
+                total.add(subject.analysis.sizes.get(node));
                 stores.insert(node, Store::default());
             }
         }
     }
     // From the store to the ArrayBuffers, from there to the views: one pass over the edges each.
     let mut buffers: FxHashMap<Ordinal, Ordinal> = FxHashMap::default();
-    let mut ticker = Ticker::new(view.control);
+    let mut ticker = Ticker::new(subject.control);
     if !stores.is_empty() {
         for from in graph.nodes() {
             ticker.tick()?;
@@ -90,8 +90,8 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
                     store.views += 1;
                     // The nearest view speaks for the store; a Buffer among other views first.
                     if store.view == NONE
-                        || view.analysis.distances.raw(from)
-                            < view.analysis.distances.raw(store.view)
+                        || subject.analysis.distances.raw(from)
+                            < subject.analysis.distances.raw(store.view)
                     {
                         store.view = from;
                     }
@@ -99,21 +99,21 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
             }
         }
     }
-    let places = view.places();
+    let places = subject.places();
     let mut by_holder: FxHashMap<u32, PathGroup> = FxHashMap::default();
     let mut by_class: FxHashMap<u32, Sum> = FxHashMap::default();
     let mut unheld = Sum::default();
     for (&node, store) in &stores {
-        let bytes = view.analysis.sizes.get(node);
+        let bytes = subject.analysis.sizes.get(node);
         let Some(holder) = store.speaker() else {
             unheld.add(bytes);
             continue;
         };
-        if view.analysis.distances.ours.get(holder) {
+        if subject.analysis.distances.ours.get(holder) {
             continue;
         }
         by_class
-            .entry(view.classes.of(graph, holder))
+            .entry(subject.classes.of(graph, holder))
             .or_default()
             .add(bytes);
         let group = by_holder
@@ -128,13 +128,13 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
     }
     let mut holders: Vec<PathGroup> = by_holder.into_values().collect();
     holders.sort_by_key(|group| (std::cmp::Reverse(group.sum.bytes), group.example));
-    holders.truncate(view.options.top);
+    holders.truncate(subject.options.top);
     let mut class_rows: Vec<(u32, Sum)> = by_class.into_iter().collect();
     class_rows.sort_by_key(|(class, sum)| (std::cmp::Reverse(sum.bytes), *class));
-    class_rows.truncate(view.options.top);
-    let mut best = Largest::new(view.options.top);
+    class_rows.truncate(subject.options.top);
+    let mut best = Largest::new(subject.options.top);
     for &node in stores.keys() {
-        best.offer(view.analysis.sizes.get(node), node);
+        best.offer(subject.analysis.sizes.get(node), node);
     }
     json.key("backingStores").object(|json| {
         json.key("count").number(total.count);
@@ -143,7 +143,7 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
         json.key("unheldBytes").number(unheld.bytes);
         json.key("classes").list(class_rows, |json, (class, sum)| {
             json.object(|json| {
-                json.key("className").text(view.classes.name(class));
+                json.key("className").text(subject.classes.name(class));
                 json.key("count").number(sum.count);
                 json.key("bytes").number(sum.bytes);
             });
@@ -151,7 +151,7 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
         json.key("paths").list(holders, |json, group| {
             json.object(|json| {
                 json.key("path")
-                    .text(&view.path(group.example, Detail::Grouped));
+                    .text(&subject.path(group.example, Detail::Grouped));
                 json.key("count").number(group.sum.count);
                 json.key("bytes").number(group.sum.bytes);
                 json.key("exampleId").number(graph.id(group.example));
@@ -161,13 +161,13 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
             let store = &stores[&node];
             json.object(|json| {
                 json.key("id").number(graph.id(node));
-                json.key("bytes").number(view.analysis.sizes.get(node));
+                json.key("bytes").number(subject.analysis.sizes.get(node));
                 json.key("viewCount").number(store.views);
                 match store.speaker() {
                     Some(holder) => {
                         json.key("holderId").number(graph.id(holder));
                         json.key("className").text(&class_name(graph, holder));
-                        json.key("path").text(&view.path(holder, Detail::Exact));
+                        json.key("path").text(&subject.path(holder, Detail::Exact));
                     }
                     None => {
                         json.key("holderId").null();

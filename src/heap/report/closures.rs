@@ -13,10 +13,10 @@ use crate::heap::graph::kinds::NodeKind;
 use crate::heap::graph::scripts::{line_and_column, script_name};
 use crate::heap::graph::Ordinal;
 use crate::heap::json::JsonWriter;
-use crate::heap::view::{cut, Largest, View};
+use crate::heap::subject::{cut, Largest, Subject};
 
-pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
-    let graph = view.graph();
+pub(crate) fn write(subject: &Subject, json: &mut JsonWriter) -> Result<(), Failure> {
+    let graph = subject.graph();
     json.key("closures");
     let Some(locations) = &graph.locations else {
         json.null();
@@ -34,13 +34,13 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
             });
         rows[place as usize]
             .0
-            .add(view.analysis.sizes.get(location.ordinal));
+            .add(subject.analysis.sizes.get(location.ordinal));
         place_of.push(place);
     }
-    let retained = view.dominated.group_bytes(
+    let retained = subject.dominated.group_bytes(
         graph.root,
         rows.len(),
-        &view.analysis.retained.bytes,
+        &subject.analysis.retained.bytes,
         |node| {
             if graph.kind(node) != NodeKind::Closure {
                 return None;
@@ -50,9 +50,9 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
                 .ok()
                 .map(|index| place_of[index])
         },
-        view.control,
+        subject.control,
     )?;
-    let mut best = Largest::new(view.options.top);
+    let mut best = Largest::new(subject.options.top);
     for (row, &bytes) in retained.iter().enumerate() {
         best.offer(bytes, row as u32);
     }

@@ -19,7 +19,7 @@ use crate::heap::json::JsonWriter;
 use crate::heap::paths::steps::steps;
 use crate::heap::paths::{describe, Detail};
 use crate::heap::solve::distances::Distances;
-use crate::heap::view::PATH_LIMIT;
+use crate::heap::subject::PATH_LIMIT;
 
 /// The class of the object that marks.
 const MARKS: &str = "OffheapMarks";

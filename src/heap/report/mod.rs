@@ -22,8 +22,8 @@ use crate::heap::graph::Ordinal;
 use crate::heap::json::JsonWriter;
 use crate::heap::paths::Detail;
 use crate::heap::solve::Analysis;
-use crate::heap::view::{
-    edge_text, ClassSums, Largest, ReportOptions, View, BACKING_STORE, PATH_LIMIT,
+use crate::heap::subject::{
+    edge_text, ClassSums, Largest, ReportOptions, Subject, BACKING_STORE, PATH_LIMIT,
 };
 
 /// Writes the report of one snapshot as JSON.
@@ -47,15 +47,15 @@ pub fn report(
             )
         })?),
     };
-    let view = View::new(analysis, options, control);
+    let subject = Subject::new(analysis, options, control);
     let mut json = JsonWriter::default();
     let mut result = Ok(());
-    json.object(|json| result = view.write(json, object));
+    json.object(|json| result = subject.write(json, object));
     result?;
     Ok(json.finish())
 }
 
-impl View<'_> {
+impl Subject<'_> {
     fn write(&self, json: &mut JsonWriter, object: Option<Ordinal>) -> Result<(), Failure> {
         let graph = self.graph();
         json.key("snapshotBytes").number(graph.snapshot_bytes);

@@ -13,16 +13,16 @@ use crate::heap::control::Ticker;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::Ordinal;
 use crate::heap::json::JsonWriter;
-use crate::heap::view::{cut, Largest, View, MAX_GROUPS};
+use crate::heap::subject::{cut, Largest, Subject, MAX_GROUPS};
 
 /// Writes the table of plain objects.
-pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
-    let graph = view.graph();
+pub(crate) fn write(subject: &Subject, json: &mut JsonWriter) -> Result<(), Failure> {
+    let graph = subject.graph();
     let mut known: FxHashMap<Vec<u32>, u32> = FxHashMap::default();
     let mut rows: Vec<(Sum, Ordinal)> = Vec::new();
     let mut shape_of = vec![];
     let mut names = Vec::new();
-    let mut ticker = Ticker::new(view.control);
+    let mut ticker = Ticker::new(subject.control);
     let object = graph.strings.find("Object");
     let proto = graph.strings.find("__proto__");
     for node in graph.nodes() {
@@ -48,13 +48,13 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
                 rows.len() as u32 - 1
             }
         };
-        rows[shape as usize].0.add(view.analysis.sizes.get(node));
+        rows[shape as usize].0.add(subject.analysis.sizes.get(node));
         shape_of.push((node, shape));
     }
-    let retained = view.dominated.group_bytes(
+    let retained = subject.dominated.group_bytes(
         graph.root,
         rows.len(),
-        &view.analysis.retained.bytes,
+        &subject.analysis.retained.bytes,
         |node| {
             if Some(graph.name(node)) != object {
                 return None;
@@ -64,9 +64,9 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
                 .ok()
                 .map(|index| shape_of[index].1)
         },
-        view.control,
+        subject.control,
     )?;
-    let mut best = Largest::new(view.options.top);
+    let mut best = Largest::new(subject.options.top);
     for (row, &bytes) in retained.iter().enumerate() {
         best.offer(bytes, row as u32);
     }

@@ -13,13 +13,13 @@ use crate::heap::control::Ticker;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Bits, Ordinal};
 use crate::heap::json::JsonWriter;
-use crate::heap::view::{cut, Largest, View};
+use crate::heap::subject::{cut, Largest, Subject};
 
 /// Characters of a string that V8 writes (`--heap-snapshot-string-limit`).
 const STRING_LIMIT: u64 = 1024;
 
-pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
-    let graph = view.graph();
+pub(crate) fn write(subject: &Subject, json: &mut JsonWriter) -> Result<(), Failure> {
+    let graph = subject.graph();
     let mut total = Sum::default();
     // V8 writes equal strings once: one index, one text.
     let mut counts = vec![0u32; graph.strings.len()];
@@ -32,14 +32,14 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
         ) {
             continue;
         }
-        total.add(view.analysis.sizes.get(node));
+        total.add(subject.analysis.sizes.get(node));
         if kind == NodeKind::String {
             counts[graph.name(node) as usize] += 1;
-            bytes[graph.name(node) as usize] += view.analysis.sizes.get(node);
+            bytes[graph.name(node) as usize] += subject.analysis.sizes.get(node);
         }
     }
     let mut duplicates = Sum::default();
-    let mut best = Largest::new(view.options.top);
+    let mut best = Largest::new(subject.options.top);
     for index in 0..counts.len() {
         // V8 writes the first 1,024 characters: longer strings that begin alike need not be equal.
         if counts[index] > 1 && graph.strings.length(index as u32) < STRING_LIMIT {
@@ -49,14 +49,14 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
             best.offer(wasted, index as u32);
         }
     }
-    let mut slices = Slices::find(view);
-    slices.keep_only_pinned(view)?;
+    let mut slices = Slices::find(subject);
+    slices.keep_only_pinned(subject)?;
     let parents = slices.parents;
     let mut pinned = Sum::default();
-    let mut pinned_best = Largest::new(view.options.top);
+    let mut pinned_best = Largest::new(subject.options.top);
     for &parent in parents.keys() {
-        pinned.add(view.analysis.sizes.get(parent));
-        pinned_best.offer(view.analysis.sizes.get(parent), parent);
+        pinned.add(subject.analysis.sizes.get(parent));
+        pinned_best.offer(subject.analysis.sizes.get(parent), parent);
     }
     json.key("strings").object(|json| {
         json.key("count").number(total.count);
@@ -79,7 +79,7 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
                 json.object(|json| {
                     json.key("id").number(graph.id(parent));
                     json.key("text").text(&cut(&graph.name_text(parent)));
-                    json.key("bytes").number(view.analysis.sizes.get(parent));
+                    json.key("bytes").number(subject.analysis.sizes.get(parent));
                     json.key("sliceCount").number(parents[&parent].count);
                 });
             });
@@ -100,9 +100,9 @@ pub(crate) struct Slices {
 }
 
 impl Slices {
-    pub(crate) fn find(view: &View) -> Slices {
-        let graph = view.graph();
-        let distances = &view.analysis.distances;
+    pub(crate) fn find(subject: &Subject) -> Slices {
+        let graph = subject.graph();
+        let distances = &subject.analysis.distances;
         let parent_name = graph.strings.find("parent");
         let mut parents: FxHashMap<Ordinal, Parts> = FxHashMap::default();
         for node in graph.nodes() {
@@ -128,24 +128,24 @@ impl Slices {
     }
 
     /// Bytes of all these strings.
-    pub(crate) fn bytes(&self, view: &View) -> u64 {
+    pub(crate) fn bytes(&self, subject: &Subject) -> u64 {
         self.parents.keys().fold(0, |sum: u64, &parent| {
-            sum.saturating_add(view.analysis.sizes.get(parent))
+            sum.saturating_add(subject.analysis.sizes.get(parent))
         })
     }
 
     /// Leaves out the strings that something beside their slices refers to.
-    pub(crate) fn keep_only_pinned(&mut self, view: &View) -> Result<(), Failure> {
+    pub(crate) fn keep_only_pinned(&mut self, subject: &Subject) -> Result<(), Failure> {
         if self.parents.is_empty() {
             return Ok(());
         }
-        let graph = view.graph();
+        let graph = subject.graph();
         let mut sliced = Bits::new(graph.node_count());
         for &parent in self.parents.keys() {
             sliced.set(parent);
         }
         let mut held = Bits::new(graph.node_count());
-        let mut ticker = Ticker::new(view.control);
+        let mut ticker = Ticker::new(subject.control);
         for from in graph.nodes() {
             ticker.tick()?;
             if matches!(

@@ -1,5 +1,5 @@
-//! Snapshot files: `.heapsnapshot` and `.heapsnapshot.gz`, read into a graph, or copied without their texts; and the names of files that
-//! are being written.
+//! Snapshot files: `.heapsnapshot` and `.heapsnapshot.gz`, read into a graph, or copied without their texts; files that are being written, and old
+//! ones that are to be deleted.
 //!
 //! Knows: the file format of V8 (Node 18 to 26, Chrome). Out of scope: what is worked out from a graph.
 //! Limitations: see `parse` and `scan`.
@@ -12,6 +12,7 @@ mod new_file;
 pub(crate) mod parse;
 pub mod partial_files;
 pub(crate) mod redact;
+pub mod retention;
 pub(crate) mod scan;
 pub(crate) mod source;
 

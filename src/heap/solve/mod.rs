@@ -11,7 +11,7 @@ pub(crate) mod essential;
 pub(crate) mod retained;
 
 #[cfg(test)]
-mod judge;
+mod oracle;
 
 use std::thread;
 

@@ -11,24 +11,24 @@ use super::{commonest_class, title, Suspect};
 use crate::heap::graph::kinds::NodeKind;
 use crate::heap::graph::Ordinal;
 use crate::heap::paths::labels::is_global;
-use crate::heap::view::View;
+use crate::heap::subject::Subject;
 
 pub(crate) const KIND: &str = "accumulation";
 
 /// Node's class of its own modules: in a small heap their Map is a tenth of it.
 const BUILT_IN: &str = "BuiltinModule";
 
-pub(crate) fn find(view: &View, suspects: &mut Vec<Suspect>) {
-    let graph = view.graph();
-    let total = view.retained(graph.root).max(1);
+pub(crate) fn find(subject: &Subject, suspects: &mut Vec<Suspect>) {
+    let graph = subject.graph();
+    let total = subject.retained(graph.root).max(1);
     let mut seen = FxHashSet::default();
     let mut pending = vec![graph.root];
     while let Some(node) = pending.pop() {
-        let children = view.dominated.by(node);
-        let bytes = view.retained(node);
+        let children = subject.dominated.by(node);
+        let bytes = subject.retained(node);
         let mut largest = 0;
         for &child in children {
-            let size = view.retained(child);
+            let size = subject.retained(child);
             largest = largest.max(size);
             if size >= total / 10 {
                 pending.push(child);
@@ -37,7 +37,7 @@ pub(crate) fn find(view: &View, suspects: &mut Vec<Suspect>) {
         if node == graph.root || children.len() < 100 || largest > bytes / 3 {
             continue;
         }
-        let owner = visible(view, node);
+        let owner = visible(subject, node);
         if owner == graph.root
             || graph.kind(owner) == NodeKind::Synthetic
             || is_global(graph, owner)
@@ -45,7 +45,7 @@ pub(crate) fn find(view: &View, suspects: &mut Vec<Suspect>) {
         {
             continue;
         }
-        let commonest = commonest_class(view, children.iter().copied());
+        let commonest = commonest_class(subject, children.iter().copied());
         if commonest == BUILT_IN {
             continue;
         }
@@ -53,11 +53,11 @@ pub(crate) fn find(view: &View, suspects: &mut Vec<Suspect>) {
             kind: KIND,
             node: owner,
             count: children.len() as u64,
-            bytes: view.retained(owner),
+            bytes: subject.retained(owner),
             text: format!(
                 "{} holds {} % of the heap through {} objects, mostly {}",
                 title(graph, owner),
-                u128::from(view.retained(owner)) * 100 / u128::from(total),
+                u128::from(subject.retained(owner)) * 100 / u128::from(total),
                 children.len(),
                 commonest
             ),
@@ -66,13 +66,13 @@ pub(crate) fn find(view: &View, suspects: &mut Vec<Suspect>) {
 }
 
 /// The nearest object of the program that dominates a node of the engine.
-fn visible(view: &View, mut node: Ordinal) -> Ordinal {
-    let graph = view.graph();
+fn visible(subject: &Subject, mut node: Ordinal) -> Ordinal {
+    let graph = subject.graph();
     while matches!(
         graph.kind(node),
         NodeKind::Hidden | NodeKind::Array | NodeKind::Code | NodeKind::ObjectShape
     ) {
-        node = view.analysis.retained.dominator[node as usize];
+        node = subject.analysis.retained.dominator[node as usize];
     }
     node
 }

@@ -14,7 +14,7 @@ use crate::heap::control::Ticker;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Bits, Graph, Ordinal, NONE};
 use crate::heap::paths::labels::abstract_label;
-use crate::heap::view::{cut, View};
+use crate::heap::subject::{cut, Subject};
 
 const LIMITS: Limits = Limits {
     few: 100,
@@ -40,21 +40,21 @@ struct Kin {
 
 /// `claimed` are links that have a kind of their own, as timers have.
 pub(crate) fn find(
-    view: &View,
+    subject: &Subject,
     names: &Names,
     claimed: &Bits,
     suspects: &mut Vec<Suspect>,
 ) -> Result<(), Failure> {
-    let graph = view.graph();
+    let graph = subject.graph();
     let mut length = vec![0u32; graph.node_count()];
     // What ends a piece of `few` objects.
     let mut ends = Vec::new();
-    let mut ticker = Ticker::new(view.control);
+    let mut ticker = Ticker::new(subject.control);
     let links = Links {
-        view,
+        subject,
         promise: graph.strings.find("Promise"),
     };
-    for &to in &view.analysis.distances.order {
+    for &to in &subject.analysis.distances.order {
         ticker.tick()?;
         let name = Some(graph.name(to));
         if claimed.get(to) || name == names.timeout || name == names.immediate {
@@ -82,11 +82,11 @@ pub(crate) fn find(
         return Ok(());
     }
     // A list that is held at both ends is one, under either of its references.
-    let places = view.places();
+    let places = subject.places();
     let mut first_label: FxHashMap<(u32, u32), u64> = FxHashMap::default();
     let mut same: FxHashMap<(u32, u64), u64> = FxHashMap::default();
     for &(to, label) in &ends {
-        let class = view.classes.of(graph, to);
+        let class = subject.classes.of(graph, to);
         let first = *first_label
             .entry((class, places[to as usize]))
             .or_insert(label);
@@ -97,7 +97,7 @@ pub(crate) fn find(
     let mut found: FxHashMap<(u32, u64), Kin> = FxHashMap::default();
     for (to, label) in ends {
         ticker.tick()?;
-        let class = view.classes.of(graph, to);
+        let class = subject.classes.of(graph, to);
         let kin = found
             .entry((class, same[&(class, label)]))
             .or_insert_with(|| Kin {
@@ -130,8 +130,8 @@ pub(crate) fn find(
             }
         }
     }
-    let bytes = groups.bytes(view)?;
-    let total = view.retained(graph.root);
+    let bytes = groups.bytes(subject)?;
+    let total = subject.retained(graph.root);
     for ((class, _), kin) in found {
         let bytes = bytes[kin.group as usize];
         if !LIMITS.judge(total, kin.objects, bytes) {
@@ -141,7 +141,7 @@ pub(crate) fn find(
         for _ in 0..kin.longest {
             first = links.before(first).map_or(first, |(before, _)| before);
         }
-        let class = view.classes.name(class);
+        let class = subject.classes.name(class);
         let references: Vec<String> = kin
             .labels
             .iter()
@@ -171,7 +171,7 @@ pub(crate) fn find(
 }
 
 struct Links<'a, 'b> {
-    view: &'a View<'b>,
+    subject: &'a Subject<'b>,
     promise: Option<u32>,
 }
 
@@ -179,8 +179,8 @@ impl Links<'_, '_> {
     /// The object of the same class that leads to this one, and what the reference is called: right before it, or, of promises and of
     /// functions that hold each other in their scopes, a few steps before.
     fn before(&self, node: Ordinal) -> Option<(Ordinal, u64)> {
-        let graph = self.view.graph();
-        let via = &self.view.analysis.distances.via;
+        let graph = self.subject.graph();
+        let via = &self.subject.analysis.distances.via;
         let kind = graph.kind(node);
         if !matches!(kind, NodeKind::Object | NodeKind::Closure) {
             return None;
@@ -189,9 +189,9 @@ impl Links<'_, '_> {
         if edge == NONE {
             return None;
         }
-        let class = self.view.classes.of(graph, node);
+        let class = self.subject.classes.of(graph, node);
         let is_same = |other: Ordinal| {
-            graph.kind(other) == kind && self.view.classes.of(graph, other) == class
+            graph.kind(other) == kind && self.subject.classes.of(graph, other) == class
         };
         let from = graph.from(edge);
         let label = abstract_label(graph, edge, false);
@@ -201,7 +201,7 @@ impl Links<'_, '_> {
         let is_promise = |node: Ordinal| {
             graph.kind(node) == NodeKind::Object && Some(graph.name(node)) == self.promise
         };
-        if kind != NodeKind::Closure && !is_promise(node) || !self.view.is_in_chain(node) {
+        if kind != NodeKind::Closure && !is_promise(node) || !self.subject.is_in_chain(node) {
             return None;
         }
         let mut between = from;

@@ -13,7 +13,7 @@ use crate::base::error::Failure;
 use crate::heap::control::Ticker;
 use crate::heap::graph::kinds::NodeKind;
 use crate::heap::graph::Ordinal;
-use crate::heap::view::View;
+use crate::heap::subject::Subject;
 
 pub(crate) const KIND: &str = "large-collection";
 /// A tagged value, or a number.
@@ -24,35 +24,39 @@ const LIMITS: Limits = Limits {
     heavy_percent: 5,
 };
 
-pub(crate) fn find(view: &View, names: &Names, suspects: &mut Vec<Suspect>) -> Result<(), Failure> {
-    let graph = view.graph();
-    let mut ticker = Ticker::new(view.control);
+pub(crate) fn find(
+    subject: &Subject,
+    names: &Names,
+    suspects: &mut Vec<Suspect>,
+) -> Result<(), Failure> {
+    let graph = subject.graph();
+    let mut ticker = Ticker::new(subject.control);
     for &(node, table) in &names.tables {
         ticker.tick()?;
-        judge(view, node, entry_count(graph, node, table), suspects);
+        judge(subject, node, entry_count(graph, node, table), suspects);
     }
-    let total = view.retained(graph.root);
+    let total = subject.retained(graph.root);
     let has_table: FxHashSet<Ordinal> = names.tables.iter().map(|&(node, _)| node).collect();
     for node in graph.nodes() {
         ticker.tick()?;
         let edges = graph.edges(node);
         let is_large = u64::from(edges.end - edges.start) >= LIMITS.few
             || graph.is_named(node, "Array")
-                && LIMITS.is_heavy(total, view.analysis.sizes.get(node));
+                && LIMITS.is_heavy(total, subject.analysis.sizes.get(node));
         if graph.kind(node) != NodeKind::Object || !is_large || has_table.contains(&node) {
             continue;
         }
         let count = entry_edges(graph, node).count() as u64;
-        judge(view, node, count, suspects);
+        judge(subject, node, count, suspects);
     }
     Ok(())
 }
 
-fn judge(view: &View, node: Ordinal, count: u64, suspects: &mut Vec<Suspect>) {
-    let graph = view.graph();
-    let bytes = view.retained(node);
-    let total = view.retained(graph.root);
-    let own = view.analysis.sizes.get(node);
+fn judge(subject: &Subject, node: Ordinal, count: u64, suspects: &mut Vec<Suspect>) {
+    let graph = subject.graph();
+    let bytes = subject.retained(node);
+    let total = subject.retained(graph.root);
+    let own = subject.analysis.sizes.get(node);
     let is_large = LIMITS.judge(total, count, bytes);
     // Numbers have no edge and no size of their own: their table has.
     if !is_large && !LIMITS.is_heavy(total, own) {

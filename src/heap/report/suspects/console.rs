@@ -9,7 +9,7 @@ use super::{commonest_class, Groups, Limits, Suspect};
 use crate::base::error::Failure;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::Ordinal;
-use crate::heap::view::View;
+use crate::heap::subject::Subject;
 
 const LIMITS: Limits = Limits {
     few: 1,
@@ -20,8 +20,8 @@ const LIMITS: Limits = Limits {
 /// V8's name of such a handle, after its number.
 const HANDLE: &[u8] = b" / DevTools console";
 
-pub(crate) fn find(view: &View, suspects: &mut Vec<Suspect>) -> Result<(), Failure> {
-    let graph = view.graph();
+pub(crate) fn find(subject: &Subject, suspects: &mut Vec<Suspect>) -> Result<(), Failure> {
+    let graph = subject.graph();
     let mut kept: Vec<Ordinal> = Vec::new();
     for node in graph.nodes() {
         if graph.kind(node) != NodeKind::Synthetic {
@@ -31,7 +31,8 @@ pub(crate) fn find(view: &View, suspects: &mut Vec<Suspect>) -> Result<(), Failu
             let to = graph.to(edge);
             if graph.edge_kind(edge) == EdgeKind::Internal
                 && graph.strings.bytes(graph.edge_name(edge)).ends_with(HANDLE)
-                && graph.kind(view.analysis.retained.dominator[to as usize]) == NodeKind::Synthetic
+                && graph.kind(subject.analysis.retained.dominator[to as usize])
+                    == NodeKind::Synthetic
             {
                 kept.push(to);
             }
@@ -42,7 +43,7 @@ pub(crate) fn find(view: &View, suspects: &mut Vec<Suspect>) -> Result<(), Failu
     let Some(largest) = kept
         .iter()
         .copied()
-        .max_by_key(|&node| (view.retained(node), std::cmp::Reverse(node)))
+        .max_by_key(|&node| (subject.retained(node), std::cmp::Reverse(node)))
     else {
         return Ok(());
     };
@@ -51,9 +52,9 @@ pub(crate) fn find(view: &View, suspects: &mut Vec<Suspect>) -> Result<(), Failu
     for &node in &kept {
         groups.add(node, group);
     }
-    let bytes = groups.bytes(view)?[group as usize];
+    let bytes = groups.bytes(subject)?[group as usize];
     let count = kept.len() as u64;
-    if LIMITS.judge(view.retained(graph.root), count, bytes) {
+    if LIMITS.judge(subject.retained(graph.root), count, bytes) {
         suspects.push(Suspect {
             kind: "console-messages",
             node: largest,
@@ -61,7 +62,7 @@ pub(crate) fn find(view: &View, suspects: &mut Vec<Suspect>) -> Result<(), Failu
             bytes,
             text: format!(
                 "{count} logged values that only the console of an inspector keeps, mostly {}",
-                commonest_class(view, kept.iter().copied())
+                commonest_class(subject, kept.iter().copied())
             ),
         });
     }

@@ -16,7 +16,7 @@ use crate::base::error::Failure;
 use crate::heap::graph::classes::class_name;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Bits, Ordinal, NONE};
-use crate::heap::view::{cut, View};
+use crate::heap::subject::{cut, Subject};
 
 const LIMITS: Limits = Limits {
     few: 20,
@@ -24,15 +24,19 @@ const LIMITS: Limits = Limits {
     heavy_percent: 1,
 };
 
-pub(crate) fn find(view: &View, names: &Names, suspects: &mut Vec<Suspect>) -> Result<(), Failure> {
-    let graph = view.graph();
-    let raw = |node| view.analysis.distances.raw(node);
+pub(crate) fn find(
+    subject: &Subject,
+    names: &Names,
+    suspects: &mut Vec<Suspect>,
+) -> Result<(), Failure> {
+    let graph = subject.graph();
+    let raw = |node| subject.analysis.distances.raw(node);
     // By store: the nearest resource that keeps it.
     let mut keepers: FxHashMap<Ordinal, Ordinal> = FxHashMap::default();
     let mut keep = |store: Ordinal, resource: Ordinal| {
         if matches!(graph.kind(store), NodeKind::Object | NodeKind::Closure)
             // Such as the one that offheap makes for each request.
-            && !view.analysis.distances.ours.get(store)
+            && !subject.analysis.distances.ours.get(store)
         {
             let keeper = keepers.entry(store).or_insert(resource);
             if raw(resource) < raw(*keeper) {
@@ -50,31 +54,31 @@ pub(crate) fn find(view: &View, names: &Names, suspects: &mut Vec<Suspect>) -> R
                 continue;
             }
             frames.insert(table);
-            let via = view.analysis.distances.via[node as usize];
+            let via = subject.analysis.distances.via[node as usize];
             let resource = if via == NONE { node } else { graph.from(via) };
             for (_, store) in pairs(graph, table) {
                 keep(store, resource);
             }
         }
     }
-    let total = view.retained(graph.root);
-    let sum = keepers
-        .keys()
-        .fold(0u64, |sum, &store| sum.saturating_add(view.retained(store)));
+    let total = subject.retained(graph.root);
+    let sum = keepers.keys().fold(0u64, |sum, &store| {
+        sum.saturating_add(subject.retained(store))
+    });
     // The walk over the whole graph can only make it less.
     if !LIMITS.judge(total, keepers.len() as u64, sum) {
         return Ok(());
     }
-    let reached = reached_otherwise(view, names, &keepers, &frames)?;
+    let reached = reached_otherwise(subject, names, &keepers, &frames)?;
     let mut groups = Groups::new(graph);
     let mut rows: FxHashMap<(String, u32), (u32, Vec<Ordinal>)> = FxHashMap::default();
     for (&store, &resource) in &keepers {
         if reached.get(store) {
             continue;
         }
-        let class = view.classes.of(graph, store);
+        let class = subject.classes.of(graph, store);
         let (group, stores) = rows
-            .entry((resource_name(view, resource), class))
+            .entry((resource_name(subject, resource), class))
             .or_insert_with(|| (groups.add_group(), Vec::new()));
         stores.push(store);
         groups.add(store, *group);
@@ -82,7 +86,7 @@ pub(crate) fn find(view: &View, names: &Names, suspects: &mut Vec<Suspect>) -> R
     if rows.is_empty() {
         return Ok(());
     }
-    let bytes = groups.bytes(view)?;
+    let bytes = groups.bytes(subject)?;
     for ((resource, class), (group, stores)) in rows {
         let count = stores.len() as u64;
         let bytes = bytes[group as usize];
@@ -92,7 +96,7 @@ pub(crate) fn find(view: &View, names: &Names, suspects: &mut Vec<Suspect>) -> R
         let node = stores
             .iter()
             .copied()
-            .max_by_key(|&store| (view.retained(store), std::cmp::Reverse(store)))
+            .max_by_key(|&store| (subject.retained(store), std::cmp::Reverse(store)))
             .unwrap_or(stores[0]);
         suspects.push(Suspect {
             kind: "async-context",
@@ -101,7 +105,7 @@ pub(crate) fn find(view: &View, names: &Names, suspects: &mut Vec<Suspect>) -> R
             bytes,
             text: format!(
                 "{count} {} stores that only the async context of {resource} objects keeps",
-                cut(view.classes.name(class))
+                cut(subject.classes.name(class))
             ),
         });
     }
@@ -110,19 +114,19 @@ pub(crate) fn find(view: &View, names: &Names, suspects: &mut Vec<Suspect>) -> R
 
 /// What is reached without asynchronous contexts.
 fn reached_otherwise(
-    view: &View,
+    subject: &Subject,
     names: &Names,
     keepers: &FxHashMap<Ordinal, Ordinal>,
     frames: &FxHashSet<Ordinal>,
 ) -> Result<Bits, Failure> {
-    let graph = view.graph();
+    let graph = subject.graph();
     let mut stores = Bits::new(graph.node_count());
     for &store in keepers.keys() {
         stores.set(store);
     }
     let mut contexts: FxHashSet<u32> = FxHashSet::default();
     contexts.extend(names.stores.iter().map(|&(_, edge)| edge));
-    reached(view, |node, edge, to| {
+    reached(subject, |node, edge, to| {
         if !stores.get(to) {
             return Counts::Always;
         }
@@ -141,8 +145,8 @@ fn reached_otherwise(
 }
 
 /// What a resource is called: the reactions of a promise are the promise.
-fn resource_name(view: &View, resource: Ordinal) -> String {
-    let graph = view.graph();
+fn resource_name(subject: &Subject, resource: Ordinal) -> String {
+    let graph = subject.graph();
     match graph.kind(resource) {
         NodeKind::Object | NodeKind::Native => cut(&class_name(graph, resource)).into_owned(),
         NodeKind::Hidden if graph.name_text(resource).contains("Promise") => "Promise".to_owned(),

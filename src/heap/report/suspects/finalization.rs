@@ -15,7 +15,7 @@ use crate::base::error::Failure;
 use crate::heap::control::Ticker;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Graph, Ordinal, NONE};
-use crate::heap::view::View;
+use crate::heap::subject::Subject;
 
 /// It is a mistake at any number, but a few bytes are no suspect.
 const LIMITS: Limits = Limits {
@@ -31,13 +31,17 @@ struct Cell {
     held: u32,
 }
 
-pub(crate) fn find(view: &View, names: &Names, suspects: &mut Vec<Suspect>) -> Result<(), Failure> {
-    let graph = view.graph();
+pub(crate) fn find(
+    subject: &Subject,
+    names: &Names,
+    suspects: &mut Vec<Suspect>,
+) -> Result<(), Failure> {
+    let graph = subject.graph();
     let Some(class) = names.weak_cell else {
         return Ok(());
     };
     let mut cells: FxHashMap<Ordinal, Cell> = FxHashMap::default();
-    let mut ticker = Ticker::new(view.control);
+    let mut ticker = Ticker::new(subject.control);
     for node in graph.nodes() {
         ticker.tick()?;
         if graph.kind(node) == NodeKind::Hidden && graph.name(node) == class {
@@ -50,11 +54,11 @@ pub(crate) fn find(view: &View, names: &Names, suspects: &mut Vec<Suspect>) -> R
     let mut budget = graph.node_count();
     if !cells
         .values()
-        .any(|cell| leads_through_cell(view, cell.target, class, &mut budget))
+        .any(|cell| leads_through_cell(subject, cell.target, class, &mut budget))
     {
         return Ok(());
     }
-    let reached = reached(view, |node, edge, _| match cells.get(&node) {
+    let reached = reached(subject, |node, edge, _| match cells.get(&node) {
         Some(cell) if cell.held == edge => Counts::With(cell.target),
         _ => Counts::Always,
     })?;
@@ -81,8 +85,8 @@ pub(crate) fn find(view: &View, names: &Names, suspects: &mut Vec<Suspect>) -> R
             (group, registry, targets)
         })
         .collect();
-    let bytes = groups.bytes(view)?;
-    let total = view.retained(graph.root);
+    let bytes = groups.bytes(subject)?;
+    let total = subject.retained(graph.root);
     for (group, registry, targets) in rows {
         let count = targets.len() as u64;
         let bytes = bytes[group as usize];
@@ -94,7 +98,7 @@ pub(crate) fn find(view: &View, names: &Names, suspects: &mut Vec<Suspect>) -> R
                 bytes,
                 text: format!(
                     "FinalizationRegistry with {count} held values that keep their own targets, mostly {}",
-                    commonest_class(view, targets.iter().copied())
+                    commonest_class(subject, targets.iter().copied())
                 ),
             });
         }
@@ -136,9 +140,9 @@ fn cell(graph: &Graph, node: Ordinal, class: u32) -> Option<Cell> {
 }
 
 /// `budget` is how many steps may be taken in all: where paths are that long, the walk is cheaper.
-fn leads_through_cell(view: &View, target: Ordinal, class: u32, budget: &mut usize) -> bool {
-    let graph = view.graph();
-    let via = &view.analysis.distances.via;
+fn leads_through_cell(subject: &Subject, target: Ordinal, class: u32, budget: &mut usize) -> bool {
+    let graph = subject.graph();
+    let via = &subject.analysis.distances.via;
     let mut node = target;
     while *budget > 0 {
         *budget -= 1;

@@ -7,7 +7,7 @@
 
 use crate::base::error::Failure;
 use crate::heap::graph::{Graph, Ordinal, NONE};
-use crate::heap::view::View;
+use crate::heap::subject::Subject;
 
 /// The groups of one graph.
 pub(super) struct Groups {
@@ -39,16 +39,16 @@ impl Groups {
     }
 
     /// What each group retains; a node that another one of its group dominates is not counted twice.
-    pub(super) fn bytes(&self, view: &View) -> Result<Vec<u64>, Failure> {
-        view.dominated.group_bytes(
-            view.graph().root,
+    pub(super) fn bytes(&self, subject: &Subject) -> Result<Vec<u64>, Failure> {
+        subject.dominated.group_bytes(
+            subject.graph().root,
             self.count as usize,
-            &view.analysis.retained.bytes,
+            &subject.analysis.retained.bytes,
             |node| {
                 let group = self.by_node[node as usize];
                 (group != NONE).then_some(group)
             },
-            view.control,
+            subject.control,
         )
     }
 }

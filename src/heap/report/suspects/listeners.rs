@@ -15,7 +15,7 @@ use crate::base::error::Failure;
 use crate::heap::control::Ticker;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Bits, Graph, Ordinal, NONE};
-use crate::heap::view::{cut, View};
+use crate::heap::subject::{cut, Subject};
 
 pub(crate) const KIND: &str = "many-listeners";
 
@@ -37,9 +37,9 @@ struct Listeners {
 }
 
 impl Listeners {
-    fn add(&mut self, view: &View, origins: &mut Origins, listener: Ordinal) {
-        let graph = view.graph();
-        if view.analysis.distances.ours.get(listener) {
+    fn add(&mut self, subject: &Subject, origins: &mut Origins, listener: Ordinal) {
+        let graph = subject.graph();
+        if subject.analysis.distances.ours.get(listener) {
             return;
         }
         self.all += 1;
@@ -57,28 +57,28 @@ impl Listeners {
 }
 
 pub(crate) fn find(
-    view: &View,
+    subject: &Subject,
     names: &Names,
     claimed: &mut Bits,
     suspects: &mut Vec<Suspect>,
 ) -> Result<(), Failure> {
-    let mut origins = Origins::new(view.graph());
-    emitters(view, names, &mut origins, claimed, suspects)?;
-    targets(view, names, &mut origins, claimed, suspects)?;
-    followers(view, names, claimed, suspects);
+    let mut origins = Origins::new(subject.graph());
+    emitters(subject, names, &mut origins, claimed, suspects)?;
+    targets(subject, names, &mut origins, claimed, suspects)?;
+    followers(subject, names, claimed, suspects);
     Ok(())
 }
 
 fn emitters(
-    view: &View,
+    subject: &Subject,
     names: &Names,
     origins: &mut Origins,
     claimed: &mut Bits,
     suspects: &mut Vec<Suspect>,
 ) -> Result<(), Failure> {
-    let graph = view.graph();
-    let total = view.retained(graph.root);
-    let mut ticker = Ticker::new(view.control);
+    let graph = subject.graph();
+    let total = subject.retained(graph.root);
+    let mut ticker = Ticker::new(subject.control);
     for &(emitter, events) in &names.events {
         ticker.tick()?;
         for event in graph.edges(events) {
@@ -96,10 +96,10 @@ fn emitters(
                 if graph.edge_kind(edge) == EdgeKind::Element
                     && graph.kind(graph.to(edge)) == NodeKind::Closure
                 {
-                    listeners.add(view, origins, graph.to(edge));
+                    listeners.add(subject, origins, graph.to(edge));
                 }
             }
-            let bytes = view.retained(list);
+            let bytes = subject.retained(list);
             if listeners.is_suspect(total, bytes) {
                 let event = graph.strings.text(graph.edge_name(event));
                 let who = title(graph, emitter);
@@ -111,15 +111,15 @@ fn emitters(
 }
 
 fn targets(
-    view: &View,
+    subject: &Subject,
     names: &Names,
     origins: &mut Origins,
     claimed: &mut Bits,
     suspects: &mut Vec<Suspect>,
 ) -> Result<(), Failure> {
-    let graph = view.graph();
-    let total = view.retained(graph.root);
-    let mut ticker = Ticker::new(view.control);
+    let graph = subject.graph();
+    let total = subject.retained(graph.root);
+    let mut ticker = Ticker::new(subject.control);
     for &(target, events) in &names.target_events {
         let Some(table) = table(graph, events) else {
             continue;
@@ -137,11 +137,11 @@ fn targets(
                 ticker.tick()?;
                 claimed.set(link);
                 if let Some(edge) = graph.find_edge(link, EdgeKind::Property, "listener") {
-                    listeners.add(view, origins, graph.to(edge));
+                    listeners.add(subject, origins, graph.to(edge));
                 }
                 link = next(graph, names, link);
             }
-            let bytes = view.retained(root);
+            let bytes = subject.retained(root);
             if listeners.is_suspect(total, bytes) {
                 let event = graph.name_text(event);
                 let who = target_title(graph, names, target);
@@ -189,8 +189,8 @@ fn suspect(node: Ordinal, who: &str, listeners: &Listeners, bytes: u64, event: &
 }
 
 /// Signals made by `AbortSignal.any()` from one that lives on.
-fn followers(view: &View, names: &Names, claimed: &mut Bits, suspects: &mut Vec<Suspect>) {
-    let graph = view.graph();
+fn followers(subject: &Subject, names: &Names, claimed: &mut Bits, suspects: &mut Vec<Suspect>) {
+    let graph = subject.graph();
     for &(signal, set) in &names.followers {
         let Some(table) = table(graph, set) else {
             continue;
@@ -202,7 +202,7 @@ fn followers(view: &View, names: &Names, claimed: &mut Bits, suspects: &mut Vec<
                 kind: KIND,
                 node: signal,
                 count,
-                bytes: view.retained(set),
+                bytes: subject.retained(set),
                 text: format!(
                     "{} with {count} signals of AbortSignal.any() that follow it",
                     target_title(graph, names, signal)

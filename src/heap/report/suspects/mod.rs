@@ -34,7 +34,7 @@ use crate::heap::graph::kinds::NodeKind;
 use crate::heap::graph::{Bits, Graph, Ordinal, NONE};
 use crate::heap::json::JsonWriter;
 use crate::heap::paths::Detail;
-use crate::heap::view::{cut, View};
+use crate::heap::subject::{cut, Subject};
 
 /// Steps from an object to the head of a list that it holds, at most.
 const MAX_BELOW: usize = 4;
@@ -47,10 +47,10 @@ struct Suspect {
     text: String,
 }
 
-pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
-    let suspects = one_line_per_path(view, find(view)?)?;
+pub(crate) fn write(subject: &Subject, json: &mut JsonWriter) -> Result<(), Failure> {
+    let suspects = one_line_per_path(subject, find(subject)?)?;
     json.key("suspectCount").number(suspects.len() as u64);
-    let shown = suspects.into_iter().take(view.options.top);
+    let shown = suspects.into_iter().take(subject.options.top);
     json.key("suspects").list(shown, |json, (suspect, more)| {
         let (detail, text) = match more {
             0 => (Detail::Exact, suspect.text),
@@ -64,28 +64,28 @@ pub(crate) fn write(view: &View, json: &mut JsonWriter) -> Result<(), Failure> {
             json.key("text").text(&text);
             json.key("count").number(suspect.count);
             json.key("retainedBytes").number(suspect.bytes);
-            json.key("id").number(view.graph().id(suspect.node));
-            json.key("path").text(&view.path(suspect.node, detail));
+            json.key("id").number(subject.graph().id(suspect.node));
+            json.key("path").text(&subject.path(suspect.node, detail));
         });
     });
     Ok(())
 }
 
-fn find(view: &View) -> Result<Vec<Suspect>, Failure> {
-    let names = Names::find(view)?;
+fn find(subject: &Subject) -> Result<Vec<Suspect>, Failure> {
+    let names = Names::find(subject)?;
     let mut suspects = Vec::new();
     // Links of listener lists, and sets of signals that are in a line already: each is written once.
-    let mut claimed = Bits::new(view.graph().node_count());
-    accumulations::find(view, &mut suspects);
-    collections::find(view, &names, &mut suspects)?;
-    listeners::find(view, &names, &mut claimed, &mut suspects)?;
-    chains::find(view, &names, &claimed, &mut suspects)?;
-    timers::find(view, &names, &mut suspects)?;
-    console::find(view, &mut suspects)?;
-    finalization::find(view, &names, &mut suspects)?;
-    weak_refs::find(view, &names, &claimed, &mut suspects)?;
-    contexts::find(view, &names, &mut suspects)?;
-    slices::find(view, &mut suspects)?;
+    let mut claimed = Bits::new(subject.graph().node_count());
+    accumulations::find(subject, &mut suspects);
+    collections::find(subject, &names, &mut suspects)?;
+    listeners::find(subject, &names, &mut claimed, &mut suspects)?;
+    chains::find(subject, &names, &claimed, &mut suspects)?;
+    timers::find(subject, &names, &mut suspects)?;
+    console::find(subject, &mut suspects)?;
+    finalization::find(subject, &names, &mut suspects)?;
+    weak_refs::find(subject, &names, &claimed, &mut suspects)?;
+    contexts::find(subject, &names, &mut suspects)?;
+    slices::find(subject, &mut suspects)?;
     // One structure is one line: its own kind says more than that many small parts come together in it.
     let others: Vec<(Ordinal, u64)> = suspects
         .iter()
@@ -95,33 +95,33 @@ fn find(view: &View) -> Result<Vec<Suspect>, Failure> {
     suspects.retain(|suspect| {
         suspect.kind != accumulations::KIND
             || !others.iter().any(|&(node, bytes)| {
-                bytes >= suspect.bytes / 2 && is_right_below(view, node, suspect.node)
+                bytes >= suspect.bytes / 2 && is_right_below(subject, node, suspect.node)
             })
     });
     // What is offheap's own is no suspect. Listeners are the program's, on a Monitor as on any other emitter.
     suspects.retain(|suspect| {
-        suspect.kind == listeners::KIND || !view.analysis.distances.ours.get(suspect.node)
+        suspect.kind == listeners::KIND || !subject.analysis.distances.ours.get(suspect.node)
     });
     Ok(suspects)
 }
 
 /// Whether a node is an object, or one of the first things that it dominates: the head of its list.
-fn is_right_below(view: &View, mut node: Ordinal, object: Ordinal) -> bool {
+fn is_right_below(subject: &Subject, mut node: Ordinal, object: Ordinal) -> bool {
     for _ in 0..MAX_BELOW {
         if node == object {
             return true;
         }
-        if node == view.graph().root {
+        if node == subject.graph().root {
             return false;
         }
-        node = view.analysis.retained.dominator[node as usize];
+        node = subject.analysis.retained.dominator[node as usize];
     }
     false
 }
 
 /// The largest of each kind and path, with the number of the others; the largest first.
 fn one_line_per_path(
-    view: &View,
+    subject: &Subject,
     mut suspects: Vec<Suspect>,
 ) -> Result<Vec<(Suspect, u64)>, Failure> {
     suspects.sort_by(|a, b| {
@@ -133,7 +133,7 @@ fn one_line_per_path(
     if suspects.len() < 2 {
         return Ok(suspects.into_iter().map(|suspect| (suspect, 0)).collect());
     }
-    let places = view.places();
+    let places = subject.places();
     let mut lines: Vec<(Suspect, u64)> = Vec::new();
     let mut known: FxHashMap<(&'static str, u32), usize> = FxHashMap::default();
     // Collections within collections: what the outer one retains is not counted again.
@@ -165,13 +165,13 @@ fn one_line_per_path(
             first.bytes = first.bytes.saturating_add(suspect.bytes);
             continue;
         }
-        let groups = groups.get_or_insert_with(|| Groups::new(view.graph()));
+        let groups = groups.get_or_insert_with(|| Groups::new(subject.graph()));
         let group = *nested.entry(line).or_insert_with(|| groups.add_group());
         groups.add(first.node, group);
         groups.add(suspect.node, group);
     }
     if let Some(groups) = groups {
-        let bytes = groups.bytes(view)?;
+        let bytes = groups.bytes(subject)?;
         for (line, group) in nested {
             lines[line].0.bytes = bytes[group as usize];
         }
@@ -190,17 +190,17 @@ fn title(graph: &Graph, node: Ordinal) -> String {
 }
 
 /// The class that holds most of the bytes of some nodes.
-fn commonest_class<'a>(view: &'a View, nodes: impl Iterator<Item = Ordinal>) -> &'a str {
+fn commonest_class<'a>(subject: &'a Subject, nodes: impl Iterator<Item = Ordinal>) -> &'a str {
     let mut classes: FxHashMap<u32, u64> = FxHashMap::default();
     for node in nodes {
         *classes
-            .entry(view.classes.of(view.graph(), node))
-            .or_default() += view.retained(node);
+            .entry(subject.classes.of(subject.graph(), node))
+            .or_default() += subject.retained(node);
     }
     classes
         .into_iter()
         .max_by_key(|&(class, bytes)| (bytes, std::cmp::Reverse(class)))
-        .map_or("", |(class, _)| view.classes.name(class))
+        .map_or("", |(class, _)| subject.classes.name(class))
 }
 
 #[cfg(test)]
@@ -210,7 +210,7 @@ mod tests {
     use crate::heap::sketch::Sketch;
     use crate::heap::solve::essential::Rules;
     use crate::heap::solve::Analysis;
-    use crate::heap::view::ReportOptions;
+    use crate::heap::subject::ReportOptions;
 
     /// Kind, count, bytes and text of each line about a sketch.
     pub(crate) fn lines_about(sketch: &Sketch) -> Vec<(&'static str, u64, u64, String)> {
@@ -218,8 +218,8 @@ mod tests {
         let lines =
             Analysis::of(sketch.graph(), Rules::default(), 1, &control).and_then(|analysis| {
                 let options = ReportOptions::default();
-                let view = View::new(&analysis, &options, &control);
-                one_line_per_path(&view, find(&view)?)
+                let subject = Subject::new(&analysis, &options, &control);
+                one_line_per_path(&subject, find(&subject)?)
             });
         match lines {
             Ok(lines) => lines

@@ -11,7 +11,7 @@ use crate::base::error::Failure;
 use crate::heap::control::Ticker;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Bits, Graph, Ordinal};
-use crate::heap::view::View;
+use crate::heap::subject::Subject;
 
 /// What the kinds look for by name, found in one walk over strings and one over edges.
 pub(super) struct Names {
@@ -38,8 +38,8 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn find(view: &View) -> Result<Names, Failure> {
-        let graph = view.graph();
+    pub(super) fn find(subject: &Subject) -> Result<Names, Failure> {
+        let graph = subject.graph();
         let [weak_cell, weak_ref, context_frame, property_array, timeout, immediate, next, target, constructor, aborted, table, events, target_events, followers, stores] =
             find_all(
                 graph,
@@ -87,7 +87,7 @@ impl Names {
         ];
         // Each table is walked over later. It is noted once, however many objects of a made-up file refer to it.
         let mut seen = Bits::new(graph.node_count());
-        let mut ticker = Ticker::new(view.control);
+        let mut ticker = Ticker::new(subject.control);
         for node in graph.nodes() {
             ticker.tick()?;
             if graph.kind(node) != NodeKind::Object {

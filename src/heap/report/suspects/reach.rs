@@ -1,6 +1,6 @@
-//! What the roots reach when some references count only under a condition.
+//! What the roots reach, where some references count only once another object is reached.
 //!
-//! Knows: references that wait for a node. Out of scope: why they wait.
+//! Knows: for each such reference the object that it depends on. Out of scope: why it depends on it.
 //! Limitations: weak references count for nothing, and a WeakMap's value hangs from its key.
 
 #![forbid(unsafe_code)]
@@ -11,7 +11,7 @@ use crate::base::error::Failure;
 use crate::heap::control::Ticker;
 use crate::heap::graph::kinds::EdgeKind;
 use crate::heap::graph::{Bits, Graph, Ordinal};
-use crate::heap::view::View;
+use crate::heap::subject::Subject;
 
 /// Whether a reference counts.
 pub(crate) enum Counts {
@@ -23,15 +23,15 @@ pub(crate) enum Counts {
 
 /// The nodes that the root reaches; `counts` is asked about each strong reference: its node, the edge, its end.
 pub(crate) fn reached(
-    view: &View,
+    subject: &Subject,
     counts: impl Fn(Ordinal, u32, Ordinal) -> Counts,
 ) -> Result<Bits, Failure> {
-    let graph = view.graph();
+    let graph = subject.graph();
     let mut reached = Bits::new(graph.node_count());
     let mut waiting: FxHashMap<Ordinal, Vec<Ordinal>> = FxHashMap::default();
     let mut pending = vec![graph.root];
     reached.set(graph.root);
-    let mut ticker = Ticker::new(view.control);
+    let mut ticker = Ticker::new(subject.control);
     while let Some(node) = pending.pop() {
         ticker.tick()?;
         for edge in graph.edges(node) {
@@ -81,7 +81,7 @@ mod tests {
     use crate::heap::sketch::Sketch;
     use crate::heap::solve::essential::Rules;
     use crate::heap::solve::Analysis;
-    use crate::heap::view::{ReportOptions, View};
+    use crate::heap::subject::{ReportOptions, Subject};
 
     #[test]
     fn a_reference_with_a_condition_counts_once_the_condition_is_reached() {
@@ -98,8 +98,8 @@ mod tests {
         let analysis = Analysis::of(sketch.graph(), Rules::default(), 1, &control);
         let options = ReportOptions::default();
         let found = analysis.and_then(|analysis| {
-            let view = View::new(&analysis, &options, &control);
-            reached(&view, |_, _, to| match to as usize {
+            let subject = Subject::new(&analysis, &options, &control);
+            reached(&subject, |_, _, to| match to as usize {
                 to if to == b => Counts::With(c as u32),
                 to if to == e => Counts::With(e as u32),
                 to if to == f => Counts::Never,

@@ -11,7 +11,7 @@ use super::{Limits, Suspect};
 use crate::base::error::Failure;
 use crate::heap::graph::Ordinal;
 use crate::heap::report::strings::Slices;
-use crate::heap::view::View;
+use crate::heap::subject::Subject;
 
 const LIMITS: Limits = Limits {
     few: 1,
@@ -28,15 +28,15 @@ struct Row {
     example: (u64, Ordinal),
 }
 
-pub(crate) fn find(view: &View, suspects: &mut Vec<Suspect>) -> Result<(), Failure> {
-    let total = view.retained(view.graph().root);
-    let sizes = &view.analysis.sizes;
-    let mut slices = Slices::find(view);
-    if !LIMITS.judge(total, 1, slices.bytes(view)) {
+pub(crate) fn find(subject: &Subject, suspects: &mut Vec<Suspect>) -> Result<(), Failure> {
+    let total = subject.retained(subject.graph().root);
+    let sizes = &subject.analysis.sizes;
+    let mut slices = Slices::find(subject);
+    if !LIMITS.judge(total, 1, slices.bytes(subject)) {
         return Ok(());
     }
-    slices.keep_only_pinned(view)?;
-    let places = view.places();
+    slices.keep_only_pinned(subject)?;
+    let places = subject.places();
     let mut rows: FxHashMap<u32, Row> = FxHashMap::default();
     for (&parent, parts) in &slices.parents {
         let bytes = sizes.get(parent);

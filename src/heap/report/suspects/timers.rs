@@ -14,7 +14,7 @@ use crate::heap::control::Ticker;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Graph, Ordinal, NONE};
 use crate::heap::paths::position;
-use crate::heap::view::View;
+use crate::heap::subject::Subject;
 
 const LIMITS: Limits = Limits {
     few: 20,
@@ -22,13 +22,17 @@ const LIMITS: Limits = Limits {
     heavy_percent: 1,
 };
 
-pub(crate) fn find(view: &View, names: &Names, suspects: &mut Vec<Suspect>) -> Result<(), Failure> {
-    let graph = view.graph();
+pub(crate) fn find(
+    subject: &Subject,
+    names: &Names,
+    suspects: &mut Vec<Suspect>,
+) -> Result<(), Failure> {
+    let graph = subject.graph();
     let kinds = [
         (names.timeout, "_onTimeout", "Timeout"),
         (names.immediate, "_onImmediate", "Immediate"),
     ];
-    let mut ticker = Ticker::new(view.control);
+    let mut ticker = Ticker::new(subject.control);
     for (class, callback, title_text) in kinds {
         let Some(class) = class else {
             continue;
@@ -63,14 +67,14 @@ pub(crate) fn find(view: &View, names: &Names, suspects: &mut Vec<Suspect>) -> R
                 }
             }
         }
-        let bytes = groups.bytes(view)?[group as usize];
-        if !LIMITS.judge(view.retained(graph.root), count, bytes) {
+        let bytes = groups.bytes(subject)?[group as usize];
+        if !LIMITS.judge(subject.retained(graph.root), count, bytes) {
             continue;
         }
         let node = timers
             .iter()
             .copied()
-            .max_by_key(|&timer| (view.retained(timer), std::cmp::Reverse(timer)))
+            .max_by_key(|&timer| (subject.retained(timer), std::cmp::Reverse(timer)))
             .unwrap_or(timers[0]);
         let commonest = functions
             .into_values()

@@ -11,7 +11,7 @@ use crate::base::error::Failure;
 use crate::heap::control::Ticker;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Bits, Graph, Ordinal};
-use crate::heap::view::View;
+use crate::heap::subject::Subject;
 
 /// Each costs its collection an entry and a key: their number is what grows.
 const MANY: u64 = 1_000;
@@ -20,16 +20,16 @@ const SMALL: u64 = 512;
 
 /// `claimed` are sets that have been named.
 pub(crate) fn find(
-    view: &View,
+    subject: &Subject,
     names: &Names,
     claimed: &Bits,
     suspects: &mut Vec<Suspect>,
 ) -> Result<(), Failure> {
-    let graph = view.graph();
+    let graph = subject.graph();
     let Some(class) = names.weak_ref else {
         return Ok(());
     };
-    let mut ticker = Ticker::new(view.control);
+    let mut ticker = Ticker::new(subject.control);
     let mut dead = Bits::new(graph.node_count());
     let mut count = 0;
     for node in graph.nodes() {
@@ -50,7 +50,7 @@ pub(crate) fn find(
     for node in graph.nodes() {
         ticker.tick()?;
         if graph.kind(node) == NodeKind::Object
-            && view.retained(node) <= SMALL
+            && subject.retained(node) <= SMALL
             && graph
                 .edges(node)
                 .any(|edge| graph.edge_kind(edge) == EdgeKind::Property && dead.get(graph.to(edge)))
@@ -61,14 +61,19 @@ pub(crate) fn find(
     for &(node, table) in &names.tables {
         ticker.tick()?;
         if !claimed.get(node) {
-            judge(view, node, in_table(view, &carriers, node, table), suspects);
+            judge(
+                subject,
+                node,
+                in_table(subject, &carriers, node, table),
+                suspects,
+            );
         }
     }
     for node in graph.nodes() {
         ticker.tick()?;
         let edges = graph.edges(node);
         if graph.kind(node) == NodeKind::Object && u64::from(edges.end - edges.start) >= MANY {
-            judge(view, node, in_edges(view, &carriers, node), suspects);
+            judge(subject, node, in_edges(subject, &carriers, node), suspects);
         }
     }
     Ok(())
@@ -82,11 +87,11 @@ struct Entries {
     bytes: u64,
 }
 
-fn judge(view: &View, node: Ordinal, entries: Entries, suspects: &mut Vec<Suspect>) {
+fn judge(subject: &Subject, node: Ordinal, entries: Entries, suspects: &mut Vec<Suspect>) {
     if entries.dead < MANY {
         return;
     }
-    let what = title(view.graph(), node);
+    let what = title(subject.graph(), node);
     let what = if what == "Object" { "object" } else { &what };
     suspects.push(Suspect {
         kind: "dead-weak-refs",
@@ -109,8 +114,8 @@ fn is_dead(graph: &Graph, names: &Names, node: Ordinal) -> bool {
     })
 }
 
-fn in_table(view: &View, carriers: &Bits, node: Ordinal, table: Ordinal) -> Entries {
-    let graph = view.graph();
+fn in_table(subject: &Subject, carriers: &Bits, node: Ordinal, table: Ordinal) -> Entries {
+    let graph = subject.graph();
     let mut entries = Entries {
         all: entry_count(graph, node, table),
         ..Entries::default()
@@ -119,10 +124,10 @@ fn in_table(view: &View, carriers: &Bits, node: Ordinal, table: Ordinal) -> Entr
     for (number, entry) in slots(graph, table) {
         if carriers.get(entry) {
             entries.dead += 1;
-            entries.bytes = entries.bytes.saturating_add(view.retained(entry));
+            entries.bytes = entries.bytes.saturating_add(subject.retained(entry));
             // In a Map the key stands right before.
             if let Some((_, key)) = before.filter(|&(at, _)| at.checked_add(1) == Some(number)) {
-                entries.bytes = entries.bytes.saturating_add(view.retained(key));
+                entries.bytes = entries.bytes.saturating_add(subject.retained(key));
             }
         }
         before = Some((number, entry));
@@ -130,14 +135,16 @@ fn in_table(view: &View, carriers: &Bits, node: Ordinal, table: Ordinal) -> Entr
     entries
 }
 
-fn in_edges(view: &View, carriers: &Bits, node: Ordinal) -> Entries {
-    let graph = view.graph();
+fn in_edges(subject: &Subject, carriers: &Bits, node: Ordinal) -> Entries {
+    let graph = subject.graph();
     let mut entries = Entries::default();
     for edge in entry_edges(graph, node) {
         entries.all += 1;
         if carriers.get(graph.to(edge)) {
             entries.dead += 1;
-            entries.bytes = entries.bytes.saturating_add(view.retained(graph.to(edge)));
+            entries.bytes = entries
+                .bytes
+                .saturating_add(subject.retained(graph.to(edge)));
         }
     }
     entries

@@ -1,5 +1,6 @@
-//! The judge: dominators, retained sizes and distances by the definitions, without any cleverness, against ours
-//! on thousands of random graphs.
+//! A test oracle: dominators, retained sizes and distances worked out by their definitions, and compared with ours on thousands of random graphs.
+//!
+//! Knows: the definitions. Out of scope: speed. Limitations: small graphs.
 
 #![forbid(unsafe_code)]
 #![allow(

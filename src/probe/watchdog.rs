@@ -69,7 +69,7 @@ pub enum Verdict {
 
 /// Decides about one child.
 #[derive(Debug)]
-pub struct Judge {
+pub struct Watchdog {
     bounds: Bounds,
     stopped: Option<Stopped>,
     /// Since when it has been waiting, or running again.
@@ -78,10 +78,10 @@ pub struct Judge {
     tick: Duration,
 }
 
-impl Judge {
-    /// A judge of a child that has just been forked.
+impl Watchdog {
+    /// A watchdog of a child that has just been forked.
     pub fn new(bounds: Bounds) -> Self {
-        Judge {
+        Watchdog {
             bounds,
             stopped: None,
             waits: false,
@@ -196,8 +196,8 @@ mod tests {
         }
     }
 
-    fn judge(scratch_is_file: bool) -> Judge {
-        Judge::new(Bounds {
+    fn watchdog(scratch_is_file: bool) -> Watchdog {
+        Watchdog::new(Bounds {
             time: Duration::from_secs(60),
             min_free_disk_bytes: 100,
             scratch_is_file,
@@ -215,45 +215,45 @@ mod tests {
 
     #[test]
     fn a_child_with_room_goes_on() {
-        let mut judge = judge(false);
-        assert_eq!(judge.on_tick(look(&room(300, 0, 0), 20)), Verdict::GoOn);
-        assert_eq!(judge.tick(), TICK);
-        assert_eq!(judge.on_tick(look(&room(95, 0, 0), 40)), Verdict::GoOn);
-        assert_eq!(judge.tick(), SHORT_TICK);
-        assert_eq!(judge.stopped(), None);
-        assert_eq!(judge.on_tick(Look::default()), Verdict::GoOn);
+        let mut watchdog = watchdog(false);
+        assert_eq!(watchdog.on_tick(look(&room(300, 0, 0), 20)), Verdict::GoOn);
+        assert_eq!(watchdog.tick(), TICK);
+        assert_eq!(watchdog.on_tick(look(&room(95, 0, 0), 40)), Verdict::GoOn);
+        assert_eq!(watchdog.tick(), SHORT_TICK);
+        assert_eq!(watchdog.stopped(), None);
+        assert_eq!(watchdog.on_tick(Look::default()), Verdict::GoOn);
     }
 
     #[test]
     fn without_room_it_is_ended_once_with_the_figures() {
-        let mut judge = judge(false);
-        assert_eq!(judge.on_tick(look(&room(15, 0, 400), 20)), Verdict::End);
+        let mut watchdog = watchdog(false);
+        assert_eq!(watchdog.on_tick(look(&room(15, 0, 400), 20)), Verdict::End);
         let reason = Some(Stopped::Memory {
             used: Some(7),
             left: 15 * MB,
         });
-        assert_eq!(judge.stopped(), reason);
-        assert_eq!(judge.on_tick(look(&room(1, 0, 0), 40)), Verdict::GoOn);
-        assert_eq!(judge.on_time(Duration::from_secs(61)), Verdict::GoOn);
-        assert_eq!(judge.on_command(Stopped::Aborted), Verdict::GoOn);
-        assert_eq!(judge.stopped(), reason);
+        assert_eq!(watchdog.stopped(), reason);
+        assert_eq!(watchdog.on_tick(look(&room(1, 0, 0), 40)), Verdict::GoOn);
+        assert_eq!(watchdog.on_time(Duration::from_secs(61)), Verdict::GoOn);
+        assert_eq!(watchdog.on_command(Stopped::Aborted), Verdict::GoOn);
+        assert_eq!(watchdog.stopped(), reason);
     }
 
     #[test]
     fn time_disk_and_commands_end_it() {
-        let mut late = judge(false);
+        let mut late = watchdog(false);
         assert_eq!(late.on_time(Duration::from_millis(59_999)), Verdict::GoOn);
         assert_eq!(late.on_time(Duration::from_secs(60)), Verdict::End);
         assert_eq!(late.stopped(), Some(Stopped::Timeout));
 
-        let mut full = judge(true);
+        let mut full = watchdog(true);
         let room = room(300, 0, 0);
         let mut seen = look(&room, 20);
         seen.free_disk_bytes = Some(99);
         assert_eq!(full.on_tick(seen), Verdict::End);
         assert_eq!(full.stopped(), Some(Stopped::Disk(99, 100)));
 
-        let mut unwanted = judge(true);
+        let mut unwanted = watchdog(true);
         assert_eq!(unwanted.on_command(Stopped::Aborted), Verdict::End);
         assert_eq!(unwanted.stopped(), Some(Stopped::Aborted));
     }
@@ -261,41 +261,50 @@ mod tests {
     /// As it was seen: 16,519,168 bytes left of the kind that was looked at, 32 MB of anonymous memory, the rest file cache in use.
     #[test]
     fn file_cache_of_a_child_with_its_memory_on_disk_is_no_reason_to_end_it() {
-        let mut judge = judge(true);
-        assert_eq!(judge.on_tick(look(&room(15, 0, 200), 20)), Verdict::GoOn);
-        assert_eq!(judge.on_tick(look(&room(5, 0, 10), 40)), Verdict::End);
+        let mut watchdog = watchdog(true);
+        assert_eq!(watchdog.on_tick(look(&room(15, 0, 200), 20)), Verdict::GoOn);
+        assert_eq!(watchdog.on_tick(look(&room(5, 0, 10), 40)), Verdict::End);
     }
 
     #[test]
     fn it_waits_for_a_slow_disk_and_goes_on_in_any_case() {
-        let mut judge = judge(true);
+        let mut watchdog = watchdog(true);
         // Nearly all that is left waits for the disk.
         let slow = room(150, 140, 0);
-        assert_eq!(judge.on_tick(look(&slow, 20)), Verdict::Wait);
-        assert_eq!(judge.on_tick(look(&slow, 60)), Verdict::GoOn);
-        assert_eq!(judge.on_tick(look(&slow, 219)), Verdict::GoOn);
-        assert_eq!(judge.on_tick(look(&slow, 220)), Verdict::Resume);
+        assert_eq!(watchdog.on_tick(look(&slow, 20)), Verdict::Wait);
+        assert_eq!(watchdog.on_tick(look(&slow, 60)), Verdict::GoOn);
+        assert_eq!(watchdog.on_tick(look(&slow, 219)), Verdict::GoOn);
+        assert_eq!(watchdog.on_tick(look(&slow, 220)), Verdict::Resume);
         // It runs for a while before it waits again.
-        assert_eq!(judge.on_tick(look(&slow, 230)), Verdict::GoOn);
-        assert_eq!(judge.on_tick(look(&slow, 240)), Verdict::Wait);
+        assert_eq!(watchdog.on_tick(look(&slow, 230)), Verdict::GoOn);
+        assert_eq!(watchdog.on_tick(look(&slow, 240)), Verdict::Wait);
         // Enough was written.
         assert_eq!(
-            judge.on_tick(look(&room(150, 110, 0), 250)),
+            watchdog.on_tick(look(&room(150, 110, 0), 250)),
             Verdict::Resume
         );
-        assert_eq!(judge.on_tick(look(&room(150, 110, 0), 300)), Verdict::GoOn);
+        assert_eq!(
+            watchdog.on_tick(look(&room(150, 110, 0), 300)),
+            Verdict::GoOn
+        );
     }
 
     #[test]
     fn a_child_in_memory_never_waits() {
-        let mut judge = judge(false);
-        assert_eq!(judge.on_tick(look(&room(150, 149, 0), 20)), Verdict::GoOn);
+        let mut watchdog = watchdog(false);
+        assert_eq!(
+            watchdog.on_tick(look(&room(150, 149, 0), 20)),
+            Verdict::GoOn
+        );
     }
 
     #[test]
     fn one_that_waits_is_ended_when_its_time_is_over() {
-        let mut judge = judge(true);
-        assert_eq!(judge.on_tick(look(&room(150, 149, 0), 20)), Verdict::Wait);
-        assert_eq!(judge.on_time(Duration::from_secs(60)), Verdict::End);
+        let mut watchdog = watchdog(true);
+        assert_eq!(
+            watchdog.on_tick(look(&room(150, 149, 0), 20)),
+            Verdict::Wait
+        );
+        assert_eq!(watchdog.on_time(Duration::from_secs(60)), Verdict::End);
     }
 }

@@ -1,4 +1,4 @@
-//! What a report is made from: an analysis with its classes and places, what is wanted of it, and the pieces that its tables share.
+//! The subject of a report or comparison: an analysis with its classes and places, what is wanted of it, and the pieces that tables share.
 //!
 //! Knows: an [`Analysis`], and how many rows are wanted. Out of scope: which tables there are, and how JSON becomes text.
 //! Limitations: tables are cut after `top` rows; each says how many rows there were.
@@ -81,7 +81,7 @@ pub(crate) struct PathGroup {
     pub(crate) example: Ordinal,
 }
 
-pub(crate) struct View<'a> {
+pub(crate) struct Subject<'a> {
     pub(crate) analysis: &'a Analysis,
     pub(crate) options: &'a ReportOptions,
     pub(crate) control: &'a Control,
@@ -95,13 +95,13 @@ struct PlacesOfNodes {
     of: Vec<u32>,
     chains: Vec<bool>,
 }
-impl<'a> View<'a> {
+impl<'a> Subject<'a> {
     pub(crate) fn new(
         analysis: &'a Analysis,
         options: &'a ReportOptions,
         control: &'a Control,
-    ) -> View<'a> {
-        View {
+    ) -> Subject<'a> {
+        Subject {
             analysis,
             options,
             control,
