@@ -84,7 +84,13 @@ test('the codes are the right ones', () => {
     [{ historyLength: 0 }, 'ERR_OUT_OF_RANGE']
   ]
   for (const [options, code] of cases) assert.strictEqual(refusal(options).code, code, JSON.stringify(options))
-  assert.match(refusal({ thresholds: { heapUsd: 1 } }).message, /did you mean "heapUsed"/)
+  for (const [wrong, meant] of [['heapUsd', 'heapUsed'], ['mallocFree', 'mallocFreeBytes'], ['pinnedBytes', 'bufferPool.pinnedBytes'], ['unexplained', 'unexplainedBytes'], ['trackedExternal', 'trackedExternalBytes']]) {
+    assert.ok(refusal({ thresholds: { [wrong]: 1 } }).message.includes(`did you mean "${meant}"`), wrong)
+  }
+  for (const [wrong, meant] of [['signal', 'processSignal'], ['dir', 'directory'], ['timeout', 'timeoutMs']]) {
+    assert.ok(refusal({ snapshot: { [wrong]: 1 } }).message.includes(`did you mean "${meant}"`), wrong)
+  }
+  assert.match(refusal({ thresholds: { rss: 'much' } }).message, /\*options\.thresholds\.rss\*/)
   for (const [share, percentage] of [[0.8, '80%'], ['80', '80%'], [0.285, '28.5%'], [{ above: 0.5 }, '50%'], ['512', '512MB']]) {
     const { code, message } = refusal({ thresholds: { rss: share } })
     assert.strictEqual(code, 'ERR_INVALID_ARG_VALUE')

@@ -85,18 +85,30 @@ function options (name, value, known) {
   return value
 }
 
-/** The known word that a misspelt one most likely stands for, if any. */
+/** A part of a name that is shorter says too little. */
+const SHORTEST_PART = 3
+
+/** The known word that a misspelt or shortened one most likely stands for, if any: a slip, then the beginning, end or middle of a word, then worse slips. */
 function nearest (word, known) {
-  let best
-  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1
-  for (const candidate of known) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase())
-    if (distance < bestDistance) {
-      best = candidate
-      bestDistance = distance
-    }
+  const wanted = word.toLowerCase()
+  const [best] = known
+    .map((candidate) => ({ candidate, distance: editDistance(wanted, candidate.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance)
+  if (best === undefined || best.distance <= 1) return best?.candidate
+  const whole = partOf(wanted, known)
+  if (whole !== undefined) return whole
+  return best.distance <= Math.max(2, Math.floor(word.length / 3)) ? best.candidate : undefined
+}
+
+/** The shortest known word that begins with, ends with, or has this part. */
+function partOf (part, known) {
+  if (part.length < SHORTEST_PART) return undefined
+  const byLength = [...known].sort((a, b) => a.length - b.length)
+  for (const has of ['startsWith', 'endsWith', 'includes']) {
+    const found = byLength.find((candidate) => candidate.toLowerCase()[has](part))
+    if (found !== undefined) return found
   }
-  return best
+  return undefined
 }
 
 function editDistance (a, b) {

@@ -94,6 +94,8 @@ async function compareHeapSnapshots (before, after, options) {
     binding.compareHeapSnapshots(number, threadCount(), source(before), source(after), top, paths, filter))
   return {
     ...result,
+    // Without paths nobody has looked.
+    growthCount: paths === 0 ? null : result.growthCount,
     before: { file: before, ...result.before },
     after: { file: after, ...result.after }
   }

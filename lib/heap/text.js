@@ -131,7 +131,7 @@ const KINDS = {
 const SMALLEST = 0.001
 
 function growthSection ({ growth, growthCount, matchedById }, style) {
-  if (growth.length === 0 && growthCount > 0) return ''
+  if (growthCount === null || (growth.length === 0 && growthCount > 0)) return ''
   const shown = growth.filter(({ bytes: sum }) => sum >= SMALLEST * growth[0].bytes)
   const width = Math.max(0, ...shown.map(({ bytes: sum }) => bytes(sum).length + 1))
   let body = shown.map((line) => growthLine(line, matchedById ? 'new' : 'more', width, style)).join('')

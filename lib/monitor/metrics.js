@@ -34,14 +34,14 @@ const OF_BREAKDOWN = [
  * Every metric: how it is read from a sample, and what a percentage of it is taken of.
  * @type {Record<string, {
  *   read: (sample: object, addon?: string | null) => number | null, base: { of?: string, read: (sample: object) => number | null },
- *   ofAddon?: boolean, counts?: boolean, ofBreakdown?: boolean, mayBeMissing?: boolean
+ *   ofAddon?: boolean, counts?: boolean, ofBreakdown?: boolean, ofPool?: boolean, mayBeMissing?: boolean
  * }>}
  */
 const METRICS = {}
 for (const [base, names] of OF_MEMORY) for (const name of names) METRICS[name] = { read: (sample) => sample[name], base }
 // There is no figure while SharedArrayBuffers outweigh the rest; later there is one.
 METRICS.otherExternalBytes.mayBeMissing = true
-for (const name of OF_POOL) METRICS[`bufferPool.${name}`] = { read: ({ bufferPool }) => bufferPool?.[name] ?? null, base: processBase }
+for (const name of OF_POOL) METRICS[`bufferPool.${name}`] = { read: ({ bufferPool }) => bufferPool?.[name] ?? null, base: processBase, ofPool: true }
 for (const name of OF_BREAKDOWN) METRICS[name] = { read: ({ residentBreakdown }) => residentBreakdown?.[name] ?? null, base: processBase, ofBreakdown: true }
 // These two may name an addon.
 METRICS.references = { read: liveReferences, base: { read: () => null }, ofAddon: true, counts: true }

@@ -145,7 +145,8 @@ class Monitor extends EventEmitter {
       ...(ofAddon ? { addon: breached.addon } : undefined),
       kind,
       threshold,
-      [`threshold${unit}`]: limit,
+      // A percentage of a limit may be a fraction of a byte.
+      [`threshold${unit}`]: Math.round(limit),
       [`value${unit}`]: value,
       [`metric${unit}`]: valueOf(breached, sample),
       at: sample.at,

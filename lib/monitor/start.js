@@ -11,12 +11,14 @@ const { memory } = require('../memory/memory.js')
 const { boolean, integer, invalidType, invalidValue, options: known } = require('../base/validate.js')
 const { Monitor } = require('./monitor.js')
 const { checkSignal } = require('./signals.js')
-const { needsAddons, parseThresholds, refuseUnmeasurable } = require('./thresholds.js')
+const { needsAddons, parseThresholds, refusePartialPool, refuseUnmeasurable } = require('./thresholds.js')
 
 // What a service can bear while nobody watches it: a snapshot in this process stops its thread for seconds.
 // How long an abort is held up depends on what asked for the snapshot: lib/monitor/monitor.js.
 const DEFAULTS = { cooldownMs: 30 * 60_000, maxFiles: 5, maxTotalBytes: 4e9, delayAbortMs: null }
 const MAX_PER_DAY = 6
+/** The functions that use the pool. */
+const POOLED = ['from', 'allocUnsafe', 'concat', 'copyBytesFrom']
 const SAMPLE_INTERVAL_MS = 5000
 
 /** Starts a Monitor; see types/monitor.d.ts. */
@@ -36,6 +38,7 @@ function start (options) {
   const watch = needsAddons(parsed) ? watchAddons() : undefined
   try {
     refuseUnmeasurable(parsed, { ...memory(), addons: addonSummary() })
+    refusePartialPool(parsed, () => coversPool(buffers))
     if (baseline) giveIds()
     if (processSignal !== undefined || parsed.some(({ action }) => action === 'snapshot')) warnUnlessWritable(settings.directory)
     return new Monitor({ sampleIntervalMs, thresholds: parsed, snapshot: settings, processSignal, historyLength, watch, buffers })
@@ -43,6 +46,11 @@ function start (options) {
     watch?.stop()
     throw error
   }
+}
+
+/** Whether every slab of the pool is seen: by what this Monitor tracks, or what somebody tracks already. */
+function coversPool (buffers) {
+  return POOLED.every((name) => buffers?.functions.includes(name)) || memory().bufferPool?.coverage === 'full'
 }
 
 /** Said when the service starts, and not in the night when the snapshot is wanted. It may be mended until then. */
@@ -60,6 +68,7 @@ function checkThreshold (name, metric, value) {
   const watch = needsAddons(parsed) ? watchAddons() : undefined
   try {
     refuseUnmeasurable(parsed, { ...memory(), addons: addonSummary() })
+    refusePartialPool(parsed, () => coversPool(undefined))
   } finally {
     watch?.stop()
   }

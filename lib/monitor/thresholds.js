@@ -41,12 +41,13 @@ function parseThresholds (name, value, defaults) {
   return parsed
 }
 
-function parseThreshold (name, threshold, defaults) {
+/** `aboveName`: what the limit is called in messages. */
+function parseThreshold (name, threshold, defaults, aboveName = `${name}.above`) {
   if (typeof threshold !== 'object' || threshold === null) {
     if (typeof threshold !== 'number' && typeof threshold !== 'string') {
       throw invalidType(name, 'a number of bytes, a string such as "512MB" or "80%", or an object', threshold)
     }
-    return parseThreshold(name, { above: threshold }, defaults)
+    return parseThreshold(name, { above: threshold }, defaults, name)
   }
   const options = known(name, threshold, ['above', 'growth', 'overMs', 'forSamples', 'rearmBelow', 'cooldownMs', 'action'])
   const { above, growth, overMs, forSamples = FOR_SAMPLES, rearmBelow, cooldownMs = COOLDOWN_MS, action = defaults.action } = options
@@ -58,10 +59,10 @@ function parseThreshold (name, threshold, defaults) {
   if ((above === undefined) === (growth === undefined)) throw invalidValue(name, 'an object with either *above* or *growth*', threshold)
   if (growth === undefined) {
     if (overMs !== undefined) throw invalidValue(`${name}.overMs`, 'left out: it goes with *growth*', overMs)
-    refuseShare(`${name}.above`, above)
+    refuseShare(aboveName, above)
     const kind = isPercentage(above) ? 'percentage' : 'absolute'
     const read = kind === 'percentage' ? percentage : bytes
-    const limit = read(`${name}.above`, above)
+    const limit = read(aboveName, above)
     const rule = { ...common, [kind === 'percentage' ? 'percent' : 'bytes']: limit, rearmBelow: rearmLevel(name, rearmBelow, limit, read) }
     return { kind, action, threshold: above, rule }
   }
@@ -128,6 +129,14 @@ function needsBreakdown (thresholds) {
   return wanted.length === 0 ? undefined : wanted.some(({ metric }) => OF_MALLOC.includes(metric))
 }
 
+/** Refuses thresholds on the pool where most of its slabs are not seen: they would stay silent. */
+function refusePartialPool (thresholds, isCovered) {
+  const threshold = thresholds.find(({ metric }) => METRICS[metric].ofPool)
+  if (threshold === undefined || isCovered()) return
+  throw new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE',
+    `The threshold ${threshold.metric} cannot work: without trackBuffers() only those slabs are seen that are in use at a sample; pass *trackBuffers*: true, or leave it out`)
+}
+
 /** Refuses thresholds that could never fire, because what they compare is not measured here. */
 function refuseUnmeasurable (thresholds, sample) {
   const unmeasurable = (metric, text) => {
@@ -175,4 +184,4 @@ function passingReason () {
   }
 }
 
-module.exports = { METRICS, columns, needsAddons, missingIn, needsBreakdown, parseThresholds, refuseUnmeasurable, valueOf }
+module.exports = { METRICS, columns, needsAddons, missingIn, needsBreakdown, parseThresholds, refusePartialPool, refuseUnmeasurable, valueOf }

@@ -76,7 +76,7 @@ function thresholds (value, problems) {
       problems.push(unused('OFFHEAP_SNAPSHOT_AT', text, invalidValue('OFFHEAP_SNAPSHOT_AT', 'metrics with limits, such as "rss:80%,heapUsed:900MB"', value)))
     } else if (isBareNumber(limit) && !COUNTED.has(metric)) {
       // 80 bytes are never meant, and a snapshot would be written at once.
-      problems.push(unused('OFFHEAP_SNAPSHOT_AT', text, { message: `A limit needs its unit: did you mean "${metric}:${limit}%" or "${metric}:${limit}MB"?`, code: 'ERR_INVALID_ARG_VALUE' }))
+      problems.push(unused('OFFHEAP_SNAPSHOT_AT', text, { message: `A limit needs its unit: did you mean ${Number(limit) <= 100 ? `"${metric}:${limit}%" or ` : ''}"${metric}:${limit}MB"?`, code: 'ERR_INVALID_ARG_VALUE' }))
     } else {
       found.push({ metric, limit: isBareNumber(limit) ? Number(limit) : limit, text })
     }
