@@ -3,10 +3,10 @@ import type { BufferProfile } from './buffers-profile.js'
 import type { ExternalAllocations, OwnReferences } from './external.js'
 import type { Memory } from './memory.js'
 
-/** Whether something works here. */
+/** Whether a feature works here. */
 export interface Capability {
   available: boolean
-  /** Why not; `null` when available. */
+  /** Why the feature is not available; `null` when it is available. */
   reason: string | null
 }
 
@@ -16,19 +16,23 @@ export interface Support {
   platform: string
   /** `process.version` */
   node: string
+  /** `probe()`, and all functions that use a copy-on-write child. */
   probe: Capability
-  /** `watchAddons()`, and all that counts what addons hold. */
+  /** `watchAddons()`, and all functions that count what addons hold. */
   watchAddons: Capability
+  /** The cgroup figures of `memory()`. `version` is the cgroup version, or `null` without a memory cgroup. */
   cgroup: Capability & { version: 1 | 2 | null }
   residentBreakdown: Capability
   trim: Capability
-  /** What offheap itself holds in this environment; `null` where there is no addon for the platform. */
+  /** References that offheap itself holds in this environment; `null` where there is no addon for the platform. */
   ownReferences: OwnReferences | null
 }
 
 /**
- * Says what works on this platform and in this process, why the rest does not, and what offheap itself holds. Opens some files; no pause. Where there is no addon for the
- * platform nothing does, for the reason that `ERR_OFFHEAP_BINDING_LOAD_FAILED` has.
+ * Says which features work on this platform and in this process, and why the others do not work. Also says what offheap itself holds.
+ *
+ * Opens some files. No pause, no garbage collection. Throws nothing: where there is no addon for the platform, no feature is available,
+ * and each `reason` is the message of `ERR_OFFHEAP_BINDING_LOAD_FAILED`.
  * @example
  * const { support } = require('offheap')
  * const { available, reason } = support().residentBreakdown
@@ -37,33 +41,35 @@ export interface Support {
 export function support (): Support
 
 /**
- * One reading of all that is cheap to read. Numbers, and the labels, route templates and names of addons that they belong to: nothing of any request, no
- * path of the machine, so it can be served and stored.
+ * All figures that are cheap to read, read at one moment. It contains numbers, and the labels, route templates and addon names that they
+ * belong to. It contains no value of a request and no path of the machine, so it can be served and stored.
  */
 export interface Reading {
-  /** When (ISO 8601, UTC). */
+  /** When the figures were read (ISO 8601, UTC). */
   at: string
   pid: number
-  /** 0 is the main thread. All figures of an isolate are those of this thread. */
+  /** The thread that read them; 0 is the main thread. All figures of an isolate are this thread's. */
   threadId: number
   memory: Memory
   /** Tracked external allocations of this thread. */
   externalAllocations: ExternalAllocations
-  /** What `bufferProfile()` says by route, without call sites: those have paths of the machine. */
+  /** `bufferProfile()` without call sites: those contain paths of the machine. */
   bufferProfile: BufferProfile & { sites: null }
-  /** What each addon holds, while addons are watched; otherwise `null`. Rows of `addons()` without the paths of files. */
+  /** Rows of `addons()` without the paths of files; `null` while addons are not watched. */
   addons: Array<Omit<AddonRow, 'id' | 'file' | 'osThreadId' | 'coverageReason' | 'stacks' | 'growth' | 'collectedSince'>> | null
-  /** Requests that are over, by route: route contexts that are settled. At most 1,000 routes are kept apart, the rest is `(other)`. */
+  /** Finished requests by route: route contexts that were settled. At most 1,000 routes are kept apart; the others count as `(other)`. */
   requestCounts: Record<string, number>
-  /** What offheap itself holds. */
+  /** References that offheap itself holds. */
   ownReferences: OwnReferences
 }
 
 /**
- * Reads all that is cheap to read in this thread: what `offheap/express` serves as JSON, and what an exporter or another framework takes its
- * figures from. Costs what `memory()` and `externalAllocations()` do, and while addons are watched what `addons()` does: 0.1 to 0.3 ms; no
- * pause, no garbage collection.
- * @throws {ERR_OFFHEAP_BINDING_LOAD_FAILED} where there is no addon for the platform
+ * Reads all figures of this thread that are cheap to read. `offheap/express` serves them as JSON. An exporter, or the middleware of
+ * another framework, can take its figures from here.
+ *
+ * Costs 0.1 to 0.3 ms: what `memory()` and `externalAllocations()` cost and, while addons are watched, what `addons()` costs. No pause,
+ * no garbage collection.
+ * @throws {ERR_OFFHEAP_BINDING_LOAD_FAILED} there is no addon for this platform
  * @example
  * const { reading } = require('offheap')
  * setInterval(() => {
