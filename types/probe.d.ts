@@ -1,35 +1,42 @@
 import type { support } from './overview.js'
 
 export interface ProbeOptions {
-  /** Milliseconds for all attempts together (default: `600000`). A child that takes longer is killed. */
+  /** Time limit for all attempts together, in ms (default: `600000`). A child that takes longer is killed. */
   timeoutMs?: number
-  /** Ends the probe: the child is killed, the promise rejects with `ERR_OFFHEAP_ABORTED`. */
+  /** Kills the child when it aborts. The promise then rejects with `ERR_OFFHEAP_ABORTED`. */
   signal?: AbortSignal
 }
 
 /**
- * Runs a synchronous function in a copy-on-write child of this process, on the heap as it is at this instant, and
- * resolves with a clone of what it returns.
+ * Runs a synchronous function in a copy-on-write child of this process. The function sees the heap as it is at this instant. The
+ * promise resolves with a clone of the function's result.
  *
- * The service stands still for the fork only: a few milliseconds plus 20 to 28 ms per GB of resident memory. No garbage
- * collection is forced. The child runs at nice 10, and is the kernel's first choice when memory runs out.
+ * The service pauses for the `fork()` only: a few milliseconds, plus 20 to 28 ms per GB of resident memory. No garbage collection is
+ * forced. The child runs at nice 10. When memory runs out, the kernel kills the child first.
  *
- * In the child there is this thread and nothing else: no event loop, no other threads, no sockets and no open files of
- * the service. `fn` may read everything that it can reach, and change it, without the service noticing. It may read files and
- * not change them: `fs.writeFileSync` fails with EROFS, a write to a file that the service has open with EBADF. Memory that is
- * shared with other processes and belongs to no file can only be read; a write to it ends the child. What `fn` prints goes
- * nowhere. It may be run again, in another child, when a lock was held by another thread at the fork.
+ * The child has this thread and no other. It has no event loop, and none of the service's sockets or open files.
+ * - `fn` may read and change every object that it can reach. The service does not see the changes.
+ * - `fn` may read files. It cannot change them: `fs.writeFileSync` fails with EROFS, a write to a file that the service has open fails
+ *   with EBADF.
+ * - Shared memory that belongs to no file can only be read. A write to it ends the child.
+ * - What `fn` prints is discarded.
+ * - `fn` may run again, in another child, when another thread held a lock at the fork.
  *
- * - an error that `fn` throws: the promise rejects with an error of the same class, message, stack and own properties
- * - a promise, something that cannot be cloned (docs of `v8.serialize`), `process.exit()` and `process.abort()`: `ERR_OFFHEAP_PROBE_RESULT_REFUSED`
- * - one probe at a time per process, workers included: the second gets `ERR_OFFHEAP_PROBE_IN_PROGRESS`
+ * When `fn` throws, the promise rejects with an error of the same class, message, stack and own properties.
  *
- * @param fn synchronous; from a worker it sees that worker's heap
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} where {@link support} says that there is no probe
- * @throws {ERR_OFFHEAP_PROBE_FAILED} when the child could not be made; the message names the cause
- * @throws {ERR_OFFHEAP_PROBE_TIMEOUT}
- * @throws {ERR_OFFHEAP_PROBE_CRASHED} when the child died; the message carries the end of what it printed
- * @throws {ERR_OFFHEAP_PROBE_DEADLOCK} when every attempt met a lock of another thread
+ * @param fn synchronous. Called in a worker, it sees that worker's heap.
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} (rejection) the probe does not work here, see {@link support}
+ * @throws {ERR_OFFHEAP_PROBE_IN_PROGRESS} (rejection) another probe is running in this process. The limit of one includes workers.
+ * @throws {ERR_OFFHEAP_PROBE_FAILED} (rejection) the child could not be forked; the message names the cause
+ * @throws {ERR_OFFHEAP_PROBE_TIMEOUT} (rejection) the attempts took longer than `timeoutMs`
+ * @throws {ERR_OFFHEAP_PROBE_CRASHED} (rejection) the child died; the message has the end of its output
+ * @throws {ERR_OFFHEAP_PROBE_DEADLOCK} (rejection) in every attempt, the child met a lock of another thread
+ * @throws {ERR_OFFHEAP_PROBE_RESULT_REFUSED} (rejection) `fn` returned a promise or a value that `v8.serialize()` cannot clone, or called
+ *   `process.exit()` or `process.abort()`
+ * @throws {ERR_OFFHEAP_NO_HEADROOM} (rejection) the child needed more memory than is available
+ * @throws {ERR_OFFHEAP_ABORTED} (rejection) `signal` aborted
+ * @throws {ERR_OFFHEAP_BINDING_LOAD_FAILED} (rejection) there is no addon for this platform
+ * @throws {ERR_INVALID_ARG_TYPE} {ERR_INVALID_ARG_VALUE} {ERR_OUT_OF_RANGE} (rejection) an argument is wrong
  *
  * @example
  * import v8 from 'node:v8'
