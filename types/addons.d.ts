@@ -1,45 +1,45 @@
-/** How many there are, and ever were. `null`: nothing was counted. */
+/** Live and total counts of one kind of thing. `null` where the addon is not counted. */
 export interface AddonThings {
-  /** Things now. */
+  /** Things that exist now. */
   liveCount: number | null
-  /** Things ever, since watching began. */
+  /** Things created since watching began. */
   totalCount: number | null
 }
 
-/** How many there are, and ever were, with their bytes. */
+/** Live and total counts of one kind of thing, with their bytes. */
 export interface AddonBytes extends AddonThings {
   /** Bytes now. */
   liveBytes: number | null
-  /** Bytes ever, since watching began. */
+  /** Bytes created since watching began. */
   totalBytes: number | null
 }
 
-/** The `napi_ref`s of one addon. */
+/** The `napi_ref`s of one addon. `null` where the addon is not counted. */
 export interface AddonReferences {
-  /** References that were created and not deleted. */
+  /** References that the addon created and has not deleted. */
   liveCount: number | null
-  /** Of them, those with a count above 0: they keep their object alive. */
+  /** Live references with a count above 0. They keep their object alive. */
   strongCount: number | null
-  /** Of them, those with a count of 0. */
+  /** Live references with a count of 0. */
   weakCount: number | null
   /**
-   * Of the weak ones, those whose object was collected: the addon has yet to delete them. Those of another thread are as that
-   * thread last read them; beyond some thousand weak references they are found over several readings.
+   * Weak references whose object was collected, and which the addon has not deleted yet. For another thread, the figure is from that
+   * thread's own last reading. With more than some thousand weak references, offheap needs several readings to find them all.
    */
   outlivedCount: number | null
-  /** References ever created. */
+  /** References created since watching began. */
   totalCount: number | null
-  /** References ever deleted. */
+  /** References deleted since watching began. */
   deletedCount: number | null
-  /** The counts of all live references, added up. */
+  /** The sum of the counts of all live references. */
   countSum: number | null
-  /** The highest count that a single reference ever had. */
+  /** The highest count that a single reference has had. */
   highestCount: number | null
 }
 
 /**
- * What one addon holds more than it did; negative is less. Most of its figures are 0 most of the time: docs/addons.md has a loop that
- * prints those which are not, a line for each addon. `AddonRow.collectedSince` says whether garbage may be among it.
+ * Growth of what one addon holds, since an earlier reading; negative when it holds less. Most figures are 0 most of the time. docs/addons.md
+ * has a loop that prints the others, one line for each addon. {@link AddonRow.collectedSince} says whether garbage may be included.
  */
 export interface AddonGrowth {
   /** Live references. */
@@ -52,7 +52,7 @@ export interface AddonGrowth {
   externalBytes: number
   /** `adjustedExternalBytes`. */
   adjustedExternalBytes: number
-  /** Finalizers that have yet to run. */
+  /** Pending finalizers. */
   finalizersPending: number
   /** Live thread-safe functions. */
   threadsafeFunctions: number
@@ -65,30 +65,30 @@ export interface AddonGrowth {
 }
 
 /**
- * What one addon holds through Node-API in one thread. Figures are `null` where nothing was counted (`coverage: 'none'`), never a
- * made-up 0. docs/addons.md says what each means.
+ * What one addon holds through Node-API in one thread. With `coverage: 'none'` the figures are `null`, never 0. docs/addons.md explains
+ * each figure.
  */
 export interface AddonRow {
-  /** The number of this environment; no other has it, now or later. `null` for an addon that has called nothing yet. */
+  /** The unique number of this environment; it is never used again. `null` for an addon that has not called Node-API yet. */
   id: number | null
-  /** The addon's file. */
+  /** The path of the addon's file. */
   file: string
-  /** The package that the file is in, without the platform (`'@img/sharp'`); or the name of the file. */
+  /** The package that contains the file, without the platform (`'@img/sharp'`). Without a package: the name of the file. */
   name: string
-  /** The thread; 0 is the main thread. `null` when unknown: in a worker that did not load offheap. */
+  /** The thread; 0 is the main thread. `null` for a worker that did not load offheap. */
   threadId: number | null
-  /** The system's number of the thread. */
+  /** The operating system's number of the thread. */
   osThreadId: number | null
-  /** When it was loaded, as an ISO date; `null` when that was before watching began. */
+  /** When the addon was loaded (ISO 8601, UTC); `null` when it was loaded before watching began. */
   loadedAt: string | null
-  /** What it is written against. Of V8's C++ API nothing can be counted. */
+  /** The API that the addon uses. What an addon holds through V8's C++ API cannot be counted. */
   api: 'node-api' | 'v8'
-  /** Whether all was seen since it was loaded, some of it, or nothing. */
+  /** Whether offheap counts all Node-API calls since the addon was loaded, some of them, or none. */
   coverage: 'full' | 'partial' | 'none'
-  /** Why it is not `'full'`. */
+  /** Why the coverage is not `'full'`; `null` when it is. */
   coverageReason: string | null
   references: AddonReferences
-  /** `napi_wrap`: objects with native ones behind them. */
+  /** `napi_wrap`: JavaScript objects that own a native object. */
   wraps: AddonThings
   /** `napi_create_external`. */
   externals: AddonThings
@@ -98,21 +98,21 @@ export interface AddonRow {
   externalBuffers: AddonBytes
   /** `node_api_create_external_string_latin1` and `_utf16`. */
   externalStrings: AddonBytes
-  /** `node_api_create_external_sharedarraybuffer`, on Node lines that have it: until the last thread has given it up */
+  /** `node_api_create_external_sharedarraybuffer`, on Node lines that have it. Live until the last thread has released it. */
   externalSharedArrayBuffers: AddonBytes
-  /** `napi_create_buffer` and `_copy`: memory of Node's. What is live is `null` unless watched with `buffers: true`. */
+  /** `napi_create_buffer` and `_copy`: memory that Node allocates. Live figures are `null` without `watchAddons({ buffers: true })`. */
   buffers: AddonBytes
-  /** `napi_create_arraybuffer`: memory of Node's. What is live is `null` unless watched with `buffers: true`. */
+  /** `napi_create_arraybuffer`: memory that Node allocates. Live figures are `null` without `watchAddons({ buffers: true })`. */
   arrayBuffers: AddonBytes
-  /** Finalizers of the addon's that have yet to run. */
+  /** Finalizers of the addon that are pending. */
   finalizersPending: number | null
-  /** Bytes declared with `napi_adjust_external_memory`, less those taken back. */
+  /** Bytes that the addon declared with `napi_adjust_external_memory`, minus the bytes that it took back. */
   adjustedExternalBytes: number | null
-  /** The lowest that `adjustedExternalBytes` ever was; below 0 it has taken back more than it declared. */
+  /** The lowest value of `adjustedExternalBytes` since watching began. Below 0, the addon took back more than it declared. */
   lowestAdjustedExternalBytes: number | null
-  /** Thread-safe functions that some thread holds. */
+  /** `napi_create_threadsafe_function`; live while a thread holds it. */
   threadsafeFunctions: AddonThings
-  /** Promises that the addon made; an unsettled one keeps everything that awaits it. */
+  /** `napi_create_promise`. An unsettled promise retains every function that awaits it. */
   deferreds: { unsettledCount: number | null, totalCount: number | null }
   /** `napi_create_async_work`; live until deleted. */
   asyncWorks: AddonThings
@@ -121,80 +121,83 @@ export interface AddonRow {
   /** Whether the addon has set instance data. */
   instanceData: boolean | null
   /**
-   * With `watchAddons({ stacks })`: the places where sampled things were made, those with most live ones first, up to 20. `null` for
-   * other threads than the one that asks.
+   * With `watchAddons({ stacks })`: the places where sampled things were created, most live things first, at most 20. `null` in rows of
+   * other threads.
    */
   stacks?: AddonSite[] | null
-  /** With `since`: what it holds more than then; `null` where nothing was counted. */
+  /** With `since`: growth since that reading; `null` with `coverage: 'none'`. */
   growth?: AddonGrowth | null
   /**
-   * With `since`: whether V8 has done a full garbage collection of this thread since then. `false`: `growth` may be garbage, all of it. `true`: what
-   * was garbage at `since` is gone, or its finalizers are due in this turn or the next; what became garbage after that collection is
-   * still in `growth`. `settledAddons()` reads right after one. `null`: the row is another thread's, or `since` is a copy of a reading.
+   * With `since`: whether V8 has finished a full garbage collection of this thread since that reading.
+   * - `false`: all of `growth` may be garbage.
+   * - `true`: things that were garbage at `since` are released, or their finalizers run in this event-loop tick or the next. Things that
+   *   became garbage after that collection are still in `growth`. `settledAddons()` reads right after a collection.
+   * - `null`: the row is of another thread, or `since` is a copy of a reading.
    */
   collectedSince?: boolean | null
 }
 
-/** A place in an addon where sampled things were made. */
+/** A place in an addon where sampled things were created. */
 export interface AddonSite {
-  /** What was made: a reference of `napi_create_reference`, or the thing that another function made. */
+  /** The kind of thing. `'reference'` is one of `napi_create_reference`. */
   kind: 'reference' | 'wrap' | 'external' | 'externalArrayBuffer' | 'externalBuffer' | 'buffer' | 'arrayBuffer' | 'finalizer'
-  /** Sampled things that are live; times `everyNth`, roughly what there is. */
+  /** Sampled things that are live. Multiplied by `everyNth`, about the number of all live things. */
   liveCount: number
-  /** Sampled things ever. */
+  /** Sampled things since watching began. */
   totalCount: number
-  /** The native functions, innermost first. They end where JavaScript begins. */
+  /** The native functions, innermost first. The list ends where JavaScript begins. */
   frames: AddonFrame[]
 }
 
 /** A native function on a stack. */
 export interface AddonFrame {
-  /** The file that it is in. */
+  /** The path of the file that contains the function. */
   file: string | null
-  /** Its name, as the file exports it (C++ and Rust names are mangled); `null` when it does not. */
+  /** The function's name as the file exports it (C++ and Rust names are mangled); `null` when the file does not export it. */
   symbol: string | null
-  /** Bytes into the function; without a name, into the file as it is loaded (for `addr2line -e`). */
+  /** Offset in the function, in bytes. Without a name: offset in the loaded file (for `addr2line -e`). */
   offset: number
 }
 
 export interface WatchAddonsOptions {
   /**
-   * Look for the end of Buffers and ArrayBuffers that Node allocates for addons, so that it is known how many are live (default:
-   * `false`, which counts their totals only). Node gives each a finalizer then: some 300 ns for each, where
-   * `napi_create_buffer` itself takes 500 or more.
+   * Also count the live Buffers and ArrayBuffers that Node allocates for addons (default: `false`, which counts their totals only). Each
+   * of them then has a finalizer, which costs about 300 ns. `napi_create_buffer` itself costs 500 ns or more.
    */
   buffers?: boolean
   /**
-   * Note where things are made, so that what grows names a function (default: `false`). One in `everyNth` of each thread's and
-   * addon's is sampled, 1 to 1,000,000 (default: `100`), beginning with the first; each costs 1 to 10 microseconds.
+   * Record the native stack where things are created, so that growth names a function (default: `false`). In each thread and for each
+   * addon, one thing in `everyNth` is sampled, beginning with the first: 1 to 1,000,000 (default: `100`). Each sample costs 1 to 10 µs.
    */
   stacks?: boolean | { everyNth?: number }
 }
 
-/** A watch of all addons, see `watchAddons`. */
+/** One call of {@link watchAddons}. */
 export interface AddonWatch {
-  /** Whether it has not been stopped. */
+  /** Whether `stop()` was not called yet. */
   readonly active: boolean
-  /** Ends this watch. With the last one, every import slot that still holds a hook gets back what it held. Twice is once. */
+  /** Ends this watch; a second call does nothing. The last watch to end puts the original function back into every import slot that still has a hook. */
   stop (): void
-  /** The same as `stop()`, for `using`; where the runtime has `Symbol.dispose`. */
+  /** The same as `stop()`, for `using`, where the runtime has `Symbol.dispose`. */
   [Symbol.dispose] (): void
 }
 
 /**
- * Starts counting what every native addon holds through Node-API, in all threads: patches the import slots of the addons that
- * are loaded, and of each that is loaded from now on (docs/addons.md). `require('offheap')` alone patches nothing.
+ * Starts counting what every native addon holds through Node-API, in all threads. Patches the import slots of all loaded addons, and of
+ * each addon that is loaded later (docs/addons.md). `require('offheap')` alone patches nothing.
  *
- * - Call it before the addons are loaded: of those that are there already, only what happens from now on is counted.
- * - Several watches are one; the last to stop ends it. What a worker watches ends with the worker.
+ * - Call it before the addons are loaded. For an addon that is loaded already, only later calls are counted.
+ * - Several watches share one patch. The last watch to stop removes it. A watch of a worker ends with the worker.
  *
- * Costs some milliseconds once, about as much for each addon that is loaded, and some nanoseconds for each call that is counted.
- * No pause, no garbage collection.
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
- * @throws {ERR_OFFHEAP_WATCH_REFUSED} when the node image cannot be patched, or another tool or copy of offheap has patched it; nothing is patched then
- * @throws {ERR_INVALID_ARG_TYPE} if `buffers` or `stacks` is something else
- * @throws {ERR_OUT_OF_RANGE} if `everyNth` is not in its range
- * @throws {ERR_INVALID_ARG_VALUE} if an option is unknown
+ * Costs some milliseconds once, about as much for each addon that is loaded later, and some nanoseconds for each counted call. No pause,
+ * no garbage collection.
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} this is not Node on Linux x86-64 with glibc
+ * @throws {ERR_OFFHEAP_WATCH_REFUSED} the node image cannot be patched, or another tool or copy of offheap has patched it. Nothing is
+ *   patched.
+ * @throws {ERR_OFFHEAP_BINDING_LOAD_FAILED} there is no addon for this platform
+ * @throws {ERR_INVALID_ARG_TYPE} `buffers` is no boolean, or `stacks` is neither a boolean nor an object
+ * @throws {ERR_OUT_OF_RANGE} `everyNth` is outside its range
+ * @throws {ERR_INVALID_ARG_VALUE} an option is unknown
  * @example
  * const { addons, watchAddons } = require('offheap')
  * const watch = watchAddons()
@@ -203,22 +206,26 @@ export interface AddonWatch {
  */
 export function watchAddons (options?: WatchAddonsOptions): AddonWatch
 
-/** What `addons()` read. */
+/** The result of {@link addons}. */
 export interface AddonsReading {
-  /** A row for each addon and thread, and one for each addon that has called nothing yet. */
+  /** One row for each addon and thread, and one for each addon that has not called Node-API yet. */
   rows: AddonRow[]
-  /** What V8 says of this thread, to compare the rows with. */
+  /** V8's own figures for this thread, to compare with the rows. */
   checks: AddonChecks
 }
 
 /**
- * Reads what every addon of the process holds, and checks from outside of the hooks what those of this thread hold. Costs some tens of
- * microseconds; no pause, no garbage collection. The rows of a worker go with it. While addons are not watched the rows are there, and their figures are
- * `null`.
- * @param options.since an earlier reading: rows then have `growth`, which has garbage in it that nobody has collected yet, and `collectedSince`
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
- * @throws {ERR_INVALID_ARG_TYPE} if `since` is not what `addons()` returned
- * @throws {ERR_INVALID_ARG_VALUE} if an option is unknown
+ * Reads what every addon of the process holds. For this thread it also reads V8's own figures, which do not depend on the hooks.
+ *
+ * When a worker ends, its rows disappear. While addons are not watched, there are rows, and their figures are `null`.
+ *
+ * Costs some tens of microseconds. No pause, no garbage collection.
+ * @param options.since an earlier reading (default: none). Rows then have `growth`, which includes garbage that V8 has not collected yet,
+ *   and `collectedSince`.
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} this is not Node on Linux x86-64 with glibc
+ * @throws {ERR_OFFHEAP_BINDING_LOAD_FAILED} there is no addon for this platform
+ * @throws {ERR_INVALID_ARG_TYPE} `since` is not a result of `addons()` or `settledAddons()`
+ * @throws {ERR_INVALID_ARG_VALUE} an option is unknown
  * @example
  * const { addons, watchAddons } = require('offheap')
  * const watch = watchAddons()
@@ -231,27 +238,27 @@ export interface AddonsReading {
 export function addons (options?: { since?: AddonsReading }): AddonsReading
 
 export interface SettledAddonsOptions {
-  /** An earlier reading, of `addons()` or `settledAddons()`: rows then have `growth` and `collectedSince`. */
+  /** An earlier result of `addons()` or `settledAddons()` (default: none). Rows then have `growth` and `collectedSince`. */
   since?: AddonsReading
   /**
-   * Forces full garbage collections, two to five, until two readings agree (default: `false`). The JS thread stands still for each: 6 to
-   * 20 ms with a heap of 5 MB, 170 to 230 ms with 110 MB. Not for a service under load.
+   * Force two to five full garbage collections, until two readings agree (default: `false`). Each one pauses the JS thread: 6 to 20 ms with
+   * a heap of 5 MB, 170 to 230 ms with 110 MB. Do not use it in a service under load.
    */
   force?: boolean
-  /** Ends the waiting, not what V8 does. */
+  /** Ends the waiting. It does not interrupt a collection. */
   signal?: AbortSignal
 }
 
 /**
- * The same as `addons()`, read right after a full garbage collection of this thread and the finalizers that it brought: `growth` is then of what is
- * held, and not of what nobody has collected yet. Rows of other threads are as `addons()` has them.
+ * Waits for a full garbage collection of this thread and its finalizers, and then reads as `addons()` does. `growth` then contains what the
+ * addons hold, and no garbage from before the collection. Rows of other threads are the same as in `addons()`.
  *
- * Without `force` it waits for the next full collection that V8 does of its own accord, which costs nothing and can take minutes in a
- * service that allocates little. It keeps no process alive.
- * @returns rejects as below
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} elsewhere than in Node on Linux x86-64 with glibc
- * @throws {ERR_OFFHEAP_ABORTED} `signal` fired
- * @throws {ERR_INVALID_ARG_TYPE} and `ERR_INVALID_ARG_VALUE`: an option is wrong
+ * Without `force` it waits for the next full collection that V8 runs by itself. The wait costs nothing, and can take minutes in a service
+ * that allocates little. It does not keep the process alive. With `force` it pauses the JS thread.
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} (rejection) this is not Node on Linux x86-64 with glibc
+ * @throws {ERR_OFFHEAP_BINDING_LOAD_FAILED} (rejection) there is no addon for this platform
+ * @throws {ERR_OFFHEAP_ABORTED} (rejection) `signal` aborted
+ * @throws {ERR_INVALID_ARG_TYPE} {ERR_INVALID_ARG_VALUE} (rejection) an option is wrong
  * @example
  * const { addons, settledAddons, watchAddons } = require('offheap')
  * const watch = watchAddons()
@@ -262,42 +269,43 @@ export interface SettledAddonsOptions {
  */
 export function settledAddons (options?: SettledAddonsOptions): Promise<AddonsReading>
 
-/** What V8 says of this thread, beside what its addons hold. Bytes; `null` while addons are not watched. */
+/** V8's own figures for this thread, compared with what its addons hold. Bytes; `null` while addons are not watched. */
 export interface AddonChecks {
   /** V8's global handles. */
   globalHandlesBytes: number
-  /** What of them is addons' references: 32 bytes for each whose object is still there. */
+  /** The part that belongs to references of addons: 32 bytes for each reference whose object is not collected. */
   liveReferencesBytes: number | null
-  /** The rest: Node's own handles, addons' functions and wraps, offheap's references. */
+  /** The rest: Node's own handles, functions and wraps of addons, offheap's references. */
   unattributedGlobalHandlesBytes: number | null
   /** V8's external counter. */
   declaredExternalBytes: number
-  /** What of it is addons' external Buffers, ArrayBuffers and strings, and what they declared. */
+  /** The part that belongs to addons: their external Buffers, ArrayBuffers and strings, and the memory that they declared. */
   addonExternalBytes: number | null
-  /** As in `memory()`: ArrayBuffers and Buffers that Node allocated. */
+  /** The same as in `memory()`: ArrayBuffers and Buffers that Node allocated. */
   arrayBuffers: number | null
   /**
-   * `declaredExternalBytes` less the two above: strings outside the heap, resizable and WebAssembly memory,
-   * what Node itself declared, and for a moment ArrayBuffers that V8 is freeing; less SharedArrayBuffers and what a `Blob` or a message under
-   * way holds. So it is no suspicion of an addon, and can be below 0. `census()` says what of it is strings and what is held natively.
+   * `declaredExternalBytes` minus `addonExternalBytes` minus `arrayBuffers`. It includes strings outside the heap, resizable and
+   * WebAssembly memory, memory that Node itself declares, and for a moment ArrayBuffers that V8 is freeing. SharedArrayBuffers, and memory
+   * that a `Blob` or a pending message holds, reduce it. So it does not accuse an addon, and it can be below 0. `census()` says how much
+   * of it is strings, and how much has no object.
    */
   unattributedExternalBytes: number | null
   /**
-   * What was declared and no watched addon has declared: `declaredExternalBytes` less `external` less what addons declared. Neither
-   * strings nor ArrayBuffers nor a `Blob` move it. It is Node's zlib, addons that use V8's C++ API, and addons from before watching began.
-   * It begins at -1.5 to -4.5 MB: Node's own sources are in `external` and were never declared, so look at what it grows by.
-   * docs/memory.md says what WebAssembly memory and resizable ArrayBuffers add on each line of Node.
+   * Declared memory that no watched addon declared: `declaredExternalBytes` minus `external` minus the memory that watched addons
+   * declared. It belongs to Node's zlib, to addons that use V8's C++ API, and to addons that declared it before watching began. Strings,
+   * ArrayBuffers and a `Blob` do not change it. It begins at -1.5 to -4.5 MB, because Node's own sources are in `external` and are not
+   * declared: look at its growth. docs/memory.md says what WebAssembly memory and resizable ArrayBuffers add on each line of Node.
    */
   unattributedDeclaredBytes: number | null
-  /** Addons that have taken back more external memory than they declared, in any thread. */
+  /** Addons that took back more external memory than they declared, in any thread. */
   warnings: AddonWarning[]
 }
 
-/** An addon that does harm. */
+/** An addon with a counter below zero, which ends the process on Node 24 and 26. */
 export interface AddonWarning {
-  /** Permanent; the message may change. */
+  /** The code. Codes are permanent; messages may change. */
   code: 'external-memory-below-zero'
-  /** Its name, as in `AddonRow`. */
+  /** The addon's name, as in {@link AddonRow}. */
   addon: string
   file: string
   threadId: number | null
