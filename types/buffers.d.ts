@@ -4,59 +4,70 @@ import type { probe } from './probe.js'
 /** Options of {@link census}. */
 export interface CensusOptions {
   /**
-   * `'probe'`: in a copy-on-write child; the JS thread stands still for one `fork()`. `'in-process'`: the JS thread stands still for
-   * the whole census. `'auto'`: the child, and with `fallback: true` this process where there can be no child (default: `'auto'`).
+   * Where the census runs (default: `'auto'`).
+   * - `'probe'`: in a copy-on-write child. The JS thread pauses for one `fork()`.
+   * - `'in-process'`: in this process. The JS thread pauses for the whole census.
+   * - `'auto'`: in a child. With `fallback: true`, in this process where no child is possible.
    */
   mode?: 'auto' | 'probe' | 'in-process'
-  /** With `mode: 'auto'`: stops the JS thread where there can be no child (default: `false`). */
+  /** With `mode: 'auto'`: run the census in this process, and pause the JS thread, where no child is possible (default: `false`). */
   fallback?: boolean
-  /** Rows in each list, 1 to 1000 (default: `10`). */
+  /** Rows in each list, 1 to 1,000 (default: `10`). */
   top?: number
-  /** Adds to each row who holds it, from a heap snapshot taken at the same instant (default: `false`). Takes as long, and as much memory, as a snapshot. */
+  /**
+   * Add to each row the paths that retain it, from a heap snapshot taken at the same instant (default: `false`). Takes as much time and
+   * memory as a snapshot.
+   */
   retainers?: boolean
   /**
-   * How long the census may take, in ms (default: `600000`). Before that time is up it is handed out with what has been read until then,
-   * `complete: false`. Where not even the main realm could be read in that time, the child is killed (`ERR_OFFHEAP_PROBE_TIMEOUT`).
+   * Time limit of the census, in ms (default: `600000`). A census that runs out of time returns the realms that it has read, with
+   * `complete: false`. When it could not read even the main realm in this time, the child is killed (`ERR_OFFHEAP_PROBE_TIMEOUT`).
    */
   timeoutMs?: number
   /**
-   * How long a census in the process may stop the JS thread, in ms (default: `5000`). What would take longer is left out:
-   * `complete: false`. The main realm is read in any case, and that cannot be interrupted: about 1 to 2 s per million objects.
+   * The longest pause of the JS thread, in ms, for a census in this process (default: `5000`). Realms that would take longer are left out,
+   * with `complete: false`. The main realm is always read, and this cannot be interrupted: about 1 to 2 s per million objects.
    */
   maxPauseMs?: number
-  /** Aborting ends the child; a census in the process cannot be interrupted. */
+  /** Kills the child when it aborts. A census in this process cannot be interrupted. */
   signal?: AbortSignal
 }
 
-/** A group of views that are held in the same way. */
+/** Views that are retained in the same way. */
 export interface CensusRetainer {
-  /** A retaining path, with keys and indices left out: `global.cache (Map) entry (Session).token (Buffer) → backing store`. */
+  /** A retaining path, without keys and indices: `global.cache (Map) entry (Session).token (Buffer) → backing store`. */
   path: string
-  /** How many views. */
+  /** How many views have this path. */
   count: number
 }
 
-/** What every row of a census says. */
+/** Fields of every row of a census. */
 export interface CensusRow {
-  /** What the backing store is. `'allocExternal'`: memory of `allocExternal()`. `'addon'`: memory of an addon, made while `watchAddons()` watched it. */
+  /**
+   * The kind of the backing store. `'allocExternal'`: memory of `allocExternal()`. `'addon'`: memory of an addon, created while
+   * `watchAddons()` was active.
+   */
   kind: 'slab' | 'plain' | 'resizable' | 'shared' | 'wasm' | 'allocExternal' | 'addon'
-  /** The class of its longest view, of equals a Buffer first and a Uint8Array after other typed arrays; without a view, of the ArrayBuffer. */
+  /**
+   * The class of the longest view. Of views of the same length, a Buffer comes first, then other typed arrays, then a Uint8Array, then a
+   * DataView. Without a view: the class of the ArrayBuffer.
+   */
   className: string
-  /** The length of its longest view; `null` without a view. */
+  /** The length of the longest view; `null` without a view. */
   longestViewBytes: number | null
-  /** The label that the longest view or the store is tracked under; `null` if it is not tracked. */
+  /** The label of the longest view or of the store; `null` if neither is tracked. */
   label: string | null
-  /** The route that it was tracked in; `null` if there was none. */
+  /** The route that it was tracked in; `null` without a route. */
   route: string | null
-  /** With `retainers: true`: the shortest path from a GC root to one of its views; `null` if nothing but the engine holds it. */
+  /** With `retainers: true`: the shortest path from a GC root to one of the views; `null` if only the engine retains them. */
   path?: string | null
-  /** With `retainers: true`: the commonest paths to its views, three at most. */
+  /** With `retainers: true`: the most common paths to the views, at most three. */
   retainers?: CensusRetainer[]
 }
 
 /**
- * Backing stores with the same `kind`, class, label and route; with `retainers: true`, and the same path. All stores are in the groups,
- * not the `top` ones alone; each list has the `top` largest groups.
+ * Backing stores with the same `kind`, class, label and route and, with `retainers: true`, the same path. The groups contain all stores,
+ * not only those in `top`. Each list has the `top` largest groups.
  */
 export interface CensusGroup {
   kind: CensusRow['kind']
@@ -64,55 +75,51 @@ export interface CensusGroup {
   label: string | null
   route: string | null
   /**
-   * With `retainers: true`: the shortest path from a GC root to one of the views, with keys and indices left out; `null` if nothing but
-   * the engine holds them. Left out for stores that are not among the 10,000 largest of the list: those are a group of their own.
+   * With `retainers: true`: the shortest path from a GC root to one of the views, without keys and indices; `null` if only the engine
+   * retains them. Missing for stores outside the 10,000 largest of the list: those form a group of their own.
    */
   path?: string | null
   /** How many backing stores. */
   count: number
 }
 
-/** What the views of an isolate pin; see {@link census}. Bytes that several views reach count once. */
+/** The result of {@link census}: what the views of an isolate pin. Bytes that several views reach count once. */
 export interface Census {
   mode: 'probe' | 'in-process'
-  /** How long the JS thread stood still, in ms. */
+  /** How long the JS thread paused, in ms. */
   pauseMs: number
-  /** From the call to the answer, in ms. */
+  /** From the call to the result, in ms. */
   durationMs: number
-  /** How many children it took. */
+  /** How many children were forked; in this process, how often the census began. */
   attempts: number
-  /** Whether all realms were read, and all that was asked for is there: `missing` is empty. */
+  /** Whether all realms were read, and retaining paths were found where they were requested: `missing` is empty. */
   complete: boolean
   /**
-   * What is not there. `'realms'`: the time was up before all of them were read. `'hidden-realms'`: there are some that cannot be looked
-   * into. `'retainers'`: there was no time for the snapshot; rows have no `path` then.
+   * What is missing. `'realms'`: the time limit passed before all realms were read. `'hidden-realms'`: some realms cannot be read.
+   * `'retainers'`: the time did not allow a snapshot, so rows have no `path`.
    */
   missing: ('realms' | 'hidden-realms' | 'retainers')[]
   /**
-   * Realms: the main one and each vm context (jest has one per test file). What belongs to an unseen one is missing from all figures.
-   * `count` is `readCount` and `unseenCount` together. `method` is how objects were found; `'query-objects'` (no permission to use the
-   * inspector) sees the main realm only.
+   * Realms: the main realm and each vm context (jest has one per test file). Objects of an unseen realm are missing from all figures.
+   * `count` is `readCount` plus `unseenCount`. `method` says how the objects were found. `'query-objects'` is used without permission for
+   * the inspector; it sees the main realm only.
    */
   realms: { count: number, readCount: number, unseenCount: number, method: 'inspector' | 'query-objects' }
   /**
-   * Figures that are lower limits, by name (`'views'`, `'slabs.bytes'`), because a realm was not read; empty otherwise. The rest
-   * (waste, slices, `unviewed…`, `small…`) may be too high as well: a view that was not read may be one of the whole store.
+   * Names of figures that are lower limits because a realm was not read (`'views'`, `'slabs.bytes'`). Empty when all realms were read.
+   * The other figures (waste, slices, `unviewed…`, `small…`) may then also be too high: an unread view may be one of the whole store.
    */
   lowerLimits: string[]
-  /** Buffers, typed arrays and DataViews. `detachedCount`: of ArrayBuffers that were transferred, or that shrank below them. */
+  /** Buffers, typed arrays and DataViews. `detachedCount`: views of ArrayBuffers that were transferred, or that shrank below the view. */
   views: { count: number, bufferCount: number, dataViewCount: number, emptyCount: number, detachedCount: number }
-  /**
-   * What is behind ArrayBuffers and SharedArrayBuffers, slabs included. `unviewed…`: no view of it is left. `small…`: of up to 64
-   * bytes with one view, which V8 keeps inside its heap until it is looked for. `reservedBytes`: what resizable ones may grow to.
-   * `nativelyHeldBytes`: memory of Node's ArrayBuffer allocator beyond all of these, at least: what a `Blob` holds, what was transferred in messages that nobody
-   * has received yet, ArrayBuffers that were transferred to another thread. `null` where it is not known: in realms that were not seen,
-   * or where external Buffers of addons that nobody watches and memory from other threads, which were found and are no part of the counter, outweigh it.
-   */
+  /** Memory behind ArrayBuffers and SharedArrayBuffers, slabs included. */
   backingStores: {
     count: number
     bytes: number
+    /** Stores without a view. */
     unviewedCount: number
     unviewedBytes: number
+    /** Stores of up to 64 bytes with one view. V8 keeps these inside its heap until a census looks for them. */
     smallCount: number
     smallBytes: number
     sharedCount: number
@@ -121,13 +128,21 @@ export interface Census {
     wasmBytes: number
     resizableCount: number
     resizableBytes: number
+    /** The size that resizable stores may grow to. */
     reservedBytes: number
+    /**
+     * Memory of Node's ArrayBuffer allocator that no object of this isolate shows; a lower bound. A `Blob` holds such memory, and so do
+     * messages that were not received yet and ArrayBuffers that were transferred to another thread. `null` where a realm was not read. Also
+     * `null` where it is outweighed by stores that Node's counter does not include: external Buffers of addons that are not watched, and
+     * memory from other threads.
+     */
     nativelyHeldBytes: number | null
+    /** ArrayBuffers that were transferred. */
     detachedCount: number
   }
-  /** Slabs of the Buffer pool. Pinned: kept alive by slices alone, so all but the one in use. Wasted: what no slice of them reaches. */
+  /** Slabs of the Buffer pool. `pinned…`: only slices keep the slab alive, which is so for all slabs but the current one. */
   slabs: {
-    /** The length of the slab in use. */
+    /** The length of the current slab. */
     slabBytes: number
     count: number
     bytes: number
@@ -135,49 +150,56 @@ export interface Census {
     sliceBytes: number
     pinnedCount: number
     pinnedBytes: number
+    /** Bytes of pinned slabs that no slice reaches. */
     wasteBytes: number
-    /** Those that waste most. */
+    /** The slabs with most waste. */
     top: (CensusRow & { bytes: number, sliceBytes: number, wasteBytes: number, sliceCount: number })[]
-    /** Those that waste something, grouped; the groups that waste most. */
+    /** Slabs with waste, grouped; the groups with most waste. */
     groups: (CensusGroup & { bytes: number, sliceBytes: number, wasteBytes: number, sliceCount: number })[]
   }
-  /** Views of parts of other stores, where no view of the whole is left. Shared and WebAssembly memory is never among them. */
+  /**
+   * Views that reach a part of another store, where no view reaches the whole store. Shared memory and WebAssembly memory are never among
+   * them.
+   */
   slices: {
     count: number
     backingStoreCount: number
     viewBytes: number
+    /** Bytes of the stores that these views keep alive. */
     pinnedBytes: number
+    /** Bytes of these stores that no view reaches. */
     wasteBytes: number
-    /** Those that waste most. */
+    /** The stores with most waste. */
     top: (CensusRow & { viewBytes: number, bytes: number, wasteBytes: number, viewCount: number })[]
-    /** Those that waste something, grouped; the groups that waste most. */
+    /** Stores with waste, grouped; the groups with most waste. */
     groups: (CensusGroup & { viewBytes: number, bytes: number, wasteBytes: number, viewCount: number })[]
   }
   /** Backing stores of any kind. */
   large: {
-    /** The largest ones. */
+    /** The largest stores. */
     top: (CensusRow & { bytes: number, viewBytes: number, viewCount: number })[]
-    /** All of them, grouped; the groups with most bytes. A thousand Buffers of one Map are one row here. */
+    /** All stores, grouped; the groups with most bytes. A thousand Buffers of one Map are one row here. */
     groups: (CensusGroup & { bytes: number, viewBytes: number, viewCount: number })[]
   }
   /** Memory of `allocExternal()` behind ArrayBuffers. */
   allocExternal: { count: number, bytes: number }
   /**
-   * Strings outside V8's heap: what Buffers of about 1 MB and more became, addons' external strings, Node's own sources (1.5 to 4.5 MB). On
-   * Node 26 a character of two bytes counts as one, as V8 counts it. `null` with realms that were not seen, and on Node 20 and 22 while
-   * there is a resizable ArrayBuffer.
+   * Bytes of strings outside V8's heap: strings made from Buffers of about 1 MB and more, external strings of addons, Node's own sources
+   * (1.5 to 4.5 MB). On Node 26, V8 counts a two-byte character as one byte, and so does this figure. `null` where a realm was not read;
+   * and on Node 20 and 22 while there is a resizable ArrayBuffer.
    */
   externalStringBytes: number | null
-  /** Readable and Writable streams, and responses without a socket. Bytes are those of streams that are not in object mode. */
+  /** Readable and Writable streams, and responses without a socket. Byte figures are of streams that are not in object mode. */
   streams: {
     count: number
+    /** Bytes that wait in streams: `readableBytes` plus `writableBytes`. */
     waitingBytes: number
     readableBytes: number
     writableBytes: number
-    /** In streams of objects. */
+    /** Objects that wait in streams in object mode. */
     waitingObjects: number
     overHighWaterMarkCount: number
-    /** Those with most bytes waiting. A stream in object mode has lengths in objects. */
+    /** The streams with most waiting bytes. Lengths of a stream in object mode are numbers of objects. */
     top: {
       className: string
       waitingBytes: number
@@ -187,33 +209,35 @@ export interface Census {
       writableLength: number | null
       writableHighWaterMark: number | null
       writableObjectMode: boolean | null
-      /** With `retainers: true`: the shortest path from a GC root to the stream; `null` if nothing but the engine holds it. */
+      /** With `retainers: true`: the shortest path from a GC root to the stream; `null` if only the engine retains it. */
       path?: string | null
     }[]
     /**
-     * Streams in which something waits, by class; with `retainers: true`, and by path (keys and indices left out; of the 10,000 with most
-     * bytes). The groups with most bytes.
+     * Streams in which bytes or objects wait, grouped by class; the groups with most bytes. With `retainers: true` also grouped by path,
+     * without keys and indices, for the 10,000 streams with most bytes.
      */
     groups: { className: string, path?: string | null, count: number, waitingBytes: number, waitingObjects: number }[]
   }
 }
 
 /**
- * Counts every view and every backing store of this thread's isolate, and says which slabs and large ArrayBuffers are alive only
- * because something small points at them (docs/buffers.md). Exact; nothing has to run before.
+ * Counts every view and every backing store of this thread's isolate. Says which slabs and large ArrayBuffers are alive only because
+ * a small view refers to them (docs/buffers.md). The figures are exact, and no other function has to run before.
  *
- * By default a copy-on-write child counts, and this thread stands still for one `fork()`. In the process it stands still for a full
- * garbage collection and a look at every object (1 to 2 s per million), twice more for each vm context while `maxPauseMs` lasts, and
- * typed arrays of up to 64 bytes are moved out of V8's heap.
- * One at a time in a thread: a call with the same options joins the one that runs.
+ * - By default a copy-on-write child counts, and this thread pauses for one `fork()`.
+ * - In this process, the thread pauses for a full garbage collection and a pass over every object (1 to 2 s per million). Each vm context
+ *   takes two more passes, while `maxPauseMs` allows it. V8 moves typed arrays of up to 64 bytes out of its heap.
+ * - One census runs at a time in a thread. A call with the same options joins the running one.
  *
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} there can be no child here, and neither `fallback` nor `'in-process'` was asked for;
- *   or in the process, there is no access to the inspector
- * @throws {ERR_OFFHEAP_CENSUS_IN_PROGRESS} another one of this thread is being taken with other options
- * @throws {ERR_OFFHEAP_NO_HEADROOM} there is no room for the child, with the figures
- * @throws {ERR_OFFHEAP_PROBE_FAILED} and `_PROBE_TIMEOUT`, `_PROBE_CRASHED`, `_PROBE_DEADLOCK`: see {@link probe}
- * @throws {ERR_OFFHEAP_ABORTED} `signal` fired
- * @throws {ERR_INVALID_ARG_TYPE} and `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`: an option is wrong
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} (rejection) no child is possible here, and neither `fallback` nor `'in-process'` was passed;
+ *   or, in this process, the inspector is not available
+ * @throws {ERR_OFFHEAP_CENSUS_IN_PROGRESS} (rejection) this thread takes another census, with other options
+ * @throws {ERR_OFFHEAP_NO_HEADROOM} (rejection) there is not enough memory for the child; the message has the figures
+ * @throws {ERR_OFFHEAP_PROBE_FAILED} {ERR_OFFHEAP_PROBE_TIMEOUT} {ERR_OFFHEAP_PROBE_CRASHED} {ERR_OFFHEAP_PROBE_DEADLOCK} (rejection) as
+ *   for {@link probe}
+ * @throws {ERR_OFFHEAP_ABORTED} (rejection) `signal` aborted
+ * @throws {ERR_OFFHEAP_BINDING_LOAD_FAILED} (rejection) there is no addon for this platform
+ * @throws {ERR_INVALID_ARG_TYPE} {ERR_INVALID_ARG_VALUE} {ERR_OUT_OF_RANGE} (rejection) an option is wrong
  * @example
  * const { census } = require('offheap')
  * census({ fallback: true }).then(({ slabs, slices }) => {
@@ -223,17 +247,18 @@ export interface Census {
 export function census (options?: CensusOptions): Promise<Census>
 
 /**
- * Returns a copy of `view` with bytes of its own when the view keeps more alive than it uses, and the view itself otherwise.
- * Keep the result and drop the view: then a 50-byte slice does not pin its slab, nor a header its whole upload.
+ * Returns a copy of `view` with an ArrayBuffer of its own, when the view keeps more bytes alive than it uses. Otherwise returns the view
+ * itself. Keep the result and drop the view: a slice of 50 bytes then does not pin its slab, and a header does not pin its upload.
  *
- * - The copy is of the same type (Buffer, Float64Array, DataView, a subclass), and over a SharedArrayBuffer if the view was; it is not
- *   resizable, and follows no later change of the original.
- * - Costs a copy of the view's bytes. No pause, no garbage collection.
- * @param options.ifWasteOver bytes of the ArrayBuffer outside the view that are put up with (default: `0`)
- * @throws {ERR_INVALID_ARG_TYPE} if `view` is no view
- * @throws {ERR_INVALID_ARG_VALUE} if `ifWasteOver` is a string that is no size, or an option is unknown
- * @throws {ERR_OUT_OF_RANGE} if `ifWasteOver` is negative or no safe integer
- * @throws {RangeError} what V8 throws when there is no memory for the copy
+ * - The copy has the same type (Buffer, Float64Array, DataView, a subclass). It is over a SharedArrayBuffer if the view is.
+ * - The copy is not resizable. It does not follow later changes of the original.
+ *
+ * Costs a copy of the view's bytes. No pause, no garbage collection.
+ * @param options.ifWasteOver copy only when more than this many bytes of the ArrayBuffer are outside the view (default: `0`)
+ * @throws {ERR_INVALID_ARG_TYPE} `view` is no view, or `ifWasteOver` is neither a number nor a string
+ * @throws {ERR_INVALID_ARG_VALUE} `ifWasteOver` is a string that is no size, or an option is unknown
+ * @throws {ERR_OUT_OF_RANGE} `ifWasteOver` is negative or no safe integer
+ * @throws {RangeError} V8 has no memory for the copy
  * @example
  * const { unslab } = require('offheap')
  * const cache = new Map()
