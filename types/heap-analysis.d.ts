@@ -1,18 +1,18 @@
 import type { StartOptions } from './monitor.js'
 
-/** How far a run has come. */
+/** The progress of a run. */
 export interface SnapshotProgress {
   phase: 'read' | 'dominators' | 'distances' | 'report'
-  /** Part of the phase that is done, 0 to 1. Stays 0 while reading a pipe or a gzip file: their length is unknown. */
+  /** The finished part of the phase, 0 to 1. Stays 0 while a pipe or a gzip file is read, because its length is unknown. */
   fraction: number
 }
 
 export interface SnapshotRunOptions {
-  /** Stops the run within milliseconds, with `ERR_OFFHEAP_ABORTED` and the signal's reason as `cause`. */
+  /** Stops the run within milliseconds when it aborts. The promise rejects with `ERR_OFFHEAP_ABORTED`; `cause` is the signal's reason. */
   signal?: AbortSignal
   /**
-   * Called about ten times a second while the run goes on. One that throws is not called again, which is a process warning; the run
-   * goes on.
+   * Called about ten times a second while the run continues. When it throws, it is not called again, a process warning says so, and the
+   * run continues.
    */
   onProgress?: (progress: SnapshotProgress) => void
 }
@@ -20,34 +20,34 @@ export interface SnapshotRunOptions {
 export interface SnapshotReportOptions extends SnapshotRunOptions {
   /** Rows per table, 1 to 1,000 (default: `20`). */
   top?: number
-  /** Retaining paths per class, those that retain most first, 0 to 100 (default: `1`). */
+  /** Retaining paths per class, largest retained size first: 0 to 100 (default: `1`). */
   paths?: number
-  /** Only classes whose name contains this, in any case of letters; at most 1,000 characters (default: all). */
+  /** Only classes whose name contains this text; upper and lower case are the same. At most 1,000 characters (default: all classes). */
   filter?: string
 }
 
 export interface AnalyzeHeapSnapshotOptions extends SnapshotReportOptions {
-  /** The id of an object to show in full, as DevTools and the reports show it after the `@` (default: none). */
+  /** The id of an object to show in full: the number that DevTools and the reports show after the `@` (default: none). */
   id?: number
 }
 
-/** An object of a snapshot. Sizes and distance are Chrome DevTools'. */
+/** An object of a snapshot. Sizes and distance are the same as in Chrome DevTools. */
 export interface SnapshotObject {
   /**
-   * V8's id. Snapshots in the process give an object the same one each time. Children of the probe number by themselves what is younger than the last
-   * snapshot in the process ({@link StartOptions.baseline}).
+   * V8's id. Snapshots in the process give an object the same id each time. A child of the probe numbers objects itself when they are
+   * younger than the last snapshot in the process ({@link StartOptions.baseline}).
    */
   id: number
   className: string
-  /** V8's name: the class, the function's name, the beginning of the string. */
+  /** V8's name: of an object its class, of a function its name, of a string its beginning. */
   name: string
   /** V8's node type: `object`, `closure`, `string`, … */
   type: string
-  /** Own bytes, with the internal arrays that belong to it alone. */
+  /** The object's own bytes, with the internal arrays that belong to this object alone. */
   shallowBytes: number
-  /** Bytes that would be freed if it went away. */
+  /** Bytes that V8 could free if this object were collected. */
   retainedBytes: number
-  /** References on the shortest path from a global object; `null` if only the engine's roots reach it. */
+  /** Number of references on the shortest path from a global object; `null` if only the engine's roots reach the object. */
   distance: number | null
 }
 
@@ -65,19 +65,19 @@ export interface RetainingPath {
   /** In words: `global.sessions (Map) entry (Session).user (User)`. `null` if no root reaches the object. */
   path: string | null
   pathStepCount: number
-  /** All steps, or the first and the last 24 of a very long path. */
+  /** All steps; of a very long path, the first 24 and the last 24. */
   pathSteps: RetainingStep[]
 }
 
-/** Objects whose paths read the same once indices and dictionary keys are left out. */
+/** Objects whose paths are the same without indices and dictionary keys. */
 export interface GroupedPath {
-  /** In words, with keys and indices left out. */
+  /** In words, without keys and indices. */
   path: string
   count: number
   shallowBytes: number
-  /** What they retain together, nothing counted twice. */
+  /** Bytes that these objects retain together. No byte counts twice. */
   retainedBytes: number
-  /** One of them. */
+  /** The id of one of these objects. */
   exampleId: number
 }
 
@@ -85,7 +85,10 @@ export interface SnapshotClass {
   name: string
   count: number
   shallowBytes: number
-  /** Without counting anything twice: an object counts unless another of its class retains it. */
+  /**
+   * Bytes that the objects of the class retain together. No byte counts twice: an object adds its retained size unless another object of the
+   * class retains it.
+   */
   retainedBytes: number
   distance: number | null
   paths: GroupedPath[]
@@ -97,38 +100,39 @@ export interface DominatorNode extends SnapshotObject {
   children: DominatorNode[]
 }
 
-/** A pattern that leaks have; docs/heap-analysis.md has the numbers from which on each is one, and what cures it. */
+/** A pattern that leaks often show. A suspect is no proof of a leak. docs/heap-analysis.md has the limits and the remedies for each kind. */
 export interface SnapshotSuspect {
   /**
-   * - `accumulation`: one object in which a tenth of the heap comes together from many small ones
-   * - `large-collection`: a Map, Set, array or dictionary with very many entries
-   * - `many-listeners`: of one event of an EventEmitter, EventTarget or AbortSignal; or signals of `AbortSignal.any()` that follow one
+   * - `accumulation`: one object that retains a tenth of the heap through many small objects
+   * - `large-collection`: a Map, Set, array or dictionary with a very large number of entries
+   * - `many-listeners`: listeners of one event of an EventEmitter, EventTarget or AbortSignal; or signals of `AbortSignal.any()` that depend on
+   *   one signal
    * - `long-chain`: objects of one class linked by the same reference
    * - `many-timers`: pending Timeouts or Immediates
-   * - `held-target`: a FinalizationRegistry whose held values keep their own targets, so that no callback ever comes
-   * - `dead-weak-refs`: a collection of WeakRefs whose targets are gone
-   * - `async-context`: stores of AsyncLocalStorage that only sockets, timers or promises keep
-   * - `pinned-string`: long strings that only slices of them keep
-   * - `console-messages`: what was logged while an inspector was attached, and nothing else keeps
+   * - `held-target`: a FinalizationRegistry whose held values retain their own targets, so that V8 never calls its callback
+   * - `dead-weak-refs`: a collection of WeakRefs whose targets were collected
+   * - `async-context`: stores of AsyncLocalStorage that only sockets, timers or promises retain
+   * - `pinned-string`: long strings that only their slices retain
+   * - `console-messages`: values that were logged while an inspector was attached, and that nothing else retains
    */
   kind: 'accumulation' | 'large-collection' | 'many-listeners' | 'long-chain' | 'many-timers' | 'held-target' | 'dead-weak-refs' |
     'async-context' | 'pinned-string' | 'console-messages'
-  /** The evidence in words; ends in "and 11 more on the same path" where one line stands for twelve. */
+  /** The evidence in words. Ends in "and 11 more on the same path" where one suspect stands for twelve. */
   text: string
-  /** How many entries, listeners, objects, timers, values, WeakRefs, stores, strings or messages there are. */
+  /** The number of entries, listeners, objects, timers, values, WeakRefs, stores, strings or messages. */
   count: number
-  /** What these retain together, in bytes, nothing counted twice. */
+  /** Bytes that these retain together. No byte counts twice. */
   retainedBytes: number
-  /** V8's id of the object at the end of `path`: the collection, emitter, head, registry, or the largest of many. */
+  /** V8's id of the object at the end of `path`: the collection, the emitter, the head of the chain, the registry, or the largest of several objects. */
   id: number
   path: string
 }
 
 export interface HeapSnapshotAnalysis {
-  /** The snapshot, as it was given. */
+  /** The argument `file`. */
   file: string
   durationMs: number
-  /** Length of the file, unpacked. */
+  /** Length of the snapshot's text, before compression. */
   snapshotBytes: number
   nodeCount: number
   edgeCount: number
@@ -137,68 +141,69 @@ export interface HeapSnapshotAnalysis {
     shallowBytes: number
     /** Bytes behind ArrayBuffers (`system / JSArrayBufferData`); part of `shallowBytes`. */
     backingStoreBytes: number
-    /** Native memory that V8 reports beside the objects (Node 24 and later), not in `shallowBytes`; else 0. */
+    /** Native memory that V8 reports without an object (Node 24 and later); not part of `shallowBytes`. 0 in older snapshots. */
     extraNativeBytes: number
-    /** DOM nodes that Chrome says are detached. */
+    /** DOM nodes that Chrome marks as detached. */
     detachedCount: number
     types: Array<{ type: string, count: number, shallowBytes: number }>
   }
-  /** The object that `id` asked for. */
+  /** The object with the option's `id`; `null` without that option. */
   object: (SnapshotObject & RetainingPath & {
     retainerCount: number
     retainers: Array<SnapshotObject & { edgeType: string, edge: string, path: string | null }>
-    /** From the nearest to the farthest. */
+    /** From the nearest dominator to the farthest. */
     dominators: SnapshotObject[]
   }) | null
-  /** How many classes there are; `classes` shows the first `top` by retained size. */
+  /** The number of classes. `classes` has the first `top` of them by retained size. */
   classCount: number
   classes: SnapshotClass[]
   largest: Array<SnapshotObject & RetainingPath>
-  /** Four levels of the dominator tree, five children each at most, nothing below a hundredth of the heap. */
+  /** Four levels of the dominator tree, with at most five children each. Objects below a hundredth of the heap are left out. */
   dominators: DominatorNode[]
   backingStores: {
     count: number
     bytes: number
-    /** Held by no JavaScript object that the snapshot knows. */
+    /** Backing stores that no JavaScript object of the snapshot retains. */
     unheldCount: number
     unheldBytes: number
     classes: Array<{ className: string, count: number, bytes: number }>
-    /** What holds them, the paths with most bytes. */
+    /** The paths that retain the stores; those with most bytes. */
     paths: Array<{ path: string, count: number, bytes: number, exampleId: number }>
     largest: Array<{ id: number, bytes: number, viewCount: number, holderId: number | null, className: string | null, path: string | null }>
   }
   strings: {
     count: number
     bytes: number
-    /** Copies beyond the first; strings of 1,024 characters or more are not compared: V8 cuts them there. */
+    /** Copies beyond the first. Strings of 1,024 characters or more are not compared, because V8 cuts them at that length. */
     duplicateCount: number
     duplicateBytes: number
     duplicates: Array<{ text: string, length: number, count: number, bytes: number }>
     pinnedBySlicesCount: number
     pinnedBySlicesBytes: number
-    /** Long strings that only slices of them keep alive. */
+    /** Long strings that only their slices keep alive. */
     pinnedBySlices: Array<{ id: number, text: string, bytes: number, sliceCount: number }>
   }
-  /** By place in the source, counted from 1; `null` if the snapshot has no locations. */
+  /** Closures by place in the source. Lines and columns count from 1. `null` if the snapshot has no locations. */
   closures: Array<{ name: string, file: string | null, line: number, column: number, count: number, shallowBytes: number, retainedBytes: number, exampleId: number }> | null
-  /** Plain objects by the names of their properties; those that hold numbers have no reference and no name here. */
+  /** Plain objects by the names of their properties. Properties that hold numbers are missing: a snapshot has no reference for them. */
   plainObjects: Array<{ shape: string, count: number, shallowBytes: number, retainedBytes: number, exampleId: number }>
   suspectCount: number
   suspects: SnapshotSuspect[]
 }
 
 /**
- * Says where the memory of a heap snapshot is: classes, largest objects, who holds the backing stores, suspects.
+ * Analyzes a heap snapshot: classes, largest objects, the paths that retain the backing stores, and suspects.
  *
- * Runs on libuv's thread pool and one thread beside it: the JavaScript thread is not held up, nothing is paused and
- * no GC is forced. Takes about 100 bytes per object of the snapshot; docs/heap-analysis.md has the measurements.
+ * Runs on libuv's thread pool and one further thread. No pause of the JavaScript thread, no forced garbage collection. Takes about 100
+ * bytes of memory per object of the snapshot; docs/heap-analysis.md has the measurements.
  * @param file a `.heapsnapshot` or `.heapsnapshot.gz` file of Node 18 to 26 or Chrome; `-` is standard input
- * @throws {ERR_INVALID_ARG_TYPE} {ERR_INVALID_ARG_VALUE} {ERR_OUT_OF_RANGE} for wrong arguments
- * @throws {ERR_OFFHEAP_SNAPSHOT_READ_FAILED} if the file cannot be read
+ * @throws {ERR_INVALID_ARG_TYPE} {ERR_INVALID_ARG_VALUE} {ERR_OUT_OF_RANGE} (rejection) an argument is wrong
+ * @throws {ERR_OFFHEAP_SNAPSHOT_READ_FAILED} (rejection) the file cannot be read
  * @throws {ERR_OFFHEAP_SNAPSHOT_SYNTAX} {ERR_OFFHEAP_SNAPSHOT_FORMAT} {ERR_OFFHEAP_SNAPSHOT_TRUNCATED}
- *   {ERR_OFFHEAP_SNAPSHOT_TOO_LARGE} if it is no usable snapshot
- * @throws {ERR_OFFHEAP_SNAPSHOT_OBJECT_NOT_FOUND} if no object has `options.id`
- * @throws {ERR_OFFHEAP_ABORTED} once `options.signal` has fired
+ *   {ERR_OFFHEAP_SNAPSHOT_TOO_LARGE} (rejection) the file is no usable snapshot
+ * @throws {ERR_OFFHEAP_SNAPSHOT_OBJECT_NOT_FOUND} (rejection) no object has `options.id`
+ * @throws {ERR_OFFHEAP_ABORTED} (rejection) `options.signal` aborted
+ * @throws {ERR_OFFHEAP_BINDING_LOAD_FAILED} (rejection) there is no addon for this platform
  * @example
  * import { analyzeHeapSnapshot } from 'offheap/analysis'
  * const { classes } = await analyzeHeapSnapshot('server.heapsnapshot', { top: 5 })
@@ -208,7 +213,7 @@ export function analyzeHeapSnapshot (file: string, options?: AnalyzeHeapSnapshot
 
 export interface ComparedClass {
   name: string
-  /** Objects that were not there before; the least there can be where `matchedById` is `false`, and so are the next three. */
+  /** Objects that are only in the second snapshot. With `matchedById: false`, this figure and the next three are lower bounds. */
   newCount: number
   newBytes: number
   deletedCount: number
@@ -220,29 +225,30 @@ export interface ComparedClass {
   retainedBytesBefore: number
   retainedBytesAfter: number
   retainedBytesDelta: number
-  /** What holds the new objects, the paths that retain most first; without common ids, the paths that hold more than before. */
+  /** The paths that retain the new objects, largest retained size first. With `matchedById: false`: the paths that retain more objects than before. */
   paths: GroupedPath[]
 }
 
-/** A place that holds more than it did before, with all that hangs from what it holds. No byte is in two of them. */
+/** A place that retains more bytes than before, with everything below it on shortest paths. No byte is in two places. */
 export interface SnapshotGrowth {
   /**
-   * `'new'`: there are more objects than before, and what holds them has not become more. `'grown'`: objects have become larger, as a
-   * resized Buffer, the memory of a WebAssembly module or the table of a Map does. `'engine'`: compiled code, hidden classes and other data
-   * that V8 keeps for itself, of all places together. `'offheap'`: what nothing but offheap holds, of all places together.
+   * - `'new'`: the place retains more objects than before, while the number of its holders has not grown.
+   * - `'grown'`: objects have become larger, for example a resized Buffer, the memory of a WebAssembly module or the table of a Map.
+   * - `'engine'`: compiled code, hidden classes and other data of V8 itself, from all places together.
+   * - `'offheap'`: objects that only offheap retains, from all places together.
    */
   kind: 'new' | 'grown' | 'engine' | 'offheap'
   /** The class of the objects at the place. */
   className: string
-  /** How many more there are; of `'grown'`, how many have become larger. */
+  /** How many objects were added; with `'grown'`, how many have become larger. */
   count: number
-  /** By how much the shallow sizes of the objects, and of all below them on shortest paths, have grown. Always more than 0. */
+  /** Growth of the shallow sizes of the objects and of everything below them on shortest paths. Always more than 0. */
   bytes: number
-  /** The class that most of `bytes` are of, where that is not the class itself: the bytes of the Buffers that sessions hold. */
+  /** The class with most of `bytes`, for example the Buffers that sessions hold; `null` where that is `className` itself. */
   mostly: { className: string, count: number, bytes: number } | null
-  /** The retaining path, with what the keys have in common: `global.cache (Map) entry["session:…"] (Session)`. `null` for `'engine'` and `'offheap'`. */
+  /** The retaining path, with the common part of the keys: `global.cache (Map) entry["session:…"] (Session)`. `null` for `'engine'` and `'offheap'`. */
   path: string | null
-  /** One of the objects in the second file: the youngest new one, or the largest that has grown. `null` for `'engine'` and `'offheap'`. */
+  /** The id of one object in the second snapshot: the youngest new one, or the largest that has grown. `null` for `'engine'` and `'offheap'`. */
   exampleId: number | null
 }
 
@@ -250,27 +256,30 @@ export interface HeapSnapshotComparison {
   durationMs: number
   before: { file: string, nodeCount: number, shallowBytes: number }
   after: { file: string, nodeCount: number, shallowBytes: number }
-  /** Whether the ids of the two files mean the same objects. */
+  /** Whether an id stands for the same object in both files. */
   matchedById: boolean
-  /** Why not. */
+  /** Why the ids do not match; `null` when they match. */
   matchReason: string | null
   classCount: number
-  /** The most grown retained size first. */
+  /** Largest growth of retained size first. */
   classes: ComparedClass[]
   growthCount: number
-  /** What has grown by what holds it, the most bytes first; empty with `paths: 0`. */
+  /** Growth by the place that retains it, most bytes first; empty with `paths: 0`. */
   growth: SnapshotGrowth[]
 }
 
 /**
- * Says what has grown between two heap snapshots and what holds it (`growth`), and what came and went of each class (`classes`).
+ * Compares two heap snapshots. `growth` says what has grown and which paths retain it. `classes` has the new and deleted objects of each
+ * class.
  *
- * Objects are matched by V8's id, as in DevTools' Comparison. Where the ids do not correspond (two processes, or two
- * children of the probe, which number objects each by itself) that is found out and said: `matchedById` is `false`, new and deleted counts are the
- * least there can be (what a class has more than before has come), and paths are compared by count. Cost as {@link analyzeHeapSnapshot}, twice,
- * one after the other.
- * @param before `-` is standard input, for one of the two
- * @throws as {@link analyzeHeapSnapshot}
+ * Objects are matched by V8's id, as in DevTools' Comparison. The ids of two processes do not match. Neither do those of two children of
+ * the probe, which number objects independently. offheap detects this: `matchedById` is then `false`, new and deleted counts are lower
+ * bounds, and paths are compared by count.
+ *
+ * Costs twice what {@link analyzeHeapSnapshot} costs: the files are read one after the other.
+ * @param before the earlier snapshot; `-` is standard input, for one of the two
+ * @param after the later snapshot
+ * @throws the errors of {@link analyzeHeapSnapshot}, except `ERR_OFFHEAP_SNAPSHOT_OBJECT_NOT_FOUND`
  * @example
  * import { compareHeapSnapshots } from 'offheap/analysis'
  * const { growth: [most] } = await compareHeapSnapshots('before.heapsnapshot', 'after.heapsnapshot')
@@ -280,31 +289,34 @@ export function compareHeapSnapshots (before: string, after: string, options?: S
 
 export interface RedactHeapSnapshotOptions extends SnapshotRunOptions {
   /**
-   * 16 characters or more. Equal strings get equal hashes in every file redacted with the same salt
-   * (default: random and forgotten, so that no guess can be checked against a hash).
+   * The key of the hashes: 16 characters or more. Equal strings get equal hashes in every file that is redacted with the same salt
+   * (default: a random key that is not kept, so that nobody can check a guess against a hash).
    */
   salt?: string
 }
 
 /**
- * Writes a copy of a heap snapshot in which every string value is replaced by its length and a keyed hash. Names of
- * classes, functions, properties, variables and files stay, and so does every number: tools read it as before.
+ * Writes a copy of a heap snapshot. The copy has the length and a keyed hash in place of every string value.
  *
- * Streams: takes a few megabytes whatever the size. The copy is readable by its owner only; an existing file is never
- * overwritten. A key of an object that is used as a dictionary is a property name and stays: see docs/heap-analysis.md.
+ * - Names of classes, functions, properties, variables and files stay, and so do all numbers. Tools read the copy as before.
+ * - A key of an object that is used as a dictionary is a property name, so it stays (docs/heap-analysis.md).
+ * - Only the owner can read the copy. An existing file is never overwritten.
+ *
+ * Streams the file: takes a few megabytes of memory, whatever the size. No pause, no garbage collection.
  * @param file the snapshot; `-` is standard input
- * @param out the copy; gzip if it ends in `.gz`
- * @throws {ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED} if the copy cannot be written; otherwise as {@link analyzeHeapSnapshot}
+ * @param out the path of the copy; compressed with gzip if it ends in `.gz`
+ * @throws {ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED} (rejection) the copy cannot be written
+ * @throws also the errors of {@link analyzeHeapSnapshot}, except `ERR_OFFHEAP_SNAPSHOT_OBJECT_NOT_FOUND`
  * @example
  * import { redactHeapSnapshot } from 'offheap/analysis'
  * await redactHeapSnapshot('server.heapsnapshot', 'shareable.heapsnapshot.gz')
  */
 export function redactHeapSnapshot (file: string, out: string, options?: RedactHeapSnapshotOptions): Promise<{
-  /** The copy. */
+  /** The path of the copy. */
   file: string
   durationMs: number
   redactedCount: number
   keptCount: number
-  /** Length of the copy, unpacked. */
+  /** Length of the copy's text, before compression. */
   snapshotBytes: number
 }>
