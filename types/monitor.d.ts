@@ -6,41 +6,43 @@ import type { HeapSnapshot, SnapshotFileOptions, WriteProgress, writeHeapSnapsho
 import type { Memory, ResidentBreakdown } from './memory.js'
 
 /**
- * What a threshold can be on: figures of `memory()` and `residentBreakdown()` under the names that they have there, and two sums of what
- * addons hold. Limits are no metrics: percentages are taken of them.
+ * A figure that a threshold can compare: figures of `memory()` and `residentBreakdown()`, with the same names, and two sums of what addons
+ * hold. Limits (`heapLimit`, `cgroupLimitBytes`) are no metrics; percentages refer to them.
  */
 export type Metric = MemoryMetric | BreakdownMetric | 'references' | 'addonExternalBytes'
 
-/** Figures of `memory()`; read with every sample. */
+/** Figures of `memory()`. Every sample contains them. */
 export type MemoryMetric = 'rss' | 'rssAnonBytes' | 'rssFileBytes' | 'rssShmemBytes' | 'heapTotal' | 'heapUsed' | 'external' | 'arrayBuffers' | 'otherExternalBytes' |
   'declaredExternalBytes' | 'trackedExternalBytes' | 'globalHandlesBytes' | 'cgroupUsageBytes' | 'cgroupWorkingSetBytes' | 'bufferPool.liveBytes' | 'bufferPool.pinnedBytes'
 
 /**
- * Figures of `residentBreakdown()`. It takes milliseconds on another thread, so it is taken as often as one per cent of the time allows (every sample of a
- * small process, every 10 to 20 s at 1.5 GB), and `forSamples` counts the samples that have a new one.
+ * Figures of `residentBreakdown()`, which takes milliseconds on another thread. A Monitor calls it as often as 1 % of the time allows: for
+ * every sample of a small process, every 10 to 20 s at 1.5 GB. `forSamples` counts only the samples that contain a new breakdown.
  */
 export type BreakdownMetric = 'v8HeapBytes' | 'wasmBytes' | 'arrayBuffersResidentBytes' | 'mallocInUseBytes' | 'mallocFreeBytes' | 'mallocFreeAtMostBytes' |
   'mallocUndividedBytes' | 'notResidentBytes' | 'threadStacksBytes' | 'fileMappingsBytes' | 'sharedMemoryBytes' | 'otherAnonymousBytes' | 'unexplainedBytes' | 'swappedBytes'
 
 /**
- * A limit: a size (`900_000_000`, `'900MB'`) or a percentage (`'80%'`).
- * Percentages are of the heap limit for `heapUsed` and `heapTotal` (`--max-old-space-size` or a worker's `resourceLimits` where one is set, because
- * V8's own limit adds up to 192 MiB of young generation to it), of the cgroup limit for `cgroupUsageBytes` and
- * `cgroupWorkingSetBytes`, and for the others of the
- * cgroup limit or, where there is none, of the machine's memory. The base is read anew with every sample.
+ * A limit: a size (`900_000_000`, `'900MB'`) or a percentage (`'80%'`). A percentage refers to:
+ * - the heap limit, for `heapUsed` and `heapTotal`. This is `--max-old-space-size` or a worker's `resourceLimits`, where one is set. V8's own
+ *   limit adds up to 192 MiB of young generation, so it is used only without them.
+ * - the cgroup limit, for `cgroupUsageBytes` and `cgroupWorkingSetBytes`
+ * - the cgroup limit, or without one the machine's memory, for all other metrics
+ *
+ * Every sample reads this base again.
  */
 export type Limit = Size | Percentage
 
 export interface ThresholdOptions {
-  /** Fires after this many samples in a row at or over the limit (default: `2`). */
+  /** The threshold fires after this many samples in a row at or above the limit: 1 to 1,000 (default: `2`). */
   forSamples?: number
-  /** The level to fall below before it may fire again, in the unit of the limit (default: 95 % of the limit). */
+  /** The level that the metric must fall below before the threshold can fire again, in the unit of the limit (default: 95 % of the limit). */
   rearmBelow?: Limit
-  /** Fires at most once in this time, in ms (default: `60000`). */
+  /** The threshold fires at most once in this time, in ms (default: `60000`). */
   cooldownMs?: number
   /**
-   * `'event'`: it emits `'triggered'`. `'snapshot'`: it writes a heap snapshot as well (default: `'snapshot'` where `start()` was given
-   * `snapshot`, otherwise `'event'`).
+   * `'event'`: the Monitor emits `'triggered'`. `'snapshot'`: it also writes a heap snapshot (default: `'snapshot'` when `start()` has the
+   * option `snapshot`, otherwise `'event'`).
    */
   action?: 'event' | 'snapshot'
 }
@@ -51,38 +53,41 @@ export interface AbsoluteThreshold extends ThresholdOptions {
 }
 
 export interface GrowthThreshold extends ThresholdOptions {
-  /** So much growth of the floor: the lowest value of late against the lowest value `overMs` before; see docs/monitor.md. */
+  /**
+   * Growth of the floor, in bytes. The floor is the lowest value of the last half of `overMs`; it is compared with the floor one `overMs`
+   * earlier (docs/monitor.md).
+   */
   growth: Size
-  /** Over this time, in ms; at least two sample intervals. */
+  /** The time between the two floors, in ms; at least two sample intervals. */
   overMs: number
 }
 
 export type Threshold = Limit | AbsoluteThreshold | GrowthThreshold
 
-/** Which addon a threshold is about. */
+/** The addon of a threshold. */
 export interface OfAddon {
-  /** Its name as in `addons()`, `'@img/sharp'`; the last part of it will do, `'sharp'` (default: all addons together). */
+  /** The addon's name as in `addons()` (`'@img/sharp'`), or the last part of the name (`'sharp'`) (default: all addons together). */
   addon?: string
 }
 
-/** What a threshold in references has of the others; counts have no percentage. */
+/** Options of a threshold that is a count of references. A count cannot be a percentage. */
 type CountOptions = Omit<ThresholdOptions, 'rearmBelow'> & OfAddon & {
-  /** The count to fall below before it may fire again (default: 95 % of the limit). */
+  /** The count that the references must fall below before the threshold can fire again (default: 95 % of the limit). */
   rearmBelow?: number
 }
 
-/** A number of live references: the limit, at least 1. */
+/** `above`: the limit as a number of live references, at least 1. */
 export type ReferenceThreshold = CountOptions & { above: number }
 
-/** How many references more: growth of the floor, as in {@link GrowthThreshold}. */
+/** `growth`: growth of the floor as a number of references, at least 1; see {@link GrowthThreshold}. */
 export type ReferenceGrowthThreshold = CountOptions & { growth: number, overMs: number }
 
 export type AddonReferenceThreshold = number | ReferenceThreshold | ReferenceGrowthThreshold
 export type AddonExternalThreshold = Limit | (OfAddon & (AbsoluteThreshold | GrowthThreshold))
 
 /**
- * Thresholds by metric, any number of each. Those of `references` and `addonExternalBytes` have addons watched for as long as the Monitor
- * runs ({@link watchAddons}); an addon that is not loaded (yet) counts as 0.
+ * Thresholds by metric; a metric may have several. With a threshold on `references` or `addonExternalBytes`, the Monitor watches addons
+ * while it runs ({@link watchAddons}). An addon that is not loaded yet counts as 0.
  */
 export type Thresholds = {
   [metric in Exclude<Metric, 'references' | 'addonExternalBytes'>]?: Threshold | Threshold[]
@@ -92,116 +97,123 @@ export type Thresholds = {
 }
 
 export interface MonitorSnapshotOptions extends SnapshotFileOptions {
-  /** At most this many snapshots by threshold in any 24 hours (default: `6`). What lies in the directory at the start counts. */
+  /** The most snapshots that thresholds may write in any 24 hours (default: `6`). Snapshots that are in the directory at the start count too. */
   maxPerDay?: number
-  /** A signal of the system that writes a snapshot, cooldown and daily limit or not, such as `'SIGUSR2'` (default: none). Main thread only. */
+  /**
+   * A signal of the operating system that makes the Monitor write a snapshot, such as `'SIGUSR2'` (default: none). Cooldown and daily limit do
+   * not apply to it. Main thread only. Signals that end the process or that Node uses are refused (`ERR_INVALID_ARG_VALUE`).
+   */
   processSignal?: NodeJS.Signals
 }
 
 export interface StartOptions {
-  /** Time between samples in ms (default: `5000`; at least 10). */
+  /** Time between two samples, in ms; at least 10 (default: `5000`). */
   sampleIntervalMs?: number
-  /** When something is to happen (default: never). Each emits `'triggered'`, and what else it does is its `action`. */
+  /** Thresholds by metric (default: none). A threshold that fires emits `'triggered'`. Its `action` says whether a snapshot is written too. */
   thresholds?: Thresholds
   /**
-   * `true`, or how and where: thresholds write heap snapshots, and so does `processSignal` (default: `false`). A threshold with `action: 'event'`
-   * writes none.
+   * Let thresholds write heap snapshots, and `processSignal` too (default: `false`). An object says where and how; `true` uses the defaults. A
+   * threshold with `action: 'event'` writes none.
    */
   snapshot?: boolean | MonitorSnapshotOptions
-  /** How many samples are kept, 1 to 100,000 (default: `720`, an hour at the default interval). */
+  /** How many samples `history()` keeps: 1 to 100,000 (default: `720`, one hour at the default interval). */
   historyLength?: number
   /**
-   * Numbers all objects at start, by a snapshot that nobody reads, so that later snapshots give what still lives the same
-   * ids and can be compared by them (default: `false`). Stops the JS thread like any snapshot in the process: do it while
-   * the heap is small.
+   * Let V8 number all objects at the start (default: `false`). Later snapshots then give the surviving objects the same ids, so that they can
+   * be compared by id. For this, `start()` takes a snapshot in the process and discards it. This pauses the JS thread: do it while the heap
+   * is small.
    */
   baseline?: boolean
-  /** Samples Buffers until `stop()`, as `trackBuffers()` does (default: `false`). */
+  /** Sample Buffers until `stop()`, as `trackBuffers()` does (default: `false`). */
   trackBuffers?: boolean | TrackBuffersOptions
 }
 
-/** What one addon holds, all its environments in all threads together, under the names of {@link AddonRow}. `null` where it cannot be counted. */
+/** What one addon holds: the sum of its environments in all threads, with the names of {@link AddonRow}. `null` where it cannot be counted. */
 export interface AddonSummary {
   readonly name: string
-  /** Live ones, and those of them whose object was collected. */
+  /** Live references, and weak ones whose object was collected. */
   readonly references: { readonly liveCount: number | null, readonly outlivedCount: number | null }
-  /** Bytes of external Buffers, ArrayBuffers and strings that JavaScript still has. */
+  /** Live bytes of external Buffers, ArrayBuffers and strings. */
   readonly externalBytes: number | null
-  /** The net of `napi_adjust_external_memory`. */
+  /** Bytes declared with `napi_adjust_external_memory`, minus bytes taken back. */
   readonly adjustedExternalBytes: number | null
 }
 
-/** What a Monitor reads each time: all of `memory()`, and what thresholds need besides. Bytes; `null` is "cannot be measured". */
+/** One sample of a Monitor: all figures of `memory()`, and further ones that thresholds need. Bytes; `null` means "cannot be measured". */
 export interface Sample extends Memory {
-  /** ISO 8601, UTC. */
+  /** When the sample was taken (ISO 8601, UTC). */
   readonly at: string
-  /** While addons are watched ({@link watchAddons}); otherwise `null`. */
+  /** What each addon holds; `null` while addons are not watched ({@link watchAddons}). */
   readonly addons: AddonSummary[] | null
-  /** When a threshold is on one of its figures, and one has been taken since the last sample; otherwise `null`. */
+  /** A breakdown that finished since the last sample; otherwise `null`. Always `null` without a threshold on one of its figures. */
   readonly residentBreakdown: ResidentBreakdown | null
 }
 
 interface TriggeredBase {
   kind: 'absolute' | 'percentage' | 'growth'
-  /** ISO 8601, UTC. */
+  /** When the threshold fired (ISO 8601, UTC). */
   at: string
-  /** What is done about it: a snapshot begins, or none is wanted (`'off'`), or a limit forbids it. */
+  /**
+   * `'started'`: a snapshot begins. `'off'`: the threshold writes no snapshots. `'in-progress'`: this Monitor writes another one. `'cooldown'`
+   * and `'daily-limit'`: this limit forbids it.
+   */
   snapshot: 'started' | 'off' | 'in-progress' | 'cooldown' | 'daily-limit'
-  /** The sample that it fired with. */
+  /** The sample that made the threshold fire. */
   sample: Sample
 }
 
-/** A threshold in bytes fired. */
+/** The event of a threshold in bytes. */
 export interface TriggeredBytes extends TriggeredBase {
   metric: Exclude<Metric, 'references'>
-  /** The addon it names, `null` for all; `addonExternalBytes` only. */
+  /** The addon that the threshold names; `null` for all addons. With `addonExternalBytes` only. */
   addon?: string | null
-  /** As it was given: `'80%'`, `{ growth, overMs }`. */
+  /** The threshold as it was passed to `start()`: `'80%'`, `{ growth, overMs }`. */
   threshold: Limit | { growth: Size, overMs: number } | AddonExternalThreshold
-  /** In bytes, at this sample. */
+  /** The threshold in bytes, at this sample. */
   thresholdBytes: number
-  /** What is over it: the metric, or what it grew by. */
+  /** The value that was compared: the metric, or its growth. */
   valueBytes: number
-  /** The metric itself. */
+  /** The metric. */
   metricBytes: number
-  /** Bytes are no count. */
+  /** Missing: this threshold is in bytes. */
   valueCount?: undefined
   thresholdCount?: undefined
   metricCount?: undefined
 }
 
-/** A threshold in references fired. */
+/** The event of a threshold in references. */
 export interface TriggeredCount extends TriggeredBase {
   metric: 'references'
-  /** The addon it names; `null` for all. */
+  /** The addon that the threshold names; `null` for all addons. */
   addon: string | null
-  /** As it was given. */
+  /** The threshold as it was passed to `start()`. */
   threshold: AddonReferenceThreshold
-  /** A count has no bytes. */
+  /** Missing: this threshold is a count. */
   valueBytes?: undefined
   thresholdBytes?: undefined
   metricBytes?: undefined
+  /** The threshold as a count. */
   thresholdCount: number
-  /** What is over it: the count, or what it grew by. */
+  /** The value that was compared: the count, or its growth. */
   valueCount: number
-  /** The count itself. */
+  /** The count. */
   metricCount: number
 }
 
-/** A threshold fired. */
+/** The event `'triggered'`: a threshold fired. */
 export type Triggered = TriggeredBytes | TriggeredCount
 
-/** A snapshot that a Monitor wrote. */
+/** The event `'snapshotWritten'`: a Monitor wrote a snapshot. */
 export interface SnapshotWritten extends HeapSnapshot {
-  /** The threshold that asked for it; `null` for a signal. */
+  /** The threshold that fired; `null` when a signal requested the snapshot. */
   trigger: Triggered | null
 }
 
 /**
- * Samples memory off the request path, and acts when a threshold is crossed; made by {@link start}.
+ * Samples memory outside of the request path, and acts when a threshold is reached. {@link start} makes it.
  *
- * Nothing of it reaches the service: a listener that throws or rejects becomes an `'error'` event
- * (`ERR_OFFHEAP_LISTENER_FAILED`), and an `'error'` that nobody listens to becomes a process warning, once per code.
+ * No failure of a Monitor reaches the service. When a listener throws or rejects, the Monitor emits `'error'`
+ * (`ERR_OFFHEAP_LISTENER_FAILED`). Without a listener for `'error'`, it becomes a process warning, once per code.
  */
 export interface Monitor extends EventEmitter {
   on (event: 'sample', listener: (sample: Sample) => void): this
@@ -214,32 +226,41 @@ export interface Monitor extends EventEmitter {
   once (event: 'snapshotWritten', listener: (snapshot: SnapshotWritten) => void): this
   once (event: 'snapshotProgress', listener: (progress: WriteProgress) => void): this
   once (event: 'error', listener: (error: OffheapError) => void): this
-  /** Takes one sample now, as the timer does, thresholds and all. About 0.1 ms; no pause, no garbage collection. */
+  /**
+   * Takes one sample now, and checks the thresholds, as the timer does. Costs about 0.1 ms; no pause, no garbage collection. After `stop()` it
+   * only returns the sample.
+   */
   sample (): Sample
-  /** The last samples, oldest first; a copy. */
+  /** A copy of the list of the last samples, oldest first. */
   history (): Sample[]
   /**
-   * Ends it; again does nothing. No timer and no signal handler stays, and a snapshot that is being written is given up,
-   * with nothing left behind.
+   * Ends the Monitor; a second call does nothing. Removes its timer and its signal handler. Aborts a snapshot that is being written; no file
+   * is left behind.
    */
   stop (): void
-  /** The same as `stop()`, for `using`; where the runtime has `Symbol.dispose`. */
+  /** The same as `stop()`, for `using`, where the runtime has `Symbol.dispose`. */
   [Symbol.dispose] (): void
 }
 
 /**
- * Starts sampling. The timer keeps no process alive. Several Monitors may run at once.
+ * Starts a Monitor. Its timer does not keep the process alive. Several Monitors may run at the same time.
  *
- * Without options it only samples. With `thresholds` it emits `'triggered'` when one is crossed, once per breach, and with `snapshot` it writes a
- * heap snapshot then, within limits: 30 minutes apart, 6 a day, 5 files and 4 GB in the directory, 256 MB of disk left free.
- * A snapshot pauses the JS thread for one `fork()`, milliseconds, and where there is no probe none is written unless `snapshot.fallback` allows
- * to stop the thread for it; see {@link writeHeapSnapshot}.
+ * - Without options, the Monitor only samples.
+ * - With `thresholds`, it emits `'triggered'` when a threshold is reached, once until the metric has fallen again.
+ * - With `snapshot`, such a threshold also writes a heap snapshot, within limits: 30 minutes apart, 6 per 24 hours, 5 files and 4 GB in the
+ *   directory, 256 MB of free disk.
  *
- * @throws {ERR_OFFHEAP_METRIC_UNAVAILABLE} a threshold needs what cannot be measured here, such as a percentage of a
- *   cgroup limit where there is none
- * @throws {ERR_OFFHEAP_READ_FAILED} a threshold could not be checked at this moment, because descriptors are short
- * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} `processSignal` in a worker thread, which no signal reaches; a threshold about addons
- *   where they cannot be watched
+ * A sample costs about 0.1 ms; no pause, no garbage collection. A snapshot pauses the JS thread for one `fork()`, some milliseconds. Where the
+ * probe does not work, no snapshot is written, unless `snapshot.fallback` allows a pause for the whole snapshot; see
+ * {@link writeHeapSnapshot}.
+ *
+ * @throws {ERR_OFFHEAP_METRIC_UNAVAILABLE} the metric of a threshold cannot be measured here, or the limit that a percentage refers to
+ * @throws {ERR_OFFHEAP_READ_FAILED} a threshold cannot be checked at this moment, because file descriptors are short
+ * @throws {ERR_OFFHEAP_UNSUPPORTED_PLATFORM} `processSignal` in a worker thread, which receives no signals; or a threshold on what addons hold,
+ *   where addons cannot be watched
+ * @throws {ERR_OFFHEAP_WATCH_REFUSED} a threshold on what addons hold, where {@link watchAddons} refuses
+ * @throws {ERR_OFFHEAP_BINDING_LOAD_FAILED} there is no addon for this platform
+ * @throws {ERR_INVALID_ARG_TYPE} {ERR_INVALID_ARG_VALUE} {ERR_OUT_OF_RANGE} an option is wrong
  * @example
  * const { start } = require('offheap')
  * const monitor = start({ thresholds: { rss: '80%' }, snapshot: { processSignal: 'SIGUSR2' } })
