@@ -3,19 +3,19 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 declare namespace offheapExpress {
   interface ExpressOptions {
     /**
-     * Where the reading is served, to GET and HEAD: exactly this path, below the one that the middleware is mounted on
-     * (default: nowhere). It starts with `/`. Without `authorize`, **everybody who reaches the service may read it**.
+     * The URL path that serves the reading, to GET and HEAD (default: none). Exactly this path, below the path that the middleware is mounted
+     * on. It begins with `/` and has no query. Without `authorize`, **everybody who reaches the service can read it**.
      */
     path?: string
     /**
-     * Whether this request may have the reading (default: any may). Only `true`, returned or resolved to, is yes. A refused
-     * request goes on to the application, which knows no such path. What it throws or rejects with is a no, and a process
-     * warning, once.
+     * Says whether this request may have the reading (default: every request may). Only `true`, returned or resolved, allows it. A refused
+     * request continues to the application, which has no such route. When the function throws or rejects, the request is refused, and one
+     * process warning says so.
      */
     authorize? (req: IncomingMessage): boolean | Promise<boolean>
     /**
-     * Count what is tracked under the route of the request (default: `true`). It uses AsyncLocalStorage, which slows down all
-     * promises of the process on Node 20 and 22; `false` leaves it out. docs/express.md has the figures.
+     * Count what is tracked and sampled under the route of the request (default: `true`). This uses AsyncLocalStorage, which slows down all
+     * promises of the process on Node 20 and 22. docs/express.md has the figures.
      */
     routes?: boolean
   }
@@ -25,12 +25,16 @@ declare namespace offheapExpress {
 }
 
 /**
- * Makes the Express middleware: it serves `reading()` as JSON, and counts whatever is tracked while a request is served, in
- * any function it awaits, under the template of its route: `GET /users/:id/orders`, never the URL.
+ * Makes the Express middleware.
  *
- * Put it first. Twice is as good as once. No failure of it breaks a request. A reading costs 0.1 to 0.3 ms; no
- * pause, no garbage collection.
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` for wrong options, misspelt names included
+ * - It serves `reading()` as JSON at `path`.
+ * - What is tracked while a request is served, in any function that the request awaits, counts under the template of the request's route:
+ *   `GET /users/:id/orders`, never the URL.
+ *
+ * Use it before all other middleware. A second use changes nothing. When the middleware fails, the request continues.
+ *
+ * A reading costs 0.1 to 0.3 ms; no pause, no garbage collection.
+ * @throws {ERR_INVALID_ARG_TYPE} {ERR_INVALID_ARG_VALUE} an option is wrong or unknown
  * @example
  * const express = require('express')
  * const { track } = require('offheap')

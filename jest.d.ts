@@ -1,5 +1,5 @@
 /**
- * Adds offheap's matchers to jest's `expect`: list it in `setupFilesAfterEnv`.
+ * Adds offheap's matchers to jest's `expect`. List this module in `setupFilesAfterEnv`.
  * @example
  * // jest.config.js
  * module.exports = { setupFilesAfterEnv: ['offheap/jest'] }
@@ -22,7 +22,7 @@ declare global {
   }
 }
 
-// `import { expect } from '@jest/globals'`. Where jest is not installed there is nothing to add to.
+// For `import { expect } from '@jest/globals'`. Without jest, TypeScript does not find the module 'expect'.
 // @ts-ignore
 declare module 'expect' {
   interface Matchers<R extends void | Promise<void>, T = unknown> extends GrowthMatchers<R> {}

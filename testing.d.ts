@@ -1,25 +1,25 @@
 import { type Census, type Size } from './index.js'
 
-/** What `gcUntil()` takes beside its condition. */
+/** Options of {@link gcUntil}. */
 export interface GcUntilOptions {
-  /** What the condition is called in the error (default: the function's own name, or "the condition"). */
+  /** The name of the condition in the error (default: the function's own name, or "the condition"). */
   name?: string
-  /** How many full collections at most (default: `50`). A whole number of at least 1. */
+  /** The most full garbage collections: a whole number of at least 1 (default: `50`). */
   maxRounds?: number
-  /** After how many milliseconds to give up (default: none). One round is always done, and a round is not cut short. */
+  /** Time limit in ms, at least 1 (default: none). The first round always runs, and a round is never interrupted. */
   timeoutMs?: number
 }
 
 /**
- * Collects garbage, and lets finalizers run, until a condition holds. Checks it after each round; one round is always done.
- * Needs no `--expose-gc`. Works under fake timers that were installed after this module was loaded.
+ * Collects garbage in rounds until a condition is true. Finalizers run in each round, and then the condition is checked. At least one round
+ * runs. It needs no `--expose-gc`. It works under fake timers that were installed after this module was loaded.
  *
- * Cost: each round forces one full garbage collection, which stops this thread (3 to 10 ms in a small process, 20 to 50 ms
- * in jest, 1 s and more with a heap of gigabytes), plus a few turns of the event loop. Leaves no timer and no listener behind.
- * @param condition may be async; what it throws is passed through unchanged
- * @throws {OffheapError} `ERR_OFFHEAP_GC_TIMEOUT` (rejection) names the condition and the rounds
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (rejection) for wrong arguments
- * @throws {RangeError} `ERR_OUT_OF_RANGE` (rejection)
+ * Each round forces one full garbage collection, which pauses this thread: 3 to 10 ms in a small process, 20 to 50 ms in jest, 1 s and more
+ * with a heap of gigabytes. A round also takes a few event-loop ticks. No timer and no listener stays.
+ * @param condition may be async. An error that it throws is passed through unchanged.
+ * @throws {OffheapError} `ERR_OFFHEAP_GC_TIMEOUT` (rejection): the condition did not become true; the message names the condition and the rounds
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (rejection): an argument is wrong
+ * @throws {RangeError} `ERR_OUT_OF_RANGE` (rejection): a number is outside its range
  * @example
  * const { gcUntil } = require('offheap/testing')
  * const dropped = new WeakRef({})
@@ -30,50 +30,50 @@ export function gcUntil (condition: () => unknown, options?: GcUntilOptions): Pr
 /**
  * A figure of this isolate, in bytes.
  * - `trackedExternalBytes`: live bytes under each label of `track()` and `allocExternal()`. Exact.
- * - `external`, `arrayBuffers`, `declaredExternalBytes`: as in `memory()`. They see memory that nobody tracks, and overlap.
+ * - `external`, `arrayBuffers`, `declaredExternalBytes`: as in `memory()`. They include memory that is not tracked, and they overlap.
  */
 export type GrowthMetric = 'trackedExternalBytes' | 'external' | 'arrayBuffers' | 'declaredExternalBytes'
 
-/** What `expectNoExternalGrowth()` and the matcher take beside the function. */
+/** Options of {@link expectNoExternalGrowth} and its matcher. */
 export interface ExternalGrowthOptions {
-  /** Calls in each of the two blocks (default: `100`). A whole number of at least 1. More iterations find smaller leaks. */
+  /** Calls in each of the two blocks: a whole number of at least 1 (default: `100`). More iterations find smaller leaks. */
   iterations?: number
-  /** Calls before the first block (default: `10`). Enough to fill the function's caches. */
+  /** Calls before the first block: a whole number of at least 0 (default: `10`). Use enough to fill the function's caches. */
   warmup?: number
-  /** Look at this label only (default: all labels). A label that nothing was ever tracked under is an error. */
+  /** Check this label only (default: all labels). A label that was never used is an error. */
   label?: string
-  /** Which figures must be flat (default: all four; with `label`: `['trackedExternalBytes']`). */
+  /** The figures that must not grow (default: all four; with `label`: `['trackedExternalBytes']`). */
   metrics?: GrowthMetric[]
   /**
-   * How many bytes a figure may grow in a block (`10_240`, `'10kB'`); one size for all figures, or an object for some.
-   * Default: `0` for `trackedExternalBytes`, one slab of the Buffer pool and 2,048 bytes for the others: 10,240 bytes on Node 20 and 22,
-   * 67,584 on 24, 67,648 on 26. Divided by `iterations`, this is the smallest leak per call that is found.
+   * How many bytes a figure may grow in a block (`10_240`, `'10kB'`): one size for all figures, or an object with sizes for some of them.
+   * Default: `0` for `trackedExternalBytes`. For the others, 2,048 bytes and one slab of the Buffer pool: 10,240 bytes on Node 20 and 22,
+   * 67,584 on 24, 67,648 on 26. This size divided by `iterations` is the smallest leak per call that the test finds.
    */
   toleranceBytes?: Size | { [metric in GrowthMetric]?: Size }
 }
 
-/** How one figure went. */
+/** The growth of one figure. */
 export interface GrowthFigure {
   metric: GrowthMetric
   /** The label, for `trackedExternalBytes`; otherwise `null`. */
   label: string | null
-  /** Growth over the first and over the second block, in bytes; negative when it shrank; `null` when it cannot be measured here. */
+  /** Growth over the first and over the second block, in bytes; negative when the figure shrank; `null` when it cannot be measured here. */
   blockBytes: [number, number] | null
-  /** The same in live values, for `trackedExternalBytes`; otherwise `null`. */
+  /** The same growth in live values, for `trackedExternalBytes`; otherwise `null`. */
   blockCounts: [number, number] | null
-  /** Growth over the second block by its iterations. */
+  /** Growth over the second block, divided by its iterations; `null` when it cannot be measured here. */
   bytesPerIteration: number | null
-  /** What it was allowed to grow by in a block. */
+  /** The growth that was allowed in a block. */
   toleranceBytes: number
-  /** Whether it grew by more than that in the second block; when there were two attempts, of both. */
+  /** Whether it grew by more than the tolerance in the second block. With two attempts: in the second block of both. */
   grew: boolean
 }
 
-/** What was measured. With two attempts, `figures` are those of the second one. */
+/** The result of a measurement. With two attempts, `figures` are those of the second attempt. */
 export interface ExternalGrowth {
   iterations: number
   warmup: number
-  /** `1`, or `2` when a figure grew in the first. */
+  /** `1`; or `2` when a figure grew in the first attempt. */
   attempts: 1 | 2
   figures: GrowthFigure[]
 }
@@ -85,26 +85,29 @@ export interface ExternalGrowthError extends Error {
 }
 
 /**
- * Runs a function again and again, and rejects when external memory grows with it.
+ * Runs a function many times, and rejects when external memory grows with it.
  *
- * It calls `fn` `warmup` times, then in two blocks of `iterations` calls, one call after the other, each in a turn of the event loop
- * of its own. Before, between and after the blocks it waits until memory has settled: full collections and turns, until two
- * readings agree (3 to 15 rounds). A leak grows in every block, a cache or an allocator only in the first, so only the
- * second one has to be flat. When a figure grew in it, the two blocks are run once more, and only what grew again is reported.
+ * - It calls `fn` `warmup` times, and then in two blocks of `iterations` calls. The calls run one after the other, each in its own event-loop
+ *   tick.
+ * - Before, between and after the blocks it waits until memory has settled. It forces full garbage collections until two measurements agree:
+ *   3 to 15 rounds.
+ * - A leak grows in every block. A cache or an allocator grows in the first block only. So only growth in the second block counts.
+ * - When a figure grew, both blocks run once more. Only figures that grew in both attempts are reported.
  *
- * It counts what is tracked and what V8 was told of. Native memory that nobody declares comes on top of the figures, and alone it
- * passes: TLS contexts, hash objects, prepared statements of SQLite, open files (docs/testing.md has which test covers what).
+ * It counts tracked memory, and memory that V8 knows of. It does not count native memory that nothing declares: TLS contexts, hash objects,
+ * prepared statements of SQLite, open files. A leak of only such memory is not found. docs/testing.md says which test covers which memory.
  *
- * Cost: `fn` runs `warmup + 2 * iterations` times, at most `warmup + 4 * iterations`. At least 9 full garbage collections are
- * forced, at most 75: 0.14 to 0.8 s beside the calls in a small process and in a small jest file. Leaves no timer and no listener behind.
- * Whatever else allocates in this isolate meanwhile is measured too: run one at a time.
- * @param fn sync or async. What it throws is passed through unchanged and is never reported as growth.
- * @returns the figures, when none of them grew beyond its tolerance
- * @throws {ExternalGrowthError} `ERR_OFFHEAP_EXTERNAL_GROWTH` (rejection); the message names each label and figure that grew,
- *   by how much per iteration, and what the two blocks did; `growth` holds all figures
- * @throws {OffheapError} `ERR_OFFHEAP_UNSUPPORTED_PLATFORM` (rejection) for a metric in `options.metrics` that cannot be measured here
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (rejection) for wrong arguments, and for a label never used
- * @throws {RangeError} `ERR_OUT_OF_RANGE` (rejection)
+ * Cost: `fn` runs `warmup + 2 * iterations` times, at most `warmup + 4 * iterations`. At least 9 full garbage collections are forced, at most
+ * 75: 0.14 to 0.8 s in addition to the calls, in a small process or a small jest file. No timer and no listener stays. Other code that
+ * allocates in this isolate at the same time is measured too: run one test at a time.
+ * @param fn sync or async. An error that it throws is passed through unchanged and is never reported as growth.
+ * @returns the figures, when no figure grew by more than its tolerance
+ * @throws {ExternalGrowthError} `ERR_OFFHEAP_EXTERNAL_GROWTH` (rejection): a figure grew. The message names each label and figure that grew,
+ *   with its growth per iteration and in the two blocks. `growth` has all figures.
+ * @throws {OffheapError} `ERR_OFFHEAP_UNSUPPORTED_PLATFORM` (rejection): a metric in `options.metrics` cannot be measured here.
+ *   `ERR_OFFHEAP_BINDING_LOAD_FAILED` (rejection): there is no addon for this platform
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (rejection): an argument is wrong, or the label was never used
+ * @throws {RangeError} `ERR_OUT_OF_RANGE` (rejection): a number is outside its range
  * @example
  * const { expectNoExternalGrowth } = require('offheap/testing')
  * const kept = []
@@ -112,41 +115,44 @@ export interface ExternalGrowthError extends Error {
  */
 export function expectNoExternalGrowth (fn: () => unknown, options?: ExternalGrowthOptions): Promise<ExternalGrowth>
 
-/** What an addon can hold on to; `addons()` has the same under these names. */
+/** A kind of thing that an addon can hold. `addons()` has the same names. */
 export type ReferenceMetric = 'references' | 'wraps' | 'externals' | 'externalArrayBuffers' | 'externalBuffers' | 'externalStrings' |
   'externalSharedArrayBuffers' | 'finalizersPending' | 'threadsafeFunctions' | 'deferreds' | 'asyncWorks' | 'asyncCleanupHooks'
 
-/** What `expectNoReferenceGrowth()` and the matcher take beside the function. */
+/** Options of {@link expectNoReferenceGrowth} and its matcher. */
 export interface ReferenceGrowthOptions {
-  /** Look at this addon only: its name in `addons()`, the last part of it, or its file's name (default: all). One that is not loaded is an error. */
+  /**
+   * Check this addon only: its name in `addons()`, the last part of that name, or the name of its file (default: all addons). An addon that is not
+   * loaded is an error.
+   */
   addon?: string
-  /** Calls in each of the two blocks (default: `100`). A whole number of at least 1. */
+  /** Calls in each of the two blocks: a whole number of at least 1 (default: `100`). */
   iterations?: number
-  /** Calls before the first block (default: `10`). Enough to fill the addon's caches. */
+  /** Calls before the first block: a whole number of at least 0 (default: `10`). Use enough to fill the addon's caches. */
   warmup?: number
-  /** How many of each there may be more after a block (default: `0`: the counts are exact). */
+  /** How much each count may grow in a block (default: `0`, because the counts are exact). */
   toleranceCount?: number
 }
 
-/** How one count went. */
+/** The growth of one count. */
 export interface ReferenceGrowthFigure {
   /** The addon's name in `addons()`. */
   addon: string
   metric: ReferenceMetric
-  /** Growth over the first and over the second block; negative when it shrank. */
+  /** Growth over the first and over the second block; negative when the count shrank. */
   blockCounts: [number, number]
-  /** Growth over the second block by its iterations. */
+  /** Growth over the second block, divided by its iterations. */
   countPerIteration: number
   toleranceCount: number
-  /** Whether it grew by more than that in the second block; when there were two attempts, of both. */
+  /** Whether it grew by more than the tolerance in the second block. With two attempts: in the second block of both. */
   grew: boolean
 }
 
-/** What was counted. With two attempts, `figures` are those of the second one. */
+/** The result of a measurement. With two attempts, `figures` are those of the second attempt. */
 export interface ReferenceGrowth {
   iterations: number
   warmup: number
-  /** `1`, or `2` when a count grew in the first. */
+  /** `1`; or `2` when a count grew in the first attempt. */
   attempts: 1 | 2
   figures: ReferenceGrowthFigure[]
 }
@@ -158,23 +164,24 @@ export interface ReferenceGrowthError extends Error {
 }
 
 /**
- * Runs a function again and again, and rejects when an addon holds more and more: references that nobody deletes, wraps and external
- * Buffers that are not released, promises never settled. Counts of this thread's environments; they are exact.
+ * Runs a function many times, and rejects when an addon holds more with each block: references that are not deleted, wraps and external
+ * Buffers that are not released, promises that are not settled. It counts this thread's environments, exactly.
  *
- * Addons are watched for as long as it runs (`watchAddons()`), so what an addon held before is not looked at, and need not be.
- * Otherwise it does what `expectNoExternalGrowth()` does, with the same blocks, settled readings and second attempt.
+ * It watches addons while it runs (`watchAddons()`). What an addon held before does not count. It uses the same blocks and the same second
+ * attempt as {@link expectNoExternalGrowth}, and waits in the same way.
  *
- * It counts what addons hold through Node-API: neither the bytes of their own malloc, nor what Node itself holds.
+ * It counts what addons hold through Node-API. It does not count memory of their own malloc, nor what Node itself holds.
  *
- * Cost: as `expectNoExternalGrowth()`: at least 9 full garbage collections. Run one at a time.
- * @param fn sync or async. What it throws is passed through unchanged and is never reported as growth.
- * @returns the counts, when none of them grew beyond its tolerance
- * @throws {ReferenceGrowthError} `ERR_OFFHEAP_REFERENCE_GROWTH` (rejection); the message names each addon and what grew, by how much per
- *   iteration; `growth` holds all counts
- * @throws {OffheapError} `ERR_OFFHEAP_UNSUPPORTED_PLATFORM` (rejection) where addons cannot be watched; `ERR_OFFHEAP_METRIC_UNAVAILABLE`
- *   for an addon whose calls cannot be seen
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (rejection) for wrong arguments, and for an addon that is not loaded
- * @throws {RangeError} `ERR_OUT_OF_RANGE` (rejection)
+ * Cost: the same as of {@link expectNoExternalGrowth}, with at least 9 forced full garbage collections. Run one test at a time.
+ * @param fn sync or async. An error that it throws is passed through unchanged and is never reported as growth.
+ * @returns the counts, when no count grew by more than its tolerance
+ * @throws {ReferenceGrowthError} `ERR_OFFHEAP_REFERENCE_GROWTH` (rejection): a count grew. The message names each addon and count, with its
+ *   growth per iteration. `growth` has all counts.
+ * @throws {OffheapError} (rejection) `ERR_OFFHEAP_UNSUPPORTED_PLATFORM` and `ERR_OFFHEAP_WATCH_REFUSED`: addons cannot be watched here.
+ *   `ERR_OFFHEAP_METRIC_UNAVAILABLE`: the calls of `options.addon` cannot be counted. `ERR_OFFHEAP_BINDING_LOAD_FAILED`: there is no addon
+ *   for this platform
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (rejection): an argument is wrong, or the addon is not loaded
+ * @throws {RangeError} `ERR_OUT_OF_RANGE` (rejection): a number is outside its range
  * @example
  * const { expectNoReferenceGrowth } = require('offheap/testing')
  * const { compress } = require('snappy')
@@ -183,38 +190,43 @@ export interface ReferenceGrowthError extends Error {
  */
 export function expectNoReferenceGrowth (fn: () => unknown, options?: ReferenceGrowthOptions): Promise<ReferenceGrowth>
 
-/** What `expectNoBufferGrowth()` and the matcher take beside the function. */
+/** Options of {@link expectNoBufferGrowth} and its matcher. */
 export interface BufferGrowthOptions {
-  /** Calls in each of the two blocks (default: `100`). A whole number of at least 1. */
+  /** Calls in each of the two blocks: a whole number of at least 1 (default: `100`). */
   iterations?: number
-  /** Calls before the first block (default: `10`). Enough to fill the function's caches. */
+  /** Calls before the first block: a whole number of at least 0 (default: `10`). Use enough to fill the function's caches. */
   warmup?: number
-  /** How many bytes each figure may grow in a block, as a number or `'10kB'` (default: 2,048, and one slab of the pool more where slabs count). */
+  /**
+   * How many bytes each figure may grow in a block, as a number or `'10kB'`. Default: 2,048 for `slices.pinnedBytes`; for the others, 2,048 and one
+   * slab of the Buffer pool.
+   */
   toleranceBytes?: Size
-  /** How the censuses are taken; `'auto'` stops this thread where there can be no child (default: `'auto'`). */
+  /** Where the censuses run. `'auto'`: in a child or, where no child is possible, in this process, which pauses this thread (default: `'auto'`). */
   mode?: 'auto' | 'probe' | 'in-process'
-  /** How long each census may take, in ms (default: `600000`). One that stops this thread may stop it for as long. */
+  /** Time limit of each census, in ms (default: `600000`). A census in this process may pause this thread for as long. */
   timeoutMs?: number
 }
 
-/** How one figure of the census went. */
+/** The growth of one figure of the census. */
 export interface BufferGrowthFigure {
   metric: 'slabs.pinnedBytes' | 'slices.pinnedBytes' | 'backingStores.bytes'
   /** Growth over the first and over the second block, in bytes. */
   blockBytes: [number, number]
+  /** Growth over the second block, divided by its iterations. */
   bytesPerIteration: number
   toleranceBytes: number
-  /** Whether it grew by more than that in the second block; when there were two attempts, of both. */
+  /** Whether it grew by more than the tolerance in the second block. With two attempts: in the second block of both. */
   grew: boolean
 }
 
-/** What was measured. With two attempts, `figures` are those of the second one. */
+/** The result of a measurement. With two attempts, `figures` are those of the second attempt. */
 export interface BufferGrowth {
   iterations: number
   warmup: number
+  /** `1`; or `2` when a figure grew in the first attempt. */
   attempts: 1 | 2
   figures: BufferGrowthFigure[]
-  /** The last census; when something grew, with `retainers`. */
+  /** The last census; with `retainers` when a figure grew. */
   census: Census
 }
 
@@ -225,22 +237,24 @@ export interface BufferGrowthError extends Error {
 }
 
 /**
- * Runs a function again and again, and rejects when Buffers keep more bytes alive with each block: slices that pin slabs of the
- * pool, slices that pin large Buffers, or backing stores altogether.
+ * Runs a function many times, and rejects when Buffers keep more bytes alive with each block: slices that pin slabs of the pool, slices that
+ * pin large Buffers, or all backing stores together.
  *
- * It calls `fn` `warmup` times, then in two blocks of `iterations` calls, each in a turn of the event loop of its own, and takes a
- * census before, between and after. Only the second block has to be flat. When it is not, the two blocks are run once more.
+ * It calls `fn` `warmup` times, and then in two blocks of `iterations` calls, each in its own event-loop tick. It takes a census before, between
+ * and after the blocks. Only growth in the second block counts. When a figure grew, both blocks run once more.
  *
- * It counts Buffers, ArrayBuffers and what they pin, and no other native memory.
+ * It counts Buffers, ArrayBuffers and the memory that they pin. It counts no other native memory.
  *
- * Cost: `fn` runs `warmup + 2 * iterations` times, at most `warmup + 4 * iterations`; three to six censuses (0.2 s each in a small
- * process; the thread stands still for milliseconds where there is a probe), and when something grew, one heap snapshot.
- * @param fn sync or async. What it throws is passed through unchanged and is never reported as growth.
- * @throws {BufferGrowthError} `ERR_OFFHEAP_BUFFER_GROWTH` (rejection); the message names the offenders, and who holds them
- * @throws {OffheapError} `ERR_OFFHEAP_CENSUS_INCOMPLETE` (rejection): a census could not read all realms within `timeoutMs`; and whatever
- *   `census()` throws (rejection)
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (rejection) for wrong arguments
- * @throws {RangeError} `ERR_OUT_OF_RANGE` (rejection)
+ * Cost: `fn` runs `warmup + 2 * iterations` times, at most `warmup + 4 * iterations`. It takes three to six censuses, 0.2 s each in a small
+ * process; with the probe, each pauses the thread for milliseconds. When a figure grew, it takes one heap snapshot.
+ * @param fn sync or async. An error that it throws is passed through unchanged and is never reported as growth.
+ * @returns the figures, when no figure grew by more than its tolerance
+ * @throws {BufferGrowthError} `ERR_OFFHEAP_BUFFER_GROWTH` (rejection): a figure grew. The message names the largest offenders and the paths that
+ *   retain them. `growth` has all figures.
+ * @throws {OffheapError} `ERR_OFFHEAP_CENSUS_INCOMPLETE` (rejection): a census could not read all realms within `timeoutMs`. Also the errors
+ *   of `census()` (rejection).
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (rejection): an argument is wrong
+ * @throws {RangeError} `ERR_OUT_OF_RANGE` (rejection): a number is outside its range
  * @example
  * const { expectNoBufferGrowth } = require('offheap/testing')
  * const headers = []
@@ -248,14 +262,14 @@ export interface BufferGrowthError extends Error {
  */
 export function expectNoBufferGrowth (fn: () => unknown, options?: BufferGrowthOptions): Promise<BufferGrowth>
 
-/** What a matcher answers. */
+/** The result of a matcher. */
 export interface MatcherResult {
   pass: boolean
   message: () => string
 }
 
 /**
- * The matchers, for `expect.extend()` of jest and vitest. Loading them registers nothing; `offheap/jest` and `offheap/vitest` do.
+ * The matchers, for `expect.extend()` of jest and vitest. This module does not register them; `offheap/jest` and `offheap/vitest` do.
  * @example
  * const { matchers } = require('offheap/testing')
  *
@@ -271,24 +285,24 @@ export const matchers: {
   toHaveNoReferenceGrowth (received: unknown, options?: ReferenceGrowthOptions): Promise<MatcherResult>
 }
 
-/** What `offheap/jest` and `offheap/vitest` add to `expect`. */
+/** Matchers that `offheap/jest` and `offheap/vitest` add to `expect`. */
 export interface GrowthMatchers<R = void> {
   /**
-   * Runs the function in two equal blocks and fails when external memory grew in the second one; `expectNoExternalGrowth()` of
-   * `offheap/testing` as a matcher. Asynchronous: await it. It forces garbage collections, 0.14 to 0.8 s beside the calls.
-   * With `.not` it fails when nothing grew. What the function throws fails the test as it is.
+   * {@link expectNoExternalGrowth} as a matcher: runs the function in two equal blocks, and fails when external memory grew in the second block.
+   * Asynchronous: await it. It forces garbage collections, 0.14 to 0.8 s in addition to the calls. With `.not` it fails when no figure grew.
+   * An error that the function throws fails the test unchanged.
    * @param options as for `expectNoExternalGrowth()`
    */
   toHaveNoExternalGrowth (options?: ExternalGrowthOptions): Promise<R>
   /**
-   * Runs the function in two equal blocks and fails when Buffers keep more bytes alive after the second one;
-   * `expectNoBufferGrowth()` of `offheap/testing` as a matcher. Asynchronous: await it. Three to six censuses beside the calls.
+   * {@link expectNoBufferGrowth} as a matcher: runs the function in two equal blocks, and fails when Buffers keep more bytes alive after the
+   * second block. Asynchronous: await it. It takes three to six censuses in addition to the calls.
    * @param options as for `expectNoBufferGrowth()`
    */
   toHaveNoBufferGrowth (options?: BufferGrowthOptions): Promise<R>
   /**
-   * Runs the function in two equal blocks and fails when an addon held more after the second one; `expectNoReferenceGrowth()` of
-   * `offheap/testing` as a matcher. Asynchronous: await it. It forces garbage collections, as the other one.
+   * {@link expectNoReferenceGrowth} as a matcher: runs the function in two equal blocks, and fails when an addon holds more after the second
+   * block. Asynchronous: await it. It forces garbage collections, as `toHaveNoExternalGrowth()` does.
    * @param options as for `expectNoReferenceGrowth()`
    */
   toHaveNoReferenceGrowth (options?: ReferenceGrowthOptions): Promise<R>

@@ -1,5 +1,5 @@
 /**
- * Adds offheap's matchers to vitest's `expect`: list it in `test.setupFiles`. Needs vitest ≥ 3.2 for the types.
+ * Adds offheap's matchers to vitest's `expect`. List this module in `test.setupFiles`. The types need vitest ≥ 3.2.
  * @example
  * // vitest.config.js
  * export default { test: { setupFiles: ['offheap/vitest'] } }
@@ -8,7 +8,7 @@ import { type GrowthMatchers, matchers } from './testing.js'
 
 export { matchers }
 
-// Where vitest is not installed there is nothing to add to.
+// Without vitest, TypeScript does not find the module 'vitest'.
 // @ts-ignore
 declare module 'vitest' {
   interface Matchers<T = any> extends GrowthMatchers {}
