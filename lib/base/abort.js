@@ -1,11 +1,11 @@
 'use strict'
 
-// What an AbortSignal ends, ends in the same way everywhere: with ERR_OFFHEAP_ABORTED, whose cause is the signal's reason.
+// One rule for every AbortSignal: the operation fails with ERR_OFFHEAP_ABORTED. The error's cause is the signal's reason.
 
 const { OffheapError } = require('./errors.js')
 
 /**
- * The error of an operation that this signal has ended.
+ * The error for an operation that this signal aborted.
  * @param {AbortSignal} signal
  */
 function abortedBy (signal) {
@@ -18,10 +18,10 @@ function throwIfAborted (signal) {
 }
 
 /**
- * Calls `listener` once, when the signal aborts; at once where it has aborted already.
+ * Calls `listener` once, when the signal aborts. Calls it at once when the signal is aborted already.
  * @param {AbortSignal | undefined} signal
  * @param {() => void} listener
- * @returns {() => void} removes the listener: a signal may live as long as the process, and would keep it
+ * @returns {() => void} removes the listener; otherwise a signal that lives as long as the process would retain it
  */
 function onAbort (signal, listener) {
   if (signal?.aborted) listener()

@@ -5,15 +5,15 @@ const vm = require('node:vm')
 
 let collect
 
-/** One full garbage collection, done when it returns. Needs no `--expose-gc`. */
+/** Runs one full garbage collection, synchronously. Needs no `--expose-gc`. */
 function collectGarbage () {
   collect ??= typeof globalThis.gc === 'function' ? globalThis.gc : exposedGc()
   collect()
 }
 
-// V8 gives gc() to every context that is made while the flag is set. It is set for one context, whose function stays
-// usable, and put back: left on, every context made later would have gc() (seen in jest, in the files after the first).
-// Of V8's flags this one is safe to change at run time: it is read when a context is made, and nowhere else.
+// V8 gives gc() to every context that is created while the flag is set. So the flag is set for one context, and then reset. The
+// function of that context stays usable. With the flag left on, every later context would have gc() (seen in jest, in the files after the
+// first). This flag is safe to change at run time, because V8 reads it only when it creates a context.
 function exposedGc () {
   v8.setFlagsFromString('--expose-gc')
   try {

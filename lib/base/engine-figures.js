@@ -3,8 +3,8 @@
 const v8 = require('node:v8')
 
 /**
- * What V8 and Node count in this isolate. `process.memoryUsage()` throws where there is no /proc, because of `rss`; the
- * heap's figures are to be had all the same.
+ * Memory figures of V8 and Node for this isolate. `process.memoryUsage()` throws without /proc, because of `rss`. The heap's figures are
+ * then read from V8.
  * @returns {{ rss: number | null, heapTotal: number, heapUsed: number, external: number, arrayBuffers: number | null, heap: v8.HeapInfo }}
  */
 function engineFigures () {

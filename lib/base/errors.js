@@ -1,14 +1,14 @@
 'use strict'
 
-// Every error that offheap hands out is made here, in JavaScript, so that `instanceof` holds in every realm (jest
-// runs each test file in one of its own). Codes are permanent; src/base/error.rs lists them and docs/errors.md explains them.
+// Makes every error that offheap throws, in JavaScript, so that `instanceof` works in every realm (jest runs each test file in a realm
+// of its own). Codes are permanent. src/base/error.rs lists them, and docs/errors.md explains them.
 
 /** An error with one of offheap's own codes, ERR_OFFHEAP_…. */
 class OffheapError extends Error {
   /**
    * @param {string} code permanent, listed in docs/errors.md
    * @param {string} message fact, value, remedy
-   * @param {unknown} [cause] the error behind this one
+   * @param {unknown} [cause] the error that caused this one
    */
   constructor (code, message, cause) {
     super(message, cause === undefined ? undefined : { cause })
@@ -17,7 +17,7 @@ class OffheapError extends Error {
 }
 Object.defineProperty(OffheapError.prototype, 'name', { value: 'OffheapError', configurable: true, writable: true })
 
-/** Node's own codes for wrong arguments, on Node's own classes. */
+/** An error for a wrong argument, with Node's own class and code. */
 function argumentError (Base, code, message) {
   const error = new Base(message)
   error.code = code
@@ -25,7 +25,7 @@ function argumentError (Base, code, message) {
 }
 
 /**
- * Calls into the native binding and rebuilds what it throws as an error of this realm.
+ * Calls the native binding. Rebuilds an error that it throws as an error of this realm.
  * @template T
  * @param {() => T} call
  * @returns {T}
@@ -38,7 +38,7 @@ function fromNative (call) {
   }
 }
 
-/** The error of this realm for one that the native binding threw or rejected with. */
+/** Rebuilds an error of the native binding as an error of this realm. */
 function rebuild (error) {
   const code = error?.code
   if (typeof code === 'string' && code.startsWith('ERR_OFFHEAP_')) return new OffheapError(code, error.message)

@@ -1,12 +1,12 @@
 'use strict'
 
-// Work that must be done when the process exits: process.exit() does not wait for promises.
+// Synchronous work at the exit of the process, because process.exit() does not wait for promises.
 
 /**
- * Calls `listener` when the process exits, until the returned function is called. Where the process object is frozen,
- * no listener can be added, and this does nothing: a temporary file that stays is no reason to fail.
+ * Calls `listener` when the process exits. Does nothing when the process object is frozen, because then no listener can be added. A
+ * temporary file that stays is no reason to fail.
  * @param {() => void} listener
- * @returns {() => void}
+ * @returns {() => void} removes the listener
  */
 function onExit (listener) {
   call('on', listener)

@@ -3,9 +3,9 @@
 const RUNTIMES = { bun: 'Bun', deno: 'Deno', electron: 'Electron' }
 
 /**
- * Which other runtime this is, or undefined in Node. The others offer Node-API as well, but run another engine, or build and drive
- * V8 in another way, or lead addons to Node-API in another way.
- * @param {string} what the part of offheap that is known to work only in Node
+ * Says which other runtime this is; undefined in Node. Other runtimes have Node-API too. But they run another engine, build or drive V8 in
+ * another way, or connect addons to Node-API in another way.
+ * @param {string} what the part of offheap that works only in Node
  * @param {Record<string, string | undefined>} [versions]
  */
 function foreignRuntime (what, versions = process.versions) {

@@ -1,10 +1,13 @@
 'use strict'
 
-// Text for people: sizes, counts, aligned tables. Where it is shown, and so how it is styled, is the caller's business.
+// Text for people: sizes, counts, aligned tables. The caller knows where the text is shown, and passes its style.
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB']
 
-/** 1536 → "1.5 kB"; three digits are enough to compare. Thousands, as Chrome DevTools counts, and as an option reads them (lib/base/units.js). */
+/**
+ * 1536 → "1.5 kB". Three digits are enough to compare. Units are powers of 1,000, as in Chrome DevTools, and as options read them
+ * (lib/base/units.js).
+ */
 function bytes (value) {
   if (value === null) return '–'
   const sign = value < 0 ? '-' : ''
@@ -22,7 +25,7 @@ function count (value) {
   return value === null ? '–' : String(value).replace(/\B(?=(\d{3})+$)/g, ',')
 }
 
-/** A signed number of either kind. */
+/** A number with its sign, formatted by `bytes` or `count`. */
 function signed (format, value) {
   return value > 0 ? `+${format(value)}` : format(value)
 }
@@ -32,7 +35,7 @@ function percent (part, whole) {
 }
 
 /**
- * Rows under headings, columns aligned. The last column is never padded nor cut.
+ * Rows under headings, in aligned columns. The last column is not padded and not cut.
  * @param {{ title: string, left?: boolean }[]} columns
  * @param {string[][]} rows
  * @param {{ bold: (text: string) => string }} style
@@ -47,7 +50,7 @@ function table (columns, rows, style) {
   return [style.bold(line(columns.map(({ title }) => title))), ...rows.map(line)].map((text) => `  ${text}\n`).join('')
 }
 
-/** Control characters, a snapshot's strings may hold any, must not reach a terminal. */
+/** Replaces control characters: a snapshot's strings may contain any, and they must not reach a terminal. */
 function clean (text) {
   // eslint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, (character) =>
@@ -60,7 +63,7 @@ function shorten (text, length) {
 }
 
 const asIs = (text) => text
-/** For files; terminals have theirs in lib/faces/cli/styles.js. */
+/** The style of files. Styles of terminals are in lib/faces/cli/styles.js. */
 const plain = { bold: asIs, dim: asIs, red: asIs, path: asIs }
 
 module.exports = { bytes, clean, count, percent, plain, shorten, signed, table }

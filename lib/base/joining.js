@@ -3,8 +3,8 @@
 const { abortedBy, onAbort } = require('./abort.js')
 
 /**
- * The result of a run, for one of several callers that wait for it. A caller that aborts leaves the run to the others. When the
- * last caller aborts, the run is ended, and that caller gets its error when the run is over.
+ * The result of a run, for one of several callers that wait for it. When a caller aborts, the run continues for the others. When the last
+ * caller aborts, the run is aborted, and that caller gets the error when the run has ended.
  * @template T
  * @param {{ waiting: number, controller: AbortController, result: Promise<T> }} run
  * @param {AbortSignal} [signal]

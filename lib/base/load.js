@@ -1,18 +1,18 @@
 'use strict'
 
-// Loads the native binding. Nothing else in lib/ touches it except through this file.
+// Loads the native binding. All other files of lib/ get the binding from this file.
 
 const fs = require('node:fs')
 const path = require('node:path')
 const { OffheapError } = require('./errors.js')
 
-// On Linux the C library is not asked for (finding it out costs milliseconds): a build for the other one
-// refuses to load, and the next is tried.
+// On Linux, offheap does not find out which C library there is, because that costs milliseconds. A build for the other C library does not
+// load, and then the next candidate is tried.
 const candidates = process.platform === 'linux'
   ? [`linux-${process.arch}-glibc`, `linux-${process.arch}-musl`]
   : [`${process.platform}-${process.arch}`]
 
-// A bundle that is an ES module has no __dirname.
+// An ES module bundle has no __dirname.
 const here = typeof __dirname === 'string' ? __dirname : null
 
 function load () {
@@ -41,7 +41,7 @@ function load () {
 
 function bundled (tried) {
   return missing([
-    `offheap was put into a bundle${here === null ? '' : ` (in ${here})`}, and its addon stayed behind. Leave offheap out of the bundle, and install it where the bundle runs:`,
+    `offheap is part of a bundle${here === null ? '' : ` (in ${here})`}, and its addon is not in the bundle. Leave offheap out of the bundle, and install it where the bundle runs:`,
     '  - esbuild: --external:offheap',
     "  - webpack: externals: [/^offheap($|\\/)/], externalsType: 'commonjs'",
     '  - Rollup: external: [/^offheap($|\\/)/]',
@@ -50,7 +50,7 @@ function bundled (tried) {
   ].join('\n'))
 }
 
-/** Whether this text runs in another place than the package's own. */
+/** Whether this file runs outside of offheap's own package. */
 function isBundled () {
   try {
     return JSON.parse(fs.readFileSync(path.join(here, '..', '..', 'package.json'), 'utf8')).name !== 'offheap'
@@ -60,12 +60,12 @@ function isBundled () {
 }
 
 /**
- * In the place of the binding: what is there loads everywhere, and says why when it is called. `loadFailure` is the reason; the binding
- * itself has none.
+ * Stands in for a binding that does not load. Every function of it throws the reason. `loadFailure` is the reason; a binding that loaded has
+ * no such property.
  */
 function missing (message, cause) {
-  const stated = { loadFailure: message, threadState: emptyThreadState() }
-  return new Proxy(stated, {
+  const present = { loadFailure: message, threadState: emptyThreadState() }
+  return new Proxy(present, {
     get (target, name) {
       if (Object.hasOwn(target, name) || typeof name === 'symbol') return target[name]
       return () => {
@@ -75,7 +75,7 @@ function missing (message, cause) {
   })
 }
 
-/** What lib/external/main-realm.js makes, with nothing in it. */
+/** The same object that lib/external/main-realm.js makes, without content. */
 function emptyThreadState () {
   return { bytes: new Float64Array(1), keys: new Uint32Array(0), tickets: new Float64Array(0), values: [], viewTickets: new WeakMap(), requestCounts: new Map() }
 }

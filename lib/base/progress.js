@@ -1,11 +1,11 @@
 'use strict'
 
-// One rule for every `onProgress`: what runs is not given up because of somebody's progress bar, and a broken one is not silent.
+// One rule for every `onProgress`: when it throws, the run continues, and a process warning reports the error.
 
 /**
  * A listener that never throws. When `onProgress` throws, it is not called again, and a process warning says so.
  * @template T
- * @param {string} caller the function that it was passed to, for the warning
+ * @param {string} caller the name of the function that `onProgress` was passed to, for the warning
  * @param {(progress: T) => void} onProgress
  * @returns {(progress: T) => void}
  */

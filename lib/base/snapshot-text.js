@@ -1,18 +1,17 @@
 'use strict'
 
-// V8's snapshot as text, piece by piece and without the event loop. Read in the usual way, the stream would keep the whole
-// text in memory: V8 cannot be held back, and pushes everything at once from within _read(). So the pieces are taken as
-// they are pushed.
+// Reads the text of V8's snapshot piece by piece, without the event loop. Read in the usual way, the stream would keep the whole text in
+// memory, because V8 ignores back-pressure and pushes all of it inside one _read(). So each piece is taken when V8 pushes it.
 
 /**
  * @param {import('node:stream').Readable} stream from v8.getHeapSnapshot()
  * @param {(piece: Buffer) => void} take called with each piece, until it throws
- * @returns {boolean} whether V8 came to the end
+ * @returns {boolean} whether V8 reached the end of the text
  */
 function takeText (stream, take) {
   let isComplete = false
   let failure
-  // Called from native code: nothing may be thrown.
+  // Native code calls this, so it must not throw.
   stream.push = (piece) => {
     if (piece === null) {
       isComplete = true
@@ -25,7 +24,7 @@ function takeText (stream, take) {
     }
     return true
   }
-  // At the end Node asks for more, which would begin again with a snapshot that V8 has freed.
+  // At the end Node calls _read() again. That would begin again, with a snapshot that V8 has freed.
   const { _read } = stream
   stream._read = () => {}
   _read.call(stream)

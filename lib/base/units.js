@@ -1,8 +1,8 @@
 'use strict'
 
-// Sizes as people write them: 536870912, '512MB', '1.5 GiB'.
-// kB, MB, GB, TB are powers of 1,000, as every report prints them (lib/base/format.js) and as the SI has them; KiB, MiB, GiB, TiB are powers of
-// 1,024. What V8 (--max-old-space-size=512) and Docker (-m 512m) count in is MiB: a limit that is to be the same says so.
+// Parses sizes as people write them: 536870912, '512MB', '1.5 GiB'.
+// kB, MB, GB and TB are powers of 1,000, as in the SI. Every report prints these units (lib/base/format.js). KiB, MiB, GiB and TiB are powers
+// of 1,024. V8 (--max-old-space-size=512) and Docker (-m 512m) count in MiB.
 
 const { integer, invalidType, invalidValue, outOfRange } = require('./validate.js')
 
@@ -12,7 +12,7 @@ const UNITS = new Map([
 const FORM = 'a number of bytes or a string such as "512MB"'
 
 /**
- * A size in bytes, whole and within limits.
+ * Parses a size. Returns whole bytes, within the limits.
  * @param {string} name
  * @param {unknown} value
  * @param {{ min?: number, max?: number }} [limits]
@@ -28,12 +28,12 @@ function bytes (name, value, { min = 1, max = Number.MAX_SAFE_INTEGER } = {}) {
   const nearest = Math.round(product)
   // 1.001 * 1000 is 1000.9999999999999.
   const size = Math.abs(nearest - product) <= 2 * Number.EPSILON * product ? nearest : Math.floor(product)
-  // A part of a byte is none, and was not meant as none.
+  // Less than one byte becomes 0, which the caller did not mean.
   if (!Number.isSafeInteger(size) || size < min || size > max || (size === 0 && product > 0)) throw outOfRange(name, `at least ${min} and at most ${max} bytes`, value)
   return size
 }
 
-/** Docker's 512m is 2^20, others' is 10^6; Kubernetes' 512Mi is 2^20. */
+/** Suggests a spelling. The m of Docker's 512m is 2^20, in other tools 10^6; the Mi of Kubernetes' 512Mi is 2^20. */
 function didYouMean (parts) {
   const short = parts === null ? null : /^([kmgt])(i?)$/i.exec(parts[2])
   if (short === null) return ''
@@ -42,13 +42,13 @@ function didYouMean (parts) {
   return short[2] === '' ? `; did you mean "${parts[1]}${prefix === 'K' ? 'k' : prefix}B" or ${binary}?` : `; did you mean ${binary}?`
 }
 
-/** Whether a value is meant as a percentage, right or wrong. */
+/** Whether a value is written as a percentage, valid or not. */
 function isPercentage (value) {
   return typeof value === 'string' && value.trimEnd().endsWith('%')
 }
 
 /**
- * '80%' as 80; more than 0 and at most 100.
+ * Parses '80%' as 80. More than 0 and at most 100.
  * @param {string} name
  * @param {unknown} value
  * @returns {number}

@@ -1,6 +1,6 @@
 'use strict'
 
-// Argument checks, all in JavaScript and before anything happens: the native side silently turns -1 into 4294967295.
+// Checks of arguments, in JavaScript, before any work begins: the native side would silently turn -1 into 4294967295.
 // Messages have one form: Expected *name* to be …, received … (type).
 
 const { argumentError } = require('./errors.js')
@@ -66,10 +66,10 @@ function abortSignal (name, value) {
 }
 
 /**
- * A plain options object with known names only. A misspelt option is an error that names the near spelling:
- * ignored silently, it would leave a limit unset in production.
- * @param {string} name what the caller calls the object
- * @param {unknown} value `undefined` counts as no options
+ * Checks an options object, which may have known names only. An unknown option is an error that suggests a known name. A misspelt option
+ * that is silently ignored would leave a limit unset in production.
+ * @param {string} name the caller's name for the object
+ * @param {unknown} value `undefined` means no options
  * @param {readonly string[]} known
  */
 function options (name, value, known) {
