@@ -1,6 +1,6 @@
 'use strict'
 
-// The cheap reading. Everything here is one moment of one isolate and of the process around it.
+// The cheap memory figures. All of them are read at one moment, for one isolate and its process.
 
 const binding = require('../base/load.js')
 const { engineFigures } = require('../base/engine-figures.js')
@@ -24,7 +24,7 @@ function memory () {
     heapLimit: heap.heap_size_limit,
     external: node.external,
     arrayBuffers: node.arrayBuffers,
-    // SharedArrayBuffers are in arrayBuffers and not in external: where they outweigh the rest nothing can be said.
+    // SharedArrayBuffers are in arrayBuffers and not in external. Where they outweigh the rest, the difference has no meaning.
     otherExternalBytes: node.arrayBuffers !== null && node.external >= node.arrayBuffers ? node.external - node.arrayBuffers : null,
     declaredExternalBytes: native.declaredExternalBytes,
     trackedExternalBytes: trackedBytes(),

@@ -1,13 +1,13 @@
 'use strict'
 
-// Where the resident set is. The engine's figures are taken here and now; the kernel's are read on another thread.
+// Divides the resident set into its parts. The engine's figures are read on this thread, before the kernel's figures are read on another one.
 
 const binding = require('../base/load.js')
 const { engineFigures } = require('../base/engine-figures.js')
 const { fromNative, rebuild } = require('../base/errors.js')
 const validate = require('../base/validate.js')
 
-// Until V8 14 (Node 24 has 13.6, Node 26 has 14.6) WebAssembly memory is part of `external`.
+// Before V8 14 (Node 24 has 13.6, Node 26 has 14.6), `external` includes WebAssembly memory.
 const externalCountsWebAssembly = parseInt(process.versions.v8, 10) < 14
 
 /**
@@ -15,7 +15,7 @@ const externalCountsWebAssembly = parseInt(process.versions.v8, 10) < 14
  * @returns {Promise<import('../../index.js').ResidentBreakdown>}
  */
 function residentBreakdown (options) {
-  // Wrong arguments throw at once; everything else rejects.
+  // Wrong arguments throw at once. All other errors reject.
   const { malloc = true } = validate.options('options', options, ['malloc'])
   validate.boolean('options.malloc', malloc)
   return breakdown(malloc)

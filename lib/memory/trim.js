@@ -1,6 +1,6 @@
 'use strict'
 
-// Gives malloc's free pages back to the system.
+// Gives malloc's free memory back to the system.
 
 const binding = require('../base/load.js')
 const { fromNative, rebuild } = require('../base/errors.js')

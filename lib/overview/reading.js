@@ -1,7 +1,8 @@
 'use strict'
 
-// One reading of all that is cheap to read: what the middleware serves, and what an exporter or another framework takes its figures from.
-// Numbers, and the labels, route templates and names of addons that they belong to. No value of a request, no environment, no path of the machine.
+// Reads all figures that are cheap to read. The middleware serves them, and exporters and other frameworks use them.
+// A reading contains numbers, and the labels, route templates and addon names that they belong to. It contains no value of a request, no
+// environment variable and no path of the machine.
 
 const { threadId } = require('node:worker_threads')
 
@@ -19,7 +20,7 @@ function reading () {
     threadId,
     memory: memory(),
     externalAllocations: externalAllocations(),
-    // Call sites have paths of the machine in them.
+    // Call sites contain paths of the machine.
     bufferProfile: bufferProfile({ sites: false }),
     addons: isWatching() ? addonRows().map(withoutFiles) : null,
     requestCounts: requestCounts(),
@@ -27,7 +28,7 @@ function reading () {
   }
 }
 
-/** A reason names the file where there is one. */
+/** The row without paths. `coverageReason` may contain the addon's path too. */
 function withoutFiles ({ id, file, osThreadId, coverageReason, stacks, ...row }) {
   return row
 }

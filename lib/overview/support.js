@@ -1,6 +1,6 @@
 'use strict'
 
-// What works on this platform and in this process, and why the rest does not.
+// Says which features work on this platform and in this process, and why the others do not work.
 
 const binding = require('../base/load.js')
 const { fromNative } = require('../base/errors.js')
@@ -25,7 +25,7 @@ function support () {
   }
 }
 
-/** Nothing works without the binding, for the one reason. */
+/** Without the binding no feature works. All have the same reason. */
 function unsupported (reason) {
   const nothing = capability(reason)
   return {
@@ -40,7 +40,7 @@ function unsupported (reason) {
   }
 }
 
-/** @param {string | undefined | null} reason why it is not available */
+/** @param {string | undefined | null} reason why the feature is not available; null or undefined when it is available */
 function capability (reason) {
   return { available: reason === undefined || reason === null, reason: reason ?? null }
 }
