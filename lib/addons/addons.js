@@ -1,6 +1,6 @@
 'use strict'
 
-// What every addon holds: watchAddons() patches, addons() reads, and compares with what V8 says.
+// watchAddons() patches every addon. addons() reads what the addons hold, and compares it with V8's own figures.
 
 const binding = require('../base/load.js')
 const { OffheapError, fromNative } = require('../base/errors.js')
@@ -15,23 +15,23 @@ const { engineFigures } = require('../base/engine-figures.js')
 const { boolean, invalidType, options: checkOptions } = require('../base/validate.js')
 const { threadId } = require('node:worker_threads')
 
-// The native side knows threads by the system's number only. Not there on other platforms.
+// The native side knows only the operating system's number of a thread. Other platforms lack this function.
 if (binding.loadFailure === undefined) binding.noteThread?.(threadId)
 
-// V8 keeps this much of its global handles for a reference whose object is still there.
+// The bytes of V8's global handles for one reference whose object is not collected.
 const REFERENCE_BYTES = 32
 
-/** A watch of all addons, in all threads; the last one to stop ends it. */
+/** One watch of all addons, in all threads. The last watch to stop removes the hooks. */
 class AddonWatch {
-  #on = true
+  #isActive = true
 
   get active () {
-    return this.#on
+    return this.#isActive
   }
 
   stop () {
-    if (!this.#on) return
-    this.#on = false
+    if (!this.#isActive) return
+    this.#isActive = false
     fromNative(() => binding.watchStop())
   }
 
@@ -64,7 +64,7 @@ function addons (options) {
     const collected = collectedSince(since.rows)
     for (const row of rows) {
       row.growth = growth(row, since.rows)
-      // Other threads' collections are not seen from here.
+      // This thread does not know when another thread collects garbage.
       row.collectedSince = row.threadId === threadId ? collected : null
     }
   }
@@ -72,7 +72,7 @@ function addons (options) {
   return { rows, checks }
 }
 
-/** The rows alone, for samples and sums. */
+/** Only the rows, for samples and sums. */
 function addonRows () {
   checkSupport()
   return read().rows
@@ -88,7 +88,7 @@ function checkSupport () {
   if (reason !== null) throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM', `Addons cannot be watched: ${reason}`)
 }
 
-// Numbers of an image and of an environment before its figures; see src/bindings/addons.rs.
+// How many numbers an image has, and an environment before its figures; see src/bindings/addons.rs.
 const IMAGE_NUMBERS = 5
 const ENVIRONMENT_NUMBERS = 5
 
@@ -96,12 +96,12 @@ function read () {
   const reading = fromNative(() => binding.readAddons())
   const images = reading.images.map((path, index) => imageOf(reading, path, index))
   const rows = []
-  for (const [index, told] of reading.files.entries()) {
+  for (const [index, url] of reading.files.entries()) {
     const at = index * (ENVIRONMENT_NUMBERS + NUMBERS)
     const [id, thread, osThreadId, seenAt, full] = reading.numbers.subarray(at, at + ENVIRONMENT_NUMBERS)
-    const file = toPath(told)
+    const file = toPath(url)
     const image = images.find((image) => sameFile(image.path, file))
-    if (image !== undefined) image.met = true
+    if (image !== undefined) image.hasRow = true
     rows.push({
       id,
       file,
@@ -112,13 +112,13 @@ function read () {
       api: 'node-api',
       ...coverageOf(full === 1, image),
       ...figures(reading.buffers, reading.numbers.subarray(at + ENVIRONMENT_NUMBERS, at + ENVIRONMENT_NUMBERS + NUMBERS)),
-      // Other threads' are theirs to read.
+      // Only its own thread can read the stacks of an environment.
       ...(reading.everyNth > 0 ? { stacks: osThreadId === reading.osThreadId ? sites(id) : null } : {})
     })
   }
-  const off = reading.on ? null : refusedReason() ?? 'addons are not watched; watchAddons() begins that'
+  const off = reading.on ? null : refusedReason() ?? 'addons are not watched; call watchAddons()'
   for (const image of images) {
-    if (!image.met) rows.push(idle(image, off, reading.buffers))
+    if (!image.hasRow) rows.push(idle(image, off, reading.buffers))
   }
   rows.sort((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : (a.id ?? 0) - (b.id ?? 0))
   return { isOn: reading.on, rows }
@@ -134,11 +134,11 @@ function imageOf ({ refusals, imageNumbers }, path, index) {
     loadedAt: Number.isNaN(loadedAt) ? undefined : loadedAt,
     late: late === 1,
     pointersMissing: pointersMissing === 1,
-    met: false
+    hasRow: false
   }
 }
 
-const ALSO_V8 = 'it uses V8\'s C++ API besides Node-API, and what it holds that way is not seen'
+const ALSO_V8 = 'it also uses V8\'s C++ API, and what it holds through that API is not counted'
 const LATE = 'it was loaded before watching began'
 
 function coverageOf (full, image) {
@@ -147,14 +147,14 @@ function coverageOf (full, image) {
   return { coverage: 'full', coverageReason: null }
 }
 
-/** An addon that has not called anything since watching began; or one that is not watched. */
+/** The row of an addon that has not called Node-API since watching began, or that is not watched. */
 function idle (image, off, buffers) {
   const row = { id: null, file: image.path, name: addonName(image.path), threadId: null, osThreadId: null, loadedAt: time(image.loadedAt), api: image.v8 ? 'v8' : 'node-api' }
   const none = (coverageReason) => ({ ...row, coverage: 'none', coverageReason, ...noFigures() })
-  if (image.v8) return none('it uses V8\'s C++ API, which does not go through Node-API')
+  if (image.v8) return none('it uses V8\'s C++ API, whose calls do not go through Node-API')
   if (off !== null) return none(off)
   if (image.refused !== '') return none(image.refused)
-  if (image.pointersMissing) return none('it had looked its Node-API functions up before watching began, and where it keeps them was not found')
+  if (image.pointersMissing) return none('it looked up its Node-API functions before watching began, and offheap did not find where it keeps them')
   if (image.late) return { ...row, coverage: 'partial', coverageReason: LATE, ...figures(buffers) }
   if (image.alsoV8) return { ...row, coverage: 'partial', coverageReason: ALSO_V8, ...figures(buffers) }
   return { ...row, coverage: 'full', coverageReason: null, ...figures(buffers) }
@@ -165,7 +165,7 @@ function time (ms) {
 }
 
 /**
- * What V8 says of this thread, from outside of the hooks.
+ * V8's own figures for this thread, which do not depend on the hooks.
  * @returns {import('../../index.js').AddonChecks}
  */
 function checksOf (isOn, rows) {
@@ -184,21 +184,21 @@ function checksOf (isOn, rows) {
     addonExternalBytes,
     arrayBuffers,
     unattributedExternalBytes: isOn && arrayBuffers !== null ? declaredExternalBytes - addonExternalBytes - arrayBuffers : null,
-    // Whatever V8 knows as an object's memory (ArrayBuffers, external Buffers, strings) is in both counters: the rest is declarations.
+    // Memory of objects (ArrayBuffers, external Buffers, strings) is in both counters. The difference is declared memory.
     unattributedDeclaredBytes: isOn ? declaredExternalBytes - external - adjustedBytes : null,
     warnings: rows.filter((row) => row.adjustedExternalBytes < 0).map((row) => ({
       code: 'external-memory-below-zero',
       addon: row.name,
       file: row.file,
       threadId: row.threadId,
-      message: `${row.name} has taken back ${-row.adjustedExternalBytes} bytes of external memory more than it declared since it is watched${row.coverage === 'full' ? '' : ' (it may have declared them before)'}; a counter below zero ends the process on Node 24 and 26`
+      message: `Since watching began, ${row.name} has taken back ${-row.adjustedExternalBytes} bytes of external memory more than it declared${row.coverage === 'full' ? '' : ' (it may have declared them before)'}; V8 ends the process on Node 24 and 26 when its counter falls below zero`
     }))
   }
 }
 
-/** Whether anybody watches; cheap, for readings that carry addons only then. */
+/** Whether addons are watched. Cheap. */
 function isWatching () {
-  // Not there on other platforms.
+  // Other platforms lack this function.
   return binding.watchIsOn?.() ?? false
 }
 

@@ -1,12 +1,12 @@
 'use strict'
 
-// Whether all that was garbage at an earlier reading has been collected since.
+// Knows whether V8 has collected since an earlier reading everything that was garbage at that reading.
 //
-// Each reading has a mark that nothing holds: when it is gone, a full collection has begun and ended after the reading. It is a symbol
-// because V8 makes those in the old generation. An object begins in the young one, and Node 26 takes it with the next minor collection,
-// WeakRef or not.
+// Each reading has a mark that nothing retains. When V8 has collected the mark, a full collection has begun and ended after the reading. The
+// mark is a symbol, because V8 allocates symbols in the old generation. An object is allocated in the young generation, and Node 26
+// collects it in the next minor collection, even with a WeakRef.
 
-/** The mark of the reading that a row is of, by the row: readings are filtered and sorted. */
+/** The mark of a reading, by each of its rows: callers filter and sort the rows of a reading. */
 const marks = new WeakMap()
 
 /** Marks the rows of one reading. */
@@ -15,9 +15,9 @@ function mark (rows) {
   for (const row of rows) marks.set(row, own)
 }
 
-/** Whether a full collection of this thread has been done since the reading; null when it is none of this thread. */
-function collectedSince (reading) {
-  const own = marks.get(reading.find((row) => marks.has(row)))
+/** Whether a full collection of this thread has ended since the reading with these rows; null when this thread did not make that reading. */
+function collectedSince (rows) {
+  const own = marks.get(rows.find((row) => marks.has(row)))
   return own === undefined ? null : own.deref() === undefined
 }
 

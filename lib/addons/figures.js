@@ -1,10 +1,10 @@
 'use strict'
 
-// From the numbers of one addon to an object. src/addons/figures.rs has their names and their order.
+// Turns the numbers of one addon into an object. src/addons/figures.rs has their names and their order.
 
 const binding = require('../base/load.js')
 
-// Not there on other platforms.
+// Other platforms lack this function.
 const FIGURES = (binding.loadFailure === undefined && binding.addonFigures?.()) || []
 const NUMBERS = FIGURES.length
 
@@ -12,7 +12,7 @@ const ZEROS = new Float64Array(NUMBERS)
 const NULLS = new Array(NUMBERS).fill(null)
 
 /**
- * The properties of the object, in their order: figures, and groups of figures. `references.liveCount` is the figure `liveCount` of the group
+ * The properties of the object, in their order: figures and groups of figures. `references.liveCount` is the figure `liveCount` in the group
  * `references`.
  * @returns {{ name: string, at?: number, shown?: string, group?: { name: string, at: number, shown: string }[] }[]}
  */
@@ -34,29 +34,29 @@ function layoutOf (figures) {
 const LAYOUT = layoutOf(FIGURES)
 
 /**
- * @param {boolean} [endSeen] whether the end of Buffers that Node allocates was looked for
- * @param {ArrayLike<number | null>} [n] all numbers of one addon; all 0 without
+ * @param {boolean} [releasesCounted] whether releases of Buffers that Node allocates are counted (`watchAddons({ buffers: true })`)
+ * @param {ArrayLike<number | null>} [n] all numbers of one addon (default: all 0)
  */
-function figures (endSeen = false, n = ZEROS) {
-  return object(LAYOUT, endSeen, n)
+function figures (releasesCounted = false, n = ZEROS) {
+  return object(LAYOUT, releasesCounted, n)
 }
 
-function object (properties, endSeen, n) {
+function object (properties, releasesCounted, n) {
   const made = {}
   for (const property of properties) {
-    made[property.name] = property.group === undefined ? value(property, endSeen, n) : object(property.group, endSeen, n)
+    made[property.name] = property.group === undefined ? value(property, releasesCounted, n) : object(property.group, releasesCounted, n)
   }
   return made
 }
 
-function value ({ at, shown }, endSeen, n) {
+function value ({ at, shown }, releasesCounted, n) {
   if (shown === 'number') return n[at]
   if (shown === 'flag') return n[at] === null ? null : n[at] === 1
   // 'on-request'
-  return endSeen ? n[at] : null
+  return releasesCounted ? n[at] : null
 }
 
-/** The same names without a figure: nothing was counted, which is not 0. */
+/** The same names, all `null`: nothing was counted, which is not 0. */
 function noFigures () {
   return figures(false, NULLS)
 }

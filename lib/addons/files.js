@@ -1,13 +1,13 @@
 'use strict'
 
-// One file has several names: the URL that Node gives an environment, the path that the loader was given, links.
+// Compares names of files. One file has several names: the URL that Node gives to an environment, the path that the loader gets, links.
 
 const fs = require('node:fs')
 const { fileURLToPath } = require('node:url')
 
 const paths = new Map()
 
-/** The path in what Node calls an environment's file. */
+/** The path of an environment's file. Node names the file by a URL. */
 function toPath (url) {
   if (!url.startsWith('file:')) return url
   let path = paths.get(url)
@@ -23,7 +23,7 @@ function pathIn (url) {
   }
 }
 
-// Files do not move while they are loaded; asking the file system costs ten times what comparing does.
+// Real paths are cached: a loaded file does not move, and a call of the file system costs ten times a comparison.
 const realPaths = new Map()
 
 function realPath (file) {

@@ -1,8 +1,8 @@
 'use strict'
 
-// What an addon holds more than it did.
+// Computes the growth of what an addon holds, between two readings.
 
-/** What growth is asked of, by name. */
+/** The figures that have growth, by name. */
 const HELD = {
   references: (row) => row.references.liveCount,
   wraps: (row) => row.wraps.liveCount,
@@ -17,8 +17,8 @@ const HELD = {
 }
 
 /**
- * The growth of one row since an earlier reading; one that was not there then has grown from 0. What has ended since is in no
- * row, so it is not reported as growth.
+ * The growth of one row since an earlier reading. A row that was not in that reading has grown from 0. An environment that has ended since has
+ * no row, so it has no growth.
  */
 function growth (row, since) {
   if (row.coverage === 'none') return null

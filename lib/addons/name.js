@@ -2,13 +2,13 @@
 
 const path = require('node:path')
 
-// What napi-rs, sharp and others append to the packages that carry their binaries.
+// The platform suffix that napi-rs, sharp and others give to the packages with their binaries.
 const PLATFORM = /-(?:linux|linuxmusl|darwin|win32|freebsd|android)-(?:x64|arm64|ia32|arm|riscv64|s390x|ppc64)(?:-(?:gnu|musl|msvc|gnueabihf|glibc))?$/
 
-// Files are few, and asked about again and again.
+// Cached: there are few files, and every sample needs their names.
 const names = new Map()
 
-/** What people call an addon: the package that its file is in, without the platform; or the file's name. */
+/** The name of an addon: the package that contains its file, without the platform. Without a package: the name of the file. */
 function addonName (file) {
   let name = names.get(file)
   if (name === undefined) names.set(file, name = nameOf(file))
@@ -24,7 +24,7 @@ function nameOf (file) {
   return name.replace(PLATFORM, '')
 }
 
-/** Whether a row is of the addon that somebody names: `'@img/sharp'`, or `'sharp'`, or its file's name. */
+/** Whether a row is of the addon with this name: `'@img/sharp'`, `'sharp'`, or the name of its file. */
 function isAddon (row, name) {
   return row.name === name || row.name.slice(row.name.indexOf('/') + 1) === name || path.basename(row.file) === name
 }

@@ -1,15 +1,15 @@
 'use strict'
 
-// What addons hold when garbage is out of the way: after a collection, and after the finalizers that it brought.
+// Reads what addons hold without garbage: after a full collection and its finalizers.
 
-const { setImmediate: nextTurn, setTimeout: sleep } = require('node:timers/promises')
+const { setImmediate: nextTick, setTimeout: sleep } = require('node:timers/promises')
 const { addons, checkSince, checkSupport } = require('./addons.js')
 const { collectGarbage } = require('../base/collect-garbage.js')
 const { abortedBy, onAbort, throwIfAborted } = require('../base/abort.js')
 const { threadId } = require('node:worker_threads')
 const { abortSignal, boolean, options: checkOptions } = require('../base/validate.js')
 
-// A finalizer may release what has a finalizer: that one comes with the next collection.
+// A finalizer may release another value with a finalizer. That finalizer runs after the next collection.
 const MIN_ROUNDS = 2
 const MAX_ROUNDS = 5
 
@@ -33,8 +33,8 @@ async function settledAddons (options) {
 async function forced (since, signal) {
   let last
   for (let round = 1; ; round++) {
-    // What this turn still holds is not garbage before it ends.
-    await nextTurn()
+    // Values that this event-loop tick still holds become garbage when the tick ends.
+    await nextTick()
     throwIfAborted(signal)
     collectGarbage()
     await finalizers()
@@ -45,21 +45,21 @@ async function forced (since, signal) {
   }
 }
 
-/** Node runs them in a turn of their own, and V8 frees on a thread. */
+/** Waits for finalizers. Node runs them in a later event-loop tick, and V8 frees memory on another thread. */
 async function finalizers () {
-  for (let turn = 0; turn < 3; turn++) await nextTurn()
+  for (let tick = 0; tick < 3; tick++) await nextTick()
   await sleep(1)
 }
 
-/** What a collection of this thread can change, to compare. */
+/** The figures that a collection of this thread can change, as text, to compare two readings. */
 function ownFigures (rows) {
   return JSON.stringify(rows.filter((row) => row.threadId === threadId).map(({ stacks, ...row }) => row))
 }
 
-/** Those who wait: what is not held would be collected itself. */
+/** Registries that wait for a collection. Without this set, V8 would collect the registries themselves. */
 const waiting = new Set()
 
-/** Resolves when V8 has done a full collection that began after this call. Keeps no process alive. */
+/** Resolves when V8 has ended a full collection that began after this call. Does not keep the process alive. */
 function nextCollection (signal) {
   return new Promise((resolve, reject) => {
     const registry = new FinalizationRegistry(() => done())
@@ -71,7 +71,7 @@ function nextCollection (signal) {
       else reject(error)
     }
     ignoreAbort = onAbort(signal, () => done(abortedBy(signal)))
-    // A symbol, as in addons/collected.js.
+    // A symbol, for the reason in lib/addons/collected.js.
     registry.register(Symbol('offheap.collection'))
     waiting.add(registry)
   })

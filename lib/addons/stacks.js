@@ -1,6 +1,6 @@
 'use strict'
 
-// Where sampled things were made.
+// Reads the places where sampled things were created.
 
 const binding = require('../base/load.js')
 const { fromNative } = require('../base/errors.js')
@@ -9,11 +9,11 @@ const { integer, invalidType, options: checkOptions } = require('../base/validat
 const DEFAULT_EVERY_NTH = 100
 const MAX_SITES = 20
 
-// As src/addons/figures.rs numbers them.
+// In the order of their numbers in src/addons/figures.rs.
 const KINDS = ['wrap', 'external', 'externalArrayBuffer', 'externalBuffer', 'buffer', 'arrayBuffer', 'finalizer']
 const REFERENCE = 255
 
-/** One thing in how many is sampled, by the option `stacks`; 0 for none. */
+/** The option `stacks` as a number: one thing in this many is sampled. 0: no samples. */
 function everyNth (stacks) {
   if (stacks === undefined || stacks === false) return 0
   if (stacks === true) return DEFAULT_EVERY_NTH
@@ -22,7 +22,7 @@ function everyNth (stacks) {
   return integer('options.stacks.everyNth', everyNth, { min: 1, max: 1_000_000 })
 }
 
-/** The places of an environment of this thread, those with most live things first. */
+/** The places of one environment of this thread, most live things first. */
 function sites (id) {
   return fromNative(() => binding.readSites(id, MAX_SITES)).map(({ kind, live, total, files, symbols, offsets }) => ({
     kind: kind === REFERENCE ? 'reference' : KINDS[kind],

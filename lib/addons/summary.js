@@ -1,10 +1,10 @@
 'use strict'
 
-// What an addon holds in a few numbers, over all its environments: for samples, thresholds and pages.
+// Sums up what each addon holds, over all its environments: for samples, thresholds and pages.
 
 const { addonRows, isWatching } = require('./addons.js')
 
-/** @returns {import('../../index.js').AddonSummary[] | null} null while nobody watches */
+/** @returns {import('../../index.js').AddonSummary[] | null} null while addons are not watched */
 function addonSummary () {
   if (!isWatching()) return null
   const byName = new Map()
@@ -26,12 +26,12 @@ function summary (row) {
   }
 }
 
-/** Bytes of the addon's own that it handed to JavaScript. */
+/** Bytes of the addon's own memory that it handed to JavaScript. */
 function externalBytes ({ externalArrayBuffers, externalBuffers, externalSharedArrayBuffers, externalStrings }) {
   return externalArrayBuffers.liveBytes + externalBuffers.liveBytes + externalSharedArrayBuffers.liveBytes + externalStrings.liveBytes
 }
 
-// What cannot be counted in one environment is not known for the addon either.
+// A figure that cannot be counted in one environment is unknown for the whole addon.
 function sum (one, other) {
   const add = (a, b) => a === null || b === null ? null : a + b
   return {

@@ -85,7 +85,7 @@ test('require alone patches nothing', { skip: skip ?? unsupported }, async () =>
     console.log(JSON.stringify(offheap.addons().rows.map(({ coverage, coverageReason }) => [coverage, coverageReason])))
   `)
 
-  assert.deepStrictEqual(coverages, [['none', 'addons are not watched; watchAddons() begins that']])
+  assert.deepStrictEqual(coverages, [['none', 'addons are not watched; call watchAddons()']])
 })
 
 test('wrong arguments are refused before anything is patched', { skip: unsupported }, () => {
