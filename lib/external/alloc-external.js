@@ -15,7 +15,7 @@ function allocExternal (size, options) {
   const { label } = checkOptions('options', options, ['label'])
   const key = label === undefined ? 0 : labelKey('options.label', label)
 
-  // An empty Buffer has no memory that could be freed with it.
+  // An empty Buffer has no native memory, so no finalizer could count its release.
   if (byteLength === 0) return track(Buffer.alloc(0), label === undefined ? undefined : { label })
 
   const route = enclosingRoute()

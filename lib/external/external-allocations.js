@@ -5,7 +5,7 @@ const { fromNative } = require('../base/errors.js')
 const { flush } = require('./pending-batch.js')
 const { oneOf, options: checkOptions } = require('../base/validate.js')
 
-// Numbers per tally, in this order; see src/bindings/external.rs.
+// How many numbers a tally has. `tally()` has their order; see src/bindings/external.rs.
 const NUMBERS = 6
 
 function externalAllocations (options) {
@@ -13,21 +13,20 @@ function externalAllocations (options) {
   oneOf('options.scope', scope, ['environment', 'process'])
 
   flush()
-  const reading = fromNative(() => binding.readAllocations(scope === 'process'))
-  const { labels, routes, numbers } = reading
+  const { labels, routes, numbers, labelsFolded, routesFolded } = fromNative(() => binding.readAllocations(scope === 'process'))
   return {
     ...tally(numbers, 0),
     labels: byName(labels, numbers, 1),
     routes: byName(routes, numbers, 1 + labels.length),
-    labelsFolded: reading.labelsFolded,
-    routesFolded: reading.routesFolded
+    labelsFolded,
+    routesFolded
   }
 }
 
 function byName (names, numbers, first) {
   const tallies = {}
   for (let index = 0; index < names.length; index++) {
-    // A plain assignment would call the setter for a label of this name and lose the row.
+    // A plain assignment would lose the row of a label named __proto__, because it calls a setter.
     Object.defineProperty(tallies, names[index], {
       value: tally(numbers, first + index),
       configurable: true,

@@ -1,24 +1,24 @@
 'use strict'
 
-// Labels to the numbers that the native side knows them by.
+// Turns labels into the numbers that the native side uses.
 
 const binding = require('../base/load.js')
 const { string } = require('../base/validate.js')
 
 const MAX_LENGTH = 256
 
-// What all labels share that came after the native limit. Not remembered here, so that a million of them take no memory.
+// The number of all labels after the native limit. The Map does not keep these labels, so that a million of them take no memory.
 const FOLDED = 1
 
 const keys = new Map()
 
-// A loop over one label is the common case, and comparing two pointers is a tenth of a look into the Map.
+// The last label, because callers often use one label many times. A comparison of two pointers costs a tenth of a lookup in the Map.
 let lastLabel
 let lastKey = 0
 
 /**
  * The number of a label.
- * @param {string} name what the caller calls the argument
+ * @param {string} name the caller's name for the argument
  * @param {unknown} label
  */
 function labelKey (name, label) {

@@ -1,6 +1,6 @@
 'use strict'
 
-// Which route is being served: whatever is tracked meanwhile, in any function it awaits, is counted under it too.
+// Knows which route is being served. What is tracked in that time, in any function that is awaited, also counts under the route.
 
 const { AsyncLocalStorage } = require('node:async_hooks')
 
@@ -9,19 +9,19 @@ const { func, invalidType, string } = require('../base/validate.js')
 
 const MAX_LENGTH = 256
 
-// The key of all routes that came after the native limit.
+// The key of all routes after the native limit.
 const FOLDED = 1
 
-// Records counted before the route was known, per context. A request that tracks more than this before it is routed leaves
-// the rest under "(no route)".
+// The most records that a context keeps until its route is known. When a request tracks more values before that, the others stay under
+// "(no route)".
 const MAX_DEFERRED = 4096
 
-// Names that requests are counted under; the rest is counted together.
+// The most routes that request counts keep apart. Other routes count together.
 const MAX_COUNTED = 1000
 const OTHER = '(other)'
 const NO_ROUTE = '(no route)'
 
-// Made with the first context: a service without one pays nothing in track().
+// Created with the first context: a service without contexts pays nothing in track().
 let storage
 
 const keys = new Map()
@@ -31,7 +31,7 @@ class RouteContext {
   #name
   #key = 0
   #settled = false
-  // Of the route not known yet; null when it is too late for it.
+  // Records that wait for the route; null when the context is settled.
   #deferred
 
   constructor (route) {
@@ -45,20 +45,20 @@ class RouteContext {
   }
 
   /**
-   * The route is what it is now, for good. The function that tells it is released: whatever was begun inside and lives
-   * on, such as a pooled connection, keeps this context, and would keep the request with it.
+   * Fixes the route. Releases the host's function: work that began inside and continues, such as a pooled connection, retains this context,
+   * and through the function it would retain the request.
    */
   settle () {
     if (this.#settled) return
     this.#settled = true
-    // The native side hears of a route when there is something to count under it.
+    // The native side gets a number for the route only when a record needs it.
     if (this.#deferred !== undefined && this.#deferred !== null) this.key()
     this.#route = this.#current()
     this.#deferred = null
     countRequest(this.#route === undefined ? NO_ROUTE : cut(this.#route))
   }
 
-  /** The number of the route; 0 as long as it is not known. It may change: a request may pass several routes. */
+  /** The number of the route; 0 while the route is not known. It may change, because a request may pass several routes. */
   key () {
     const name = this.#current()
     if (name === undefined) return this.#key
@@ -75,7 +75,7 @@ class RouteContext {
   }
 
   /**
-   * Notes a record that was counted while the route was not known yet, and how it is put under it.
+   * Keeps a record that was counted before the route was known, together with the function that moves it under the route.
    * @param {number | undefined} id
    * @param {(id: number, route: number) => void} [change]
    */
@@ -91,21 +91,21 @@ class RouteContext {
     try {
       name = this.#route()
     } catch {
-      // The function is the host's, and the request it serves is not to fail because of us.
+      // The function is the host's. Its error must not make the request fail.
       return undefined
     }
     return typeof name === 'string' && name !== '' ? name : undefined
   }
 }
 
-/** One more that is over. An application has as many routes as it has; an array path or a host of generated routers may make many more. */
+/** Counts one settled context. The number of names is limited, because array paths and generated routers may produce very many. */
 function countRequest (name) {
   const { requestCounts } = binding.threadState
   const counted = requestCounts.has(name) || requestCounts.size < MAX_COUNTED ? name : OTHER
   requestCounts.set(counted, (requestCounts.get(counted) ?? 0) + 1)
 }
 
-/** How many are over, by route. */
+/** The number of settled contexts, by route. */
 function requestCounts () {
   return Object.fromEntries(binding.threadState.requestCounts)
 }
@@ -132,7 +132,7 @@ function createRouteContext (route) {
   return new RouteContext(route)
 }
 
-/** The context that the running code was started in, if any. */
+/** The context in which the running code was started; undefined without one. */
 function enclosingRoute () {
   return storage === undefined ? undefined : storage.getStore()
 }

@@ -1,11 +1,11 @@
 'use strict'
 
-// track() and untrack(): argument checks, and by what a value is known again.
+// track() and untrack(): they check arguments, and identify a value that was tracked before.
 //
-// By its address (native): views with bytes of their own place in memory, which is almost every Buffer.
-// By a ticket: everything else. Objects carry theirs in a private field, which nobody else can see; views, and
-// objects that take no field, have it in a WeakMap, which costs five times as much. A private field would give a
-// Buffer another hidden class than its fellows have, and slow the host's own code down.
+// - A view with its own place in memory is identified by its address, on the native side. Almost every Buffer is such a view.
+// - Any other value is identified by a ticket. An object has its ticket in a private field, which no other code can see. A view has it in a
+//   WeakMap, which costs five times as much; so does an object that accepts no field. With a private field, a Buffer would get another
+//   hidden class than other Buffers, and this would slow down the host's own code.
 
 const { isAnyArrayBuffer } = require('node:util').types
 
@@ -18,7 +18,7 @@ const { invalidType, options: checkOptions } = require('../base/validate.js')
 
 const { viewTickets, objectTicket, setObjectTicket } = threadState
 
-// A typed array of up to this many bytes may live inside V8's heap; asking for its address would move it out.
+// A typed array of up to this many bytes may be inside V8's heap. Reading its address would make V8 move it out.
 const MAX_ON_HEAP_BYTES = 64
 
 const ANY_SIZE = { min: 0 }
@@ -83,14 +83,14 @@ function untrack (value) {
   return id !== undefined && releaseRecord(id)
 }
 
-/** The record of a view that is counted already. */
+/** The record of a view that is tracked already. */
 function recordOfView (view) {
   flush()
   const ticket = viewTickets.get(view)
   if (ticket !== undefined) return findTicket(ticket)
   const byteLength = byteLengthOf(view)
   if (hasOwnAddress(view, byteLength)) return findView(view)
-  // Tracked by its address once, and its ArrayBuffer has been transferred since.
+  // It may have been tracked by its address before its ArrayBuffer was transferred.
   return byteLength === 0 && isDetached(view.buffer) ? findDetached(view) : undefined
 }
 
@@ -99,7 +99,7 @@ function recordOfTicket (ticket) {
   return findTicket(ticket)
 }
 
-/** The ticket of a value that is no view; 0 for none. */
+/** The ticket of a value that is no view; 0 when it has no ticket. */
 function ticketOf (value) {
   const ticket = objectTicket(value)
   if (ticket !== undefined) return ticket
@@ -129,7 +129,7 @@ function byteLengthOf (view) {
   }
 }
 
-// ArrayBuffer.prototype.detached is not there on Node 20.
+// Node 20 lacks ArrayBuffer.prototype.detached.
 function isDetached (buffer) {
   if (buffer.byteLength !== 0) return false
   try {
@@ -149,7 +149,7 @@ function isObject (value) {
   return (typeof value === 'object' && value !== null) || typeof value === 'function'
 }
 
-// Runs on every call: a loop over the names, and the full check only for one that is not known.
+// Runs on every call, so it only loops over the names. The full check runs when a name is unknown.
 function checkNames (options) {
   if (typeof options !== 'object' || options === null) checkOptions('options', options, [])
   for (const name in options) {
@@ -157,7 +157,7 @@ function checkNames (options) {
   }
 }
 
-// In the request path: without the binding nothing is counted, and nothing fails either. externalAllocations() says why.
+// track() runs in the request path. So without the binding it counts nothing and does not fail. externalAllocations() throws the reason.
 function passThrough (value, options) {
   if (options !== undefined) checkNames(options)
   if (options?.byteLength !== undefined) bytes('options.byteLength', options.byteLength, ANY_SIZE)
