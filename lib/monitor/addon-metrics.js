@@ -1,6 +1,6 @@
 'use strict'
 
-// The metrics that are about addons: read from the summary that a sample carries, of one addon or of all of them.
+// The metrics about addons. They are computed from the addon summary of a sample, for one addon or for all addons.
 
 const { isAddon } = require('../addons/name.js')
 
@@ -9,18 +9,18 @@ function liveReferences ({ addons }, addon) {
   return total(addons, addon, ({ references }) => references.liveCount)
 }
 
-/** Bytes that were handed to JavaScript or declared to V8. More taken back than declared counts as nothing. */
+/** Bytes that addons handed to JavaScript or declared to V8. Of each addon at least 0, also when it took back more than it declared. */
 function addonExternalBytes ({ addons }, addon) {
   return total(addons, addon, ({ externalBytes, adjustedExternalBytes }) =>
     externalBytes === null || adjustedExternalBytes === null ? null : Math.max(0, externalBytes + adjustedExternalBytes))
 }
 
-/** Of an addon that is not loaded (yet): 0. `null` where it cannot be counted. */
+/** The sum over the addons. 0 for an addon that is not loaded yet; `null` for one that cannot be counted. */
 function total (addons, addon, read) {
   if (addons === null) return null
   let sum = 0
   for (const each of addons) {
-    // A summary goes by names: of an addon in no package that is its file's.
+    // A summary has names only. The name of an addon without a package is that of its file.
     if (addon !== null && !isAddon({ name: each.name, file: each.name }, addon)) continue
     const value = read(each)
     if (value === null && addon !== null) return null

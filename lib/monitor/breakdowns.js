@@ -1,46 +1,46 @@
 'use strict'
 
-// residentBreakdown() for a Monitor: asked for anew as often as one per cent of the time allows, on another thread, and handed to the next sample.
+// Calls residentBreakdown() for a Monitor, as often as 1 % of the time allows. It runs on another thread; the next sample gets the result.
 
 const { performance } = require('node:perf_hooks')
 const { residentBreakdown } = require('../memory/resident-breakdown.js')
 
-/** The part of the time that breakdowns may take: the system's memory is walked, and malloc is locked for a moment. */
+/** The share of the time that breakdowns may take: the kernel walks the process's memory, and malloc locks its arenas for a moment. */
 const SHARE = 0.01
 
 class Breakdowns {
   #malloc
   #report
   #taken = null
-  #isUnderWay = false
+  #isRunning = false
   #isStopped = false
   #dueAt = -Infinity
 
   /**
-   * @param {boolean} malloc whether malloc is asked what of its memory is in use
-   * @param {(error: Error) => void} report what becomes of a failure
+   * @param {boolean} malloc whether malloc is asked how much of its memory is in use
+   * @param {(error: Error) => void} report called when a breakdown fails
    */
   constructor (malloc, report) {
     this.#malloc = malloc
     this.#report = report
   }
 
-  /** The one that was taken since the last call, or `null`; and asks for the next when it is due. */
+  /** Returns the breakdown that finished since the last call, or `null`. Begins the next one when it is due. */
   next () {
     const taken = this.#taken
     this.#taken = null
-    if (!this.#isUnderWay && performance.now() >= this.#dueAt) this.#take()
+    if (!this.#isRunning && performance.now() >= this.#dueAt) this.#take()
     return taken
   }
 
-  /** What is under way is dropped when it comes. */
+  /** A breakdown that is running is discarded when it finishes. */
   stop () {
     this.#isStopped = true
     this.#taken = null
   }
 
   async #take () {
-    this.#isUnderWay = true
+    this.#isRunning = true
     const start = performance.now()
     try {
       const taken = await residentBreakdown({ malloc: this.#malloc })
@@ -50,7 +50,7 @@ class Breakdowns {
     }
     const end = performance.now()
     this.#dueAt = end + (end - start) * (1 / SHARE - 1)
-    this.#isUnderWay = false
+    this.#isRunning = false
   }
 }
 

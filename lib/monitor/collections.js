@@ -2,12 +2,14 @@
 
 const { PerformanceObserver, constants, performance } = require('node:perf_hooks')
 
-// Near the limit V8 collects many times a second, and a reading costs 0.1 ms.
+// The least time between two calls. Near the limit V8 collects many times per second, and a sample costs 0.1 ms.
 const LEAST_MS = 100
 
 /**
- * Calls back after major collections: what is left then is the live heap, and a heap that fills up between two ticks of a
- * timer is seen. Costs nothing between collections. Returns what ends it.
+ * Calls `call` after major collections. The used heap is then the live heap, and a heap that fills up between two ticks of the timer is
+ * noticed. Costs nothing between collections.
+ * @param {() => void} call
+ * @returns {() => void} ends the calls
  */
 function afterMajorCollections (call) {
   let last = -Infinity

@@ -5,9 +5,9 @@ const { isMainThread, resourceLimits } = require('node:worker_threads')
 const OLD_SPACE = /^--max[-_]old[-_]space[-_]size=(\d+)$/
 
 /**
- * How far the V8 heap can grow before V8 gives up: the size of the old generation, where it was set. V8's own
- * `heap_size_limit` adds three times the largest young generation to it (48 MiB on Node 20 and 22, up to 192 MiB on 24), which the heap
- * never reaches: with --max-old-space-size=96, 40 % of it came only after the process had died on Node 24.
+ * How far the V8 heap can grow before V8 gives up: the maximum size of the old generation, where one was set. V8's own `heap_size_limit`
+ * adds three times the largest young generation (48 MiB on Node 20 and 22, up to 192 MiB on 24). The heap never reaches that limit: on
+ * Node 24 with --max-old-space-size=96, the process died before the heap reached 40 % of it.
  * @param {number} heapLimit V8's own figure
  */
 function heapLimitBase (heapLimit) {

@@ -1,7 +1,7 @@
 'use strict'
 
-// The metrics that a threshold can be on: figures of memory() and residentBreakdown() under the names that they have there, and two sums of
-// what addons hold. Limits (`heapLimit`, `cgroupLimitBytes`, …) are no metrics: percentages are taken of them.
+// The metrics of thresholds: figures of memory() and residentBreakdown(), with the same names, and two sums of what addons hold. Limits
+// (`heapLimit`, `cgroupLimitBytes`, …) are no metrics; percentages refer to them.
 
 const { addonExternalBytes, liveReferences } = require('./addon-metrics.js')
 const { heapLimitBase } = require('./heap-limit.js')
@@ -13,16 +13,16 @@ const processBase = {
 const heapBase = { of: 'the heap limit', read: ({ heapLimit }) => heapLimitBase(heapLimit) }
 const cgroupBase = { of: 'the cgroup limit', read: ({ cgroupLimitBytes }) => cgroupLimitBytes }
 
-/** Of `memory()`, by what a percentage is taken of. */
+/** Figures of `memory()`, by the base of a percentage. */
 const OF_MEMORY = [
   [processBase, ['rss', 'rssAnonBytes', 'rssFileBytes', 'rssShmemBytes', 'external', 'arrayBuffers', 'otherExternalBytes', 'declaredExternalBytes', 'trackedExternalBytes', 'globalHandlesBytes']],
   [heapBase, ['heapTotal', 'heapUsed']],
   [cgroupBase, ['cgroupUsageBytes', 'cgroupWorkingSetBytes']]
 ]
-/** Of its `bufferPool`. */
+/** Figures of `memory().bufferPool`. */
 const OF_POOL = ['liveBytes', 'pinnedBytes']
 
-/** Of `residentBreakdown()`: what malloc must be asked for, what is there only where it is not asked, and the rest. */
+/** Figures of `residentBreakdown()`: those that only malloc knows, those that exist only when malloc is not asked, and all. */
 const OF_MALLOC = ['mallocInUseBytes', 'mallocFreeBytes', 'mallocFreeAtMostBytes', 'notResidentBytes']
 const WITHOUT_MALLOC = ['mallocUndividedBytes']
 const OF_BREAKDOWN = [
@@ -31,7 +31,7 @@ const OF_BREAKDOWN = [
 ]
 
 /**
- * Every metric: how it is read from a sample, and what a percentage of it is taken of.
+ * Every metric: how to read it from a sample, and the base of a percentage.
  * @type {Record<string, {
  *   read: (sample: object, addon?: string | null) => number | null, base: { of?: string, read: (sample: object) => number | null },
  *   ofAddon?: boolean, counts?: boolean, ofBreakdown?: boolean, ofPool?: boolean, mayBeMissing?: boolean
@@ -39,11 +39,11 @@ const OF_BREAKDOWN = [
  */
 const METRICS = {}
 for (const [base, names] of OF_MEMORY) for (const name of names) METRICS[name] = { read: (sample) => sample[name], base }
-// There is no figure while SharedArrayBuffers outweigh the rest; later there is one.
+// It is null while SharedArrayBuffers outweigh the rest, and may have a value later.
 METRICS.otherExternalBytes.mayBeMissing = true
 for (const name of OF_POOL) METRICS[`bufferPool.${name}`] = { read: ({ bufferPool }) => bufferPool?.[name] ?? null, base: processBase, ofPool: true }
 for (const name of OF_BREAKDOWN) METRICS[name] = { read: ({ residentBreakdown }) => residentBreakdown?.[name] ?? null, base: processBase, ofBreakdown: true }
-// These two may name an addon.
+// Thresholds on these two may name an addon.
 METRICS.references = { read: liveReferences, base: { read: () => null }, ofAddon: true, counts: true }
 METRICS.addonExternalBytes = { read: addonExternalBytes, base: processBase, ofAddon: true }
 

@@ -14,13 +14,13 @@ const { afterMajorCollections } = require('./collections.js')
 const { Breakdowns } = require('./breakdowns.js')
 const { METRICS, columns, missingIn, needsBreakdown, valueOf } = require('./thresholds.js')
 
-// How long a service whose heap is full waits for the snapshot of that heap: about what V8 spends on its last collections. With
-// any other snapshot on its way it dies at once.
+// How long a service with a full heap waits for the snapshot of that heap: about the time of V8's last collections. During any other
+// snapshot the service dies at once.
 const DELAY_ABORT_MS = 30_000
 
 /** Samples memory, and acts when a threshold is crossed; made by start(). See types/monitor.d.ts. */
 class Monitor extends EventEmitter {
-  // The thresholds' state is native, under this number (src/monitor/detector.rs); undefined once stopped.
+  // The number of the thresholds' state, which is native (src/monitor/detector.rs); undefined after stop().
   #detector
   #thresholds
   #snapshot
@@ -31,11 +31,11 @@ class Monitor extends EventEmitter {
   #processSignal
   #onSignal
   #writing
-  // Of addons, when a threshold is about them.
-  #watchedAddons
+  // The watch of addons, when a threshold needs it.
+  #addonWatch
   #warned = new Set()
   #buffers
-  // Of the resident set, when a threshold is about it.
+  // Breakdowns of the resident set, when a threshold needs them.
   #breakdowns
   #hasBreakdown = false
 
@@ -45,7 +45,7 @@ class Monitor extends EventEmitter {
     this.#thresholds = thresholds
     this.#snapshot = snapshot
     this.#historyLength = historyLength
-    this.#watchedAddons = watch
+    this.#addonWatch = watch
     this.#detector = fromNative(() => binding.openDetector(
       thresholds.map(({ rule }) => rule),
       snapshot.cooldownMs,
@@ -55,7 +55,7 @@ class Monitor extends EventEmitter {
     try {
       this.#begin(sampleIntervalMs, processSignal, buffers)
     } catch (error) {
-      // Nobody gets this Monitor, so nobody could stop it.
+      // The constructor throws, so the caller has no Monitor to stop.
       try {
         this.stop()
       } catch {}
@@ -80,7 +80,7 @@ class Monitor extends EventEmitter {
     if (buffers !== undefined) this.#buffers = startTracking(buffers)
   }
 
-  /** Takes one reading now, with all that follows from it. */
+  /** Takes one sample now, delivers it, and checks the thresholds. */
   sample () {
     const sample = { at: new Date().toISOString(), ...memory(), addons: addonSummary(), residentBreakdown: this.#breakdowns?.next() ?? null }
     if (this.#detector === undefined) return sample
@@ -92,7 +92,7 @@ class Monitor extends EventEmitter {
     return sample
   }
 
-  /** What of it nobody could know before there was one. */
+  /** Reports thresholds whose figure is missing. Only the first breakdown shows this. */
   #firstBreakdown (breakdown) {
     if (this.#hasBreakdown) return
     this.#hasBreakdown = true
@@ -104,7 +104,7 @@ class Monitor extends EventEmitter {
     return [...this.#history]
   }
 
-  /** Ends it: no timer, no listener of ours, no signal handler is left, and a snapshot being written is given up. */
+  /** Ends the Monitor: removes its timer, listeners and signal handler, and aborts a snapshot that is being written. */
   stop () {
     if (this.#detector === undefined) return
     binding.closeDetector(this.#detector)
@@ -114,8 +114,8 @@ class Monitor extends EventEmitter {
     this.#buffers?.stop()
     this.#breakdowns?.stop()
     this.#writing?.abort()
-    this.#watchedAddons?.stop()
-    // Last: on a frozen process it throws.
+    this.#addonWatch?.stop()
+    // Last, because it throws when the process object is frozen.
     if (this.#onSignal !== undefined) process.removeListener(this.#processSignal, this.#onSignal)
   }
 
@@ -128,14 +128,14 @@ class Monitor extends EventEmitter {
   }
 
   #observe (sample) {
-    // A listener of 'sample' may have stopped us.
+    // A listener of 'sample' may have stopped this Monitor.
     if (this.#detector === undefined || this.#thresholds.length === 0) return []
     const { values, bases } = columns(sample, this.#thresholds)
     return fromNative(() => binding.observeSample(this.#detector, performance.now(), values, bases))
   }
 
   #trigger (breached, value, limit, sample) {
-    // A listener of an earlier event of the same sample may have stopped us.
+    // A listener of an earlier event of the same sample may have stopped this Monitor.
     if (this.#detector === undefined) return
     const { metric, kind, threshold, action } = breached
     const { ofAddon, counts } = METRICS[metric]
@@ -167,17 +167,17 @@ class Monitor extends EventEmitter {
     return fromNative(() => binding.checkAction(this.#detector, performance.now())).refusal ?? 'started'
   }
 
-  /** Writes a snapshot; whatever comes of it is told in events. */
+  /** Writes a snapshot. Events report its progress, its result or its error. */
   async #write (reason, trigger) {
-    // A signal while one is written asks for what is on its way.
+    // When a signal arrives while a snapshot is being written, that snapshot is the answer to it.
     if (this.#detector === undefined || this.#writing !== undefined) return
     const controller = new AbortController()
     this.#writing = controller
-    // Failed ones count: what stops the thread for seconds is not tried again at once. A signal is somebody's wish: whoever takes one by hand to compare
-    // with waits for the threshold's.
+    // A failed attempt counts too, because an attempt may stop the thread for seconds. An attempt by signal does not count: an operator who takes
+    // a snapshot to compare with must not block the threshold's snapshot.
     if (trigger !== null) binding.recordAction(this.#detector, performance.now())
     try {
-      // The limits of this Monitor were asked already; cooldownMs here would count the snapshots of others too.
+      // This Monitor has already checked its limits. A cooldownMs here would also count snapshots of other callers.
       const settings = {
         ...this.#snapshot,
         cooldownMs: 0,
@@ -200,8 +200,8 @@ class Monitor extends EventEmitter {
   }
 
   /**
-   * Calls the listeners of an event. Not emit(): one that throws would keep the rest from hearing of it, and would
-   * surface as an uncaught exception of a timer, which ends the service.
+   * Calls the listeners of an event. With emit(), a listener that throws would keep the others from being called, and its error would be an
+   * uncaught exception of a timer, which ends the service.
    */
   #deliver (event, value) {
     for (const listener of this.rawListeners(event)) {
@@ -216,12 +216,12 @@ class Monitor extends EventEmitter {
 
   #listenerFailed (event, error) {
     const failure = new OffheapError('ERR_OFFHEAP_LISTENER_FAILED', `A listener of the event '${event}' threw: ${error?.message ?? error}`, error)
-    // Its own error would go to the listener that just failed.
+    // The listener that just failed would get its own error.
     if (event === 'error') this.#warn(failure)
     else this.#report(failure)
   }
 
-  /** To the listeners of 'error'; where there are none, a warning, once per code. An 'error' of ours ends no service. */
+  /** Delivers an error to the listeners of 'error'. Without listeners it is a process warning, once per code, so that it does not end the service. */
   #report (error) {
     if (this.listenerCount('error') > 0) this.#deliver('error', error)
     else this.#warn(error)
@@ -241,7 +241,7 @@ if (typeof Symbol.dispose === 'symbol') {
   Object.defineProperty(Monitor.prototype, Symbol.dispose, { value: Monitor.prototype.stop, configurable: true, writable: true })
 }
 
-/** Snapshots from before this Monitor, on its clock: a restart does not reset the limits. */
+/** When earlier snapshots were begun, on the clock of this Monitor. With them, a restart does not reset the limits. */
 function pastAttempts (directory) {
   const offset = performance.now() - Date.now()
   const now = performance.now()

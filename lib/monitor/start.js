@@ -13,8 +13,8 @@ const { Monitor } = require('./monitor.js')
 const { checkSignal } = require('./signals.js')
 const { needsAddons, parseThresholds, refusePartialPool, refuseUnmeasurable } = require('./thresholds.js')
 
-// What a service can bear while nobody watches it: a snapshot in this process stops its thread for seconds.
-// How long an abort is held up depends on what asked for the snapshot: lib/monitor/monitor.js.
+// Limits for a service that runs unattended: a snapshot in this process stops its thread for seconds.
+// `delayAbortMs` is null, because it depends on the threshold; see lib/monitor/monitor.js.
 const DEFAULTS = { cooldownMs: 30 * 60_000, maxFiles: 5, maxTotalBytes: 4e9, delayAbortMs: null }
 const MAX_PER_DAY = 6
 /** The functions that use the pool. */
@@ -53,18 +53,18 @@ function coversPool (buffers) {
   return POOLED.every((name) => buffers?.functions.includes(name)) || memory().bufferPool?.coverage === 'full'
 }
 
-/** Said when the service starts, and not in the night when the snapshot is wanted. It may be mended until then. */
+/** Warns when the service starts. The directory can then be made writable before the first snapshot is needed. */
 function warnUnlessWritable (directory) {
   const reason = whyNotWritable(directory)
   if (reason === undefined) return
-  process.emitWarning(`offheap: no heap snapshot can be written to ${directory}: ${reason}; make it writable for the user that the service runs as, or name another directory`,
+  process.emitWarning(`offheap: no heap snapshot can be written to ${directory}: ${reason}; make it writable for the user of the service, or pass another *directory*`,
     { type: 'OffheapWarning', code: 'ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED' })
 }
 
-/** Whether one threshold is right, and can be measured here; throws what `start()` would, under this name. */
+/** Checks one threshold, and that its metric can be measured here. Throws the errors of `start()`, with this name of the argument. */
 function checkThreshold (name, metric, value) {
   const parsed = parseThresholds(name, Object.fromEntries([[metric, value]]), { sampleIntervalMs: SAMPLE_INTERVAL_MS, action: 'event' })
-  // As in `start()`: what addons hold can be measured while somebody watches them.
+  // As in `start()`: what addons hold can be measured only while they are watched.
   const watch = needsAddons(parsed) ? watchAddons() : undefined
   try {
     refuseUnmeasurable(parsed, { ...memory(), addons: addonSummary() })

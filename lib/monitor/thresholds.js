@@ -1,6 +1,6 @@
 'use strict'
 
-// What users write as thresholds, turned into rules for src/monitor, and a sample turned into what each of them compares.
+// Turns the thresholds that users write into rules for src/monitor, and a sample into the values that each threshold compares.
 
 const fs = require('node:fs')
 const { METRICS, OF_MALLOC, WITHOUT_MALLOC } = require('./metrics.js')
@@ -19,7 +19,7 @@ const COOLDOWN_MS = 60_000
 /**
  * @param {string} name
  * @param {unknown} value
- * @param {{ sampleIntervalMs: number, action: 'event' | 'snapshot' }} defaults `action`: of thresholds that name none
+ * @param {{ sampleIntervalMs: number, action: 'event' | 'snapshot' }} defaults `action`: for thresholds that name none
  * @returns {{ metric: string, addon?: string | null, kind: 'absolute' | 'percentage' | 'growth', action: string, threshold: unknown, rule: object }[]}
  */
 function parseThresholds (name, value, defaults) {
@@ -34,9 +34,9 @@ function parseThresholds (name, value, defaults) {
   })
   const [divided, undivided] = [OF_MALLOC, WITHOUT_MALLOC].map((names) => parsed.find(({ metric }) => names.includes(metric)))
   if (divided !== undefined && undivided !== undefined) {
-    throw invalidValue(`${name}.${undivided.metric}`, `left out beside ${divided.metric}: malloc's memory is divided then`, undivided.threshold)
+    throw invalidValue(`${name}.${undivided.metric}`, `left out together with ${divided.metric}: with that threshold, malloc's memory is divided and this figure is null`, undivided.threshold)
   }
-  // Each has a column of its own; see columns().
+  // Each threshold has its own column; see columns().
   parsed.forEach(({ rule }, index) => { rule.column = index })
   return parsed
 }
@@ -58,7 +58,7 @@ function parseThreshold (name, threshold, defaults, aboveName = `${name}.above`)
   }
   if ((above === undefined) === (growth === undefined)) throw invalidValue(name, 'an object with either *above* or *growth*', threshold)
   if (growth === undefined) {
-    if (overMs !== undefined) throw invalidValue(`${name}.overMs`, 'left out: it goes with *growth*', overMs)
+    if (overMs !== undefined) throw invalidValue(`${name}.overMs`, 'left out: it needs *growth*', overMs)
     refuseShare(aboveName, above)
     const kind = isPercentage(above) ? 'percentage' : 'absolute'
     const read = kind === 'percentage' ? percentage : bytes
@@ -67,14 +67,14 @@ function parseThreshold (name, threshold, defaults, aboveName = `${name}.above`)
     return { kind, action, threshold: above, rule }
   }
   integer(`${name}.overMs`, overMs, { min: 1, max: LONGEST_MS })
-  // Over less than two samples there is no floor to measure from.
+  // With fewer than two samples there is no floor.
   if (overMs < 2 * defaults.sampleIntervalMs) throw outOfRange(`${name}.overMs`, `at least twice *sampleIntervalMs* (${defaults.sampleIntervalMs})`, overMs)
   const growthBytes = bytes(`${name}.growth`, growth)
   const rule = { ...common, growthBytes, overMs, rearmBelow: rearmLevel(name, rearmBelow, growthBytes, bytes) }
   return { kind: 'growth', action, threshold: { growth, overMs }, rule }
 }
 
-/** 0.8 and '80' are not bytes that anybody means. */
+/** Refuses 0.8 and '80': the caller did not mean bytes. */
 function refuseShare (name, above) {
   const percent = typeof above === 'number' && above > 0 && above < 1
     ? above * 100
@@ -91,7 +91,7 @@ function parseAddonThreshold (name, threshold, defaults, counts) {
   return { ...parseThreshold(name, rest, defaults), addon, threshold }
 }
 
-/** References are counted in whole things, and there is nothing that a percentage could be of. */
+/** Checks limits of references. They are whole numbers, and a percentage of them has no base. */
 function checkCounts (name, { above, growth, rearmBelow }) {
   if (above !== undefined) integer(`${name}.above`, above, { min: 1 })
   if (growth !== undefined) integer(`${name}.growth`, growth, { min: 1 })
@@ -105,12 +105,12 @@ function rearmLevel (name, value, limit, read) {
   return level
 }
 
-/** What a threshold compares, in a sample. */
+/** The value of a sample that a threshold compares. */
 function valueOf ({ metric, addon }, sample) {
   return METRICS[metric].read(sample, addon)
 }
 
-/** What each threshold compares, and what a percentage of it is taken of; NaN where there is no figure. */
+/** For each threshold, the value that it compares and the base of its percentage; NaN where there is no figure. */
 function columns (sample, thresholds) {
   return {
     values: thresholds.map((threshold) => valueOf(threshold, sample) ?? NaN),
@@ -118,12 +118,12 @@ function columns (sample, thresholds) {
   }
 }
 
-/** Whether a threshold needs addons to be watched. */
+/** Whether one of the thresholds needs `watchAddons()`. */
 function needsAddons (thresholds) {
   return thresholds.some(({ metric }) => METRICS[metric].ofAddon)
 }
 
-/** Whether a threshold needs residentBreakdown(): whether malloc is to be asked; `undefined` where none does. */
+/** The option `malloc` of residentBreakdown() that the thresholds need; `undefined` when no threshold needs a breakdown. */
 function needsBreakdown (thresholds) {
   const wanted = thresholds.filter(({ metric }) => METRICS[metric].ofBreakdown)
   return wanted.length === 0 ? undefined : wanted.some(({ metric }) => OF_MALLOC.includes(metric))
@@ -137,13 +137,13 @@ function refusePartialPool (thresholds, isCovered) {
     `The threshold ${threshold.metric} cannot work: without trackBuffers() only those slabs are seen that are in use at a sample; pass *trackBuffers*: true, or leave it out`)
 }
 
-/** Refuses thresholds that could never fire, because what they compare is not measured here. */
+/** Refuses thresholds that could never fire, because their metric cannot be measured here. */
 function refuseUnmeasurable (thresholds, sample) {
   const unmeasurable = (metric, text) => {
-    const passing = passingReason()
-    if (passing === null) return new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE', text)
+    const temporary = temporaryReason()
+    if (temporary === null) return new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE', text)
     return new OffheapError('ERR_OFFHEAP_READ_FAILED',
-      `The threshold ${metric} could not be checked at this moment: ${passing.message}; where descriptors are short, RLIMIT_NOFILE is the limit`, passing)
+      `The threshold ${metric} could not be checked at this moment: ${temporary.message}; close file descriptors, or raise their limit (RLIMIT_NOFILE)`, temporary)
   }
   for (const each of thresholds) {
     const { metric, kind, threshold } = each
@@ -162,20 +162,20 @@ function refuseUnmeasurable (thresholds, sample) {
   }
 }
 
-/** Why there can be no residentBreakdown() here, or null. What it has is known when there is one. */
+/** Why residentBreakdown() is not available here, or null. Only the first breakdown shows which figures it has. */
 function breakdownReason () {
   return fromNative(() => binding.residentSupport()).breakdown ?? null
 }
 
-/** What a threshold lacks in the first breakdown: it does nothing as long as that is so. */
+/** Errors for thresholds whose figure is null in the first breakdown. Such a threshold does nothing. */
 function missingIn (thresholds, residentBreakdown) {
   const missing = thresholds.filter(({ metric }) => METRICS[metric].ofBreakdown && METRICS[metric].read({ residentBreakdown }) === null)
   return [...new Set(missing.map(({ metric }) => metric))].map((metric) => new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE',
     `The threshold ${metric} does nothing: residentBreakdown() has no ${metric} here (docs/memory.md says when); leave it out`))
 }
 
-/** What keeps the system's files from being read, and passes: no descriptor is left. `null`: nothing does. */
-function passingReason () {
+/** The temporary reason why files of /proc cannot be read: no file descriptor is left. `null`: there is none. */
+function temporaryReason () {
   try {
     fs.closeSync(fs.openSync('/proc/self/status'))
     return null
