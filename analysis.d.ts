@@ -3,5 +3,5 @@
 export { analyzeHeapSnapshot, compareHeapSnapshots, redactHeapSnapshot } from './types/heap-analysis.js'
 export type {
   AnalyzeHeapSnapshotOptions, ComparedClass, DominatorNode, GroupedPath, HeapSnapshotAnalysis, HeapSnapshotComparison, RedactHeapSnapshotOptions, RetainingPath,
-  RetainingStep, SnapshotClass, SnapshotGrowth, SnapshotObject, SnapshotProgress, SnapshotReportOptions, SnapshotRunOptions, SnapshotSuspect
+  RetainingStep, SnapshotClass, SnapshotGrowth, SnapshotObject, AnalysisProgress, SnapshotReportOptions, SnapshotRunOptions, SnapshotSuspect
 } from './types/heap-analysis.js'

@@ -3,7 +3,7 @@
 export { OffheapError } from './types/base.js'
 export type { Percentage, Size } from './types/base.js'
 export { reading, support } from './types/overview.js'
-export type { Capability, Reading, Support } from './types/overview.js'
+export type { Capability, Reading, ReadingAddon, Support } from './types/overview.js'
 export { allocExternal, createRouteContext, externalAllocations, track, untrack } from './types/external.js'
 export type { ExternalAllocations, OwnReferences, RouteContext, Tally, TrackOptions } from './types/external.js'
 export { addons, settledAddons, watchAddons } from './types/addons.js'
@@ -24,6 +24,6 @@ export type {
   Triggered, TriggeredBytes, TriggeredCount
 } from './types/monitor.js'
 export { writeHeapSnapshot } from './types/heap-snapshots.js'
-export type { HeapSnapshot, SnapshotFileOptions, WriteHeapSnapshotOptions, WriteProgress } from './types/heap-snapshots.js'
+export type { HeapSnapshot, SnapshotFileOptions, WriteHeapSnapshotOptions, SnapshotWriteProgress } from './types/heap-snapshots.js'
 export { probe } from './types/probe.js'
 export type { ProbeOptions } from './types/probe.js'

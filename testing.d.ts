@@ -1,4 +1,4 @@
-import { type Census, type Size } from './index.js'
+import { type Census, type OffheapError, type Size } from './index.js'
 
 /** Options of {@link gcUntil}. */
 export interface GcUntilOptions {
@@ -79,7 +79,7 @@ export interface ExternalGrowth {
 }
 
 /** The rejection of `expectNoExternalGrowth()`. An `OffheapError`. */
-export interface ExternalGrowthError extends Error {
+export interface ExternalGrowthError extends OffheapError {
   readonly code: 'ERR_OFFHEAP_EXTERNAL_GROWTH'
   readonly growth: ExternalGrowth
 }
@@ -116,11 +116,11 @@ export interface ExternalGrowthError extends Error {
 export function expectNoExternalGrowth (fn: () => unknown, options?: ExternalGrowthOptions): Promise<ExternalGrowth>
 
 /** A kind of thing that an addon can hold. `addons()` has the same names. */
-export type ReferenceMetric = 'references' | 'wraps' | 'externals' | 'externalArrayBuffers' | 'externalBuffers' | 'externalStrings' |
-  'externalSharedArrayBuffers' | 'finalizersPending' | 'threadsafeFunctions' | 'deferreds' | 'asyncWorks' | 'asyncCleanupHooks'
+export type AddonMetric = 'references' | 'wraps' | 'externals' | 'externalArrayBuffers' | 'externalBuffers' | 'externalStrings' |
+  'externalSharedArrayBuffers' | 'finalizers' | 'threadsafeFunctions' | 'deferreds' | 'asyncWorks' | 'asyncCleanupHooks'
 
-/** Options of {@link expectNoReferenceGrowth} and its matcher. */
-export interface ReferenceGrowthOptions {
+/** Options of {@link expectNoAddonGrowth} and its matcher. */
+export interface AddonsGrowthOptions {
   /**
    * Check this addon only: its name in `addons()`, the last part of that name, or the name of its file (default: all addons). An addon that is not
    * loaded is an error.
@@ -135,10 +135,10 @@ export interface ReferenceGrowthOptions {
 }
 
 /** The growth of one count. */
-export interface ReferenceGrowthFigure {
+export interface AddonsGrowthFigure {
   /** The addon's name in `addons()`. */
   addon: string
-  metric: ReferenceMetric
+  metric: AddonMetric
   /** Growth over the first and over the second block; negative when the count shrank. */
   blockCounts: [number, number]
   /** Growth over the second block, divided by its iterations. */
@@ -149,18 +149,18 @@ export interface ReferenceGrowthFigure {
 }
 
 /** The result of a measurement. With two attempts, `figures` are those of the second attempt. */
-export interface ReferenceGrowth {
+export interface AddonsGrowth {
   iterations: number
   warmup: number
   /** `1`; or `2` when a count grew in the first attempt. */
   attempts: 1 | 2
-  figures: ReferenceGrowthFigure[]
+  figures: AddonsGrowthFigure[]
 }
 
-/** The rejection of `expectNoReferenceGrowth()`. An `OffheapError`. */
-export interface ReferenceGrowthError extends Error {
-  readonly code: 'ERR_OFFHEAP_REFERENCE_GROWTH'
-  readonly growth: ReferenceGrowth
+/** The rejection of `expectNoAddonGrowth()`. An `OffheapError`. */
+export interface AddonsGrowthError extends OffheapError {
+  readonly code: 'ERR_OFFHEAP_ADDON_GROWTH'
+  readonly growth: AddonsGrowth
 }
 
 /**
@@ -175,7 +175,7 @@ export interface ReferenceGrowthError extends Error {
  * Cost: the same as of {@link expectNoExternalGrowth}, with at least 9 forced full garbage collections. Run one test at a time.
  * @param fn sync or async. An error that it throws is passed through unchanged and is never reported as growth.
  * @returns the counts, when no count grew by more than its tolerance
- * @throws {ReferenceGrowthError} `ERR_OFFHEAP_REFERENCE_GROWTH` (rejection): a count grew. The message names each addon and count, with its
+ * @throws {AddonsGrowthError} `ERR_OFFHEAP_ADDON_GROWTH` (rejection): a count grew. The message names each addon and count, with its
  *   growth per iteration. `growth` has all counts.
  * @throws {OffheapError} (rejection) `ERR_OFFHEAP_UNSUPPORTED_PLATFORM` and `ERR_OFFHEAP_WATCH_REFUSED`: addons cannot be watched here.
  *   `ERR_OFFHEAP_METRIC_UNAVAILABLE`: the calls of `options.addon` cannot be counted. `ERR_OFFHEAP_BINDING_LOAD_FAILED`: there is no addon
@@ -183,12 +183,12 @@ export interface ReferenceGrowthError extends Error {
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` (rejection): an argument is wrong, or the addon is not loaded
  * @throws {RangeError} `ERR_OUT_OF_RANGE` (rejection): a number is outside its range
  * @example
- * const { expectNoReferenceGrowth } = require('offheap/testing')
+ * const { expectNoAddonGrowth } = require('offheap/testing')
  * const { compress } = require('snappy')
  *
- * expectNoReferenceGrowth(() => compress(Buffer.alloc(10_000)), { addon: 'snappy' }).catch((error) => console.log(error.message))
+ * expectNoAddonGrowth(() => compress(Buffer.alloc(10_000)), { addon: 'snappy' }).catch((error) => console.log(error.message))
  */
-export function expectNoReferenceGrowth (fn: () => unknown, options?: ReferenceGrowthOptions): Promise<ReferenceGrowth>
+export function expectNoAddonGrowth (fn: () => unknown, options?: AddonsGrowthOptions): Promise<AddonsGrowth>
 
 /** Options of {@link expectNoBufferGrowth} and its matcher. */
 export interface BufferGrowthOptions {
@@ -231,7 +231,7 @@ export interface BufferGrowth {
 }
 
 /** The rejection of `expectNoBufferGrowth()`. An `OffheapError`. */
-export interface BufferGrowthError extends Error {
+export interface BufferGrowthError extends OffheapError {
   readonly code: 'ERR_OFFHEAP_BUFFER_GROWTH'
   readonly growth: BufferGrowth
 }
@@ -281,8 +281,8 @@ export const matchers: {
   toHaveNoBufferGrowth (received: unknown, options?: BufferGrowthOptions): Promise<MatcherResult>
   /** `expectNoExternalGrowth()` as a matcher on a function; same options, same cost, same errors. */
   toHaveNoExternalGrowth (received: unknown, options?: ExternalGrowthOptions): Promise<MatcherResult>
-  /** `expectNoReferenceGrowth()` as a matcher on a function; same options, same cost, same errors. */
-  toHaveNoReferenceGrowth (received: unknown, options?: ReferenceGrowthOptions): Promise<MatcherResult>
+  /** `expectNoAddonGrowth()` as a matcher on a function; same options, same cost, same errors. */
+  toHaveNoAddonGrowth (received: unknown, options?: AddonsGrowthOptions): Promise<MatcherResult>
 }
 
 /** Matchers that `offheap/jest` and `offheap/vitest` add to `expect`. */
@@ -301,9 +301,9 @@ export interface GrowthMatchers<R = void> {
    */
   toHaveNoBufferGrowth (options?: BufferGrowthOptions): Promise<R>
   /**
-   * {@link expectNoReferenceGrowth} as a matcher: runs the function in two equal blocks, and fails when an addon holds more after the second
+   * {@link expectNoAddonGrowth} as a matcher: runs the function in two equal blocks, and fails when an addon holds more after the second
    * block. Asynchronous: await it. It forces garbage collections, as `toHaveNoExternalGrowth()` does.
-   * @param options as for `expectNoReferenceGrowth()`
+   * @param options as for `expectNoAddonGrowth()`
    */
-  toHaveNoReferenceGrowth (options?: ReferenceGrowthOptions): Promise<R>
+  toHaveNoAddonGrowth (options?: AddonsGrowthOptions): Promise<R>
 }

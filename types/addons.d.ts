@@ -53,7 +53,7 @@ export interface AddonGrowth {
   /** `adjustedExternalBytes`. */
   adjustedExternalBytes: number
   /** Pending finalizers. */
-  finalizersPending: number
+  finalizers: number
   /** Live thread-safe functions. */
   threadsafeFunctions: number
   /** Unsettled deferreds. */
@@ -105,7 +105,7 @@ export interface AddonRow {
   /** `napi_create_arraybuffer`: memory that Node allocates. Live figures are `null` without `watchAddons({ buffers: true })`. */
   arrayBuffers: AddonBytes
   /** Finalizers of the addon that are pending. */
-  finalizersPending: number | null
+  finalizers: { pendingCount: number | null }
   /** Bytes that the addon declared with `napi_adjust_external_memory`, minus the bytes that it took back. */
   adjustedExternalBytes: number | null
   /** The lowest value of `adjustedExternalBytes` since watching began. Below 0, the addon took back more than it declared. */

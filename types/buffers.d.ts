@@ -197,7 +197,7 @@ export interface Census {
     readableBytes: number
     writableBytes: number
     /** Objects that wait in streams in object mode. */
-    waitingObjects: number
+    waitingObjectCount: number
     overHighWaterMarkCount: number
     /** The streams with most waiting bytes. Lengths of a stream in object mode are numbers of objects. */
     top: {
@@ -216,7 +216,7 @@ export interface Census {
      * Streams in which bytes or objects wait, grouped by class; the groups with most bytes. With `retainers: true` also grouped by path,
      * without keys and indices, for the 10,000 streams with most bytes.
      */
-    groups: { className: string, path?: string | null, count: number, waitingBytes: number, waitingObjects: number }[]
+    groups: { className: string, path?: string | null, count: number, waitingBytes: number, waitingObjectCount: number }[]
   }
 }
 

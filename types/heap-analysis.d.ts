@@ -1,7 +1,7 @@
 import type { StartOptions } from './monitor.js'
 
 /** The progress of a run. */
-export interface SnapshotProgress {
+export interface AnalysisProgress {
   phase: 'read' | 'dominators' | 'distances' | 'report'
   /** The finished part of the phase, 0 to 1. Stays 0 while a pipe or a gzip file is read, because its length is unknown. */
   fraction: number
@@ -14,7 +14,7 @@ export interface SnapshotRunOptions {
    * Called about ten times a second while the run continues. When it throws, it is not called again, a process warning says so, and the
    * run continues.
    */
-  onProgress?: (progress: SnapshotProgress) => void
+  onProgress?: (progress: AnalysisProgress) => void
 }
 
 export interface SnapshotReportOptions extends SnapshotRunOptions {

@@ -71,10 +71,10 @@ export interface WriteHeapSnapshotOptions extends SnapshotFileOptions {
    * Called when a phase begins, and while the child writes. When it throws, it is not called again, a process warning says so, and the
    * snapshot continues.
    */
-  onProgress?: (progress: WriteProgress) => void
+  onProgress?: (progress: SnapshotWriteProgress) => void
 }
 
-export interface WriteProgress {
+export interface SnapshotWriteProgress {
   /** `'generate'`: V8 builds the graph. `'serialize'`: its text is written. `'report'`: the snapshot is analyzed. */
   phase: 'prepare' | 'generate' | 'serialize' | 'compress' | 'finish' | 'report'
   /** Bytes in the file so far; `null` where this is not known. It is known while a probe child serializes. */
@@ -114,7 +114,7 @@ export interface HeapSnapshot {
    * snapshot ({@link StartOptions.baseline}). Objects that were alive then have the same id in both; younger objects do not.
    */
   comparableIds: boolean
-  compressed: boolean
+  gzip: boolean
   reason: string
   /** The paths of old snapshots and reports that were deleted because of `maxFiles` or `maxTotalBytes`. */
   removed: string[]

@@ -50,7 +50,7 @@ export interface Memory {
    * Isolate: V8's limit on its heap. It includes three times the largest young generation. V8 gives up before this limit: when the old
    * generation reaches `--max-old-space-size`, or a worker's `resourceLimits`.
    */
-  heapLimit: number
+  heapLimitBytes: number
   /**
    * Isolate: bytes outside the heap that belong to objects of V8: ArrayBuffers, external Buffers of addons, large strings. Memory that
    * addons declare is not included.
@@ -158,7 +158,7 @@ export interface ResidentBreakdown {
    * measured: it is in `mallocInUseBytes`, in `unexplainedBytes`, or not resident. `null` where SharedArrayBuffers and memory without an
    * object outweigh it.
    */
-  otherExternalBytes: number | null
+  otherDeclaredBytes: number | null
   /** Not a row of the sum: the upper bound of `mallocFreeBytes`; `null` when that is `null`. */
   mallocFreeAtMostBytes: number | null
   /** Not a row of the sum: large blocks that malloc gave out and that are not resident: never touched, or swapped out. */

@@ -2,12 +2,12 @@ import type { EventEmitter } from 'node:events'
 import type { AddonRow, watchAddons } from './addons.js'
 import type { OffheapError, Percentage, Size } from './base.js'
 import type { TrackBuffersOptions } from './buffers-profile.js'
-import type { HeapSnapshot, SnapshotFileOptions, WriteProgress, writeHeapSnapshot } from './heap-snapshots.js'
+import type { HeapSnapshot, SnapshotFileOptions, SnapshotWriteProgress, writeHeapSnapshot } from './heap-snapshots.js'
 import type { Memory, ResidentBreakdown } from './memory.js'
 
 /**
  * A figure that a threshold can compare: figures of `memory()` and `residentBreakdown()`, with the same names, and two sums of what addons
- * hold. Limits (`heapLimit`, `cgroupLimitBytes`) are no metrics; percentages refer to them.
+ * hold. Limits (`heapLimitBytes`, `cgroupLimitBytes`) are no metrics; percentages refer to them.
  */
 export type Metric = MemoryMetric | BreakdownMetric | 'references' | 'addonExternalBytes'
 
@@ -20,7 +20,7 @@ export type MemoryMetric = 'rss' | 'rssAnonBytes' | 'rssFileBytes' | 'rssShmemBy
  * every sample of a small process, every 10 to 20 s at 1.5 GB. `forSamples` counts only the samples that contain a new breakdown.
  */
 export type BreakdownMetric = 'v8HeapBytes' | 'wasmBytes' | 'arrayBuffersResidentBytes' | 'mallocInUseBytes' | 'mallocFreeBytes' | 'mallocFreeAtMostBytes' |
-  'mallocUndividedBytes' | 'notResidentBytes' | 'threadStacksBytes' | 'fileMappingsBytes' | 'sharedMemoryBytes' | 'otherAnonymousBytes' | 'unexplainedBytes' | 'swappedBytes'
+  'mallocUndividedBytes' | 'notResidentBytes' | 'threadStacksBytes' | 'fileMappingsBytes' | 'sharedMemoryBytes' | 'otherAnonymousBytes' | 'unexplainedBytes' | 'otherDeclaredBytes' | 'swappedBytes'
 
 /**
  * A limit: a size (`900_000_000`, `'900MB'`) or a percentage (`'80%'`). A percentage refers to:
@@ -219,12 +219,12 @@ export interface Monitor extends EventEmitter {
   on (event: 'sample', listener: (sample: Sample) => void): this
   on (event: 'triggered', listener: (event: Triggered) => void): this
   on (event: 'snapshotWritten', listener: (snapshot: SnapshotWritten) => void): this
-  on (event: 'snapshotProgress', listener: (progress: WriteProgress) => void): this
+  on (event: 'snapshotProgress', listener: (progress: SnapshotWriteProgress) => void): this
   on (event: 'error', listener: (error: OffheapError) => void): this
   once (event: 'sample', listener: (sample: Sample) => void): this
   once (event: 'triggered', listener: (event: Triggered) => void): this
   once (event: 'snapshotWritten', listener: (snapshot: SnapshotWritten) => void): this
-  once (event: 'snapshotProgress', listener: (progress: WriteProgress) => void): this
+  once (event: 'snapshotProgress', listener: (progress: SnapshotWriteProgress) => void): this
   once (event: 'error', listener: (error: OffheapError) => void): this
   /**
    * Takes one sample now, and checks the thresholds, as the timer does. Costs about 0.1 ms; no pause, no garbage collection. After `stop()` it

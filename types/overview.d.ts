@@ -40,6 +40,9 @@ export interface Support {
  */
 export function support (): Support
 
+/** A row of `addons()` without what may have a path of the machine in it. */
+export type ReadingAddon = Omit<AddonRow, 'id' | 'file' | 'osThreadId' | 'coverageReason' | 'stacks' | 'growth' | 'collectedSince'>
+
 /**
  * All figures that are cheap to read, read at one moment. It contains numbers, and the labels, route templates and addon names that they
  * belong to. It contains no value of a request and no path of the machine, so it can be served and stored.
@@ -56,7 +59,7 @@ export interface Reading {
   /** `bufferProfile()` without call sites: those contain paths of the machine. */
   bufferProfile: BufferProfile & { sites: null }
   /** Rows of `addons()` without the paths of files; `null` while addons are not watched. */
-  addons: Array<Omit<AddonRow, 'id' | 'file' | 'osThreadId' | 'coverageReason' | 'stacks' | 'growth' | 'collectedSince'>> | null
+  addons: ReadingAddon[] | null
   /** Finished requests by route: route contexts that were settled. At most 1,000 routes are kept apart; the others count as `(other)`. */
   requestCounts: Record<string, number>
   /** References that offheap itself holds. */

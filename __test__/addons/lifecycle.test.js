@@ -87,7 +87,7 @@ test('growth between two readings is that of all an addon holds', { skip }, asyn
     externals: 0,
     externalBytes: 15_010,
     adjustedExternalBytes: 1_001,
-    finalizersPending: 2,
+    finalizers: 2,
     threadsafeFunctions: 0,
     deferreds: 0,
     asyncWorks: 0,
@@ -157,11 +157,11 @@ test('counts are exact while other threads acquire and release a thread-safe fun
 })
 
 test('what was counted and is gone takes no memory', { skip }, async () => {
-  const { grewBytes, row: [references, wraps, externalBuffers, finalizersPending] } = await story('flat', file)
+  const { grewBytes, row: [references, wraps, externalBuffers, finalizers] } = await story('flat', file)
 
   assert.deepStrictEqual([references.liveCount, references.totalCount], [0, 1_500_000])
   assert.deepStrictEqual(wraps, { liveCount: 0, totalCount: 15 * 30_000 })
-  assert.deepStrictEqual([externalBuffers.liveCount, externalBuffers.totalCount, finalizersPending], [0, 150_000, 0])
+  assert.deepStrictEqual([externalBuffers.liveCount, externalBuffers.totalCount, finalizers.pendingCount], [0, 150_000, 0])
   // Ten rounds of 140,000 things: a byte each would be 1.4 MB; 16 bytes each, a table's entry, 22 MB.
   assert.ok(grewBytes < 12 * 2 ** 20, String(grewBytes))
 })
@@ -198,7 +198,7 @@ test('SharedArrayBuffers over an addon\'s memory are counted until they are coll
 
   // Node 20 cannot make one.
   if (Number(process.versions.node.split('.')[0]) < 22) return assert.strictEqual(seen, null)
-  assert.deepStrictEqual(seen.during, [{ externalSharedArrayBuffers: { liveCount: 3, liveBytes: 8_009, totalCount: 3, totalBytes: 8_009 }, finalizersPending: 3 }])
-  assert.deepStrictEqual(seen.after, [{ externalSharedArrayBuffers: { liveCount: 0, liveBytes: 0, totalCount: 3, totalBytes: 8_009 }, finalizersPending: 0 }])
+  assert.deepStrictEqual(seen.during, [{ externalSharedArrayBuffers: { liveCount: 3, liveBytes: 8_009, totalCount: 3, totalBytes: 8_009 }, finalizers: { pendingCount: 3 } }])
+  assert.deepStrictEqual(seen.after, [{ externalSharedArrayBuffers: { liveCount: 0, liveBytes: 0, totalCount: 3, totalBytes: 8_009 }, finalizers: { pendingCount: 0 } }])
   assert.deepStrictEqual([seen.finalized.externalSharedArrayBuffers, seen.finalized.wrong], [3, 0])
 })

@@ -18,18 +18,18 @@ const STEPS = [
   ['29 weak ones', { 'references.liveCount': 29, 'references.weakCount': 29, 'references.totalCount': 29 }],
   ['their objects are collected', { 'references.outlivedCount': 29 }],
   ['they are deleted', { 'references.liveCount': -29, 'references.weakCount': -29, 'references.outlivedCount': -29, 'references.deletedCount': 29 }],
-  ['five wrapped', { 'wraps.liveCount': 5, 'wraps.totalCount': 5, finalizersPending: 5 }],
-  ['one wrap removed', { 'wraps.liveCount': -1, finalizersPending: -1 }],
+  ['five wrapped', { 'wraps.liveCount': 5, 'wraps.totalCount': 5, 'finalizers.pendingCount': 5 }],
+  ['one wrap removed', { 'wraps.liveCount': -1, 'finalizers.pendingCount': -1 }],
   ['six external Buffers of 5003 bytes', {
-    'externalBuffers.liveCount': 6, 'externalBuffers.liveBytes': 30_018, 'externalBuffers.totalCount': 6, 'externalBuffers.totalBytes': 30_018, finalizersPending: 6
+    'externalBuffers.liveCount': 6, 'externalBuffers.liveBytes': 30_018, 'externalBuffers.totalCount': 6, 'externalBuffers.totalBytes': 30_018, 'finalizers.pendingCount': 6
   }],
-  ['what was wrapped and what was external is collected', { 'wraps.liveCount': -4, 'externalBuffers.liveCount': -6, 'externalBuffers.liveBytes': -30_018, finalizersPending: -10 }],
+  ['what was wrapped and what was external is collected', { 'wraps.liveCount': -4, 'externalBuffers.liveCount': -6, 'externalBuffers.liveBytes': -30_018, 'finalizers.pendingCount': -10 }],
   ['1003 bytes declared', { adjustedExternalBytes: 1_003 }],
   ['and taken back', { adjustedExternalBytes: -1_003 }],
   ['three objects of a class of napi-rs', {
-    'references.liveCount': 3, 'references.weakCount': 3, 'references.totalCount': 3, 'wraps.liveCount': 3, 'wraps.totalCount': 3, finalizersPending: 3
+    'references.liveCount': 3, 'references.weakCount': 3, 'references.totalCount': 3, 'wraps.liveCount': 3, 'wraps.totalCount': 3, 'finalizers.pendingCount': 3
   }],
-  ['they are collected', { 'references.liveCount': -3, 'references.weakCount': -3, 'references.deletedCount': 3, 'wraps.liveCount': -3, finalizersPending: -3 }],
+  ['they are collected', { 'references.liveCount': -3, 'references.weakCount': -3, 'references.deletedCount': 3, 'wraps.liveCount': -3, 'finalizers.pendingCount': -3 }],
   ['a Buffer is lent for a call', { 'references.totalCount': 1, 'references.deletedCount': 1 }],
   ['two tasks have run', { 'deferreds.totalCount': 2, 'asyncWorks.totalCount': 2 }]
 ]

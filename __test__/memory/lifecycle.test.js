@@ -66,7 +66,7 @@ test('the addon loaded twice in one process gives the same answers', async () =>
     const first = require(${JSON.stringify(root)})
     for (const file of Object.keys(require.cache)) delete require.cache[file]
     const second = require(${JSON.stringify(root)})
-    const figures = ({ memory }) => { const { machineTotalBytes, cgroupLimitBytes, heapLimit } = memory(); return { machineTotalBytes, cgroupLimitBytes, heapLimit } }
+    const figures = ({ memory }) => { const { machineTotalBytes, cgroupLimitBytes, heapLimitBytes } = memory(); return { machineTotalBytes, cgroupLimitBytes, heapLimitBytes } }
     if (first === second) throw new Error('loaded once')
     console.log(JSON.stringify({ first: figures(first), second: figures(second) }))
   `)

@@ -14,7 +14,7 @@ const MiB = 2 ** 20
 const onLinux = process.platform === 'linux' ? false : 'these figures come from /proc'
 
 const NAMES = [
-  'rss', 'rssAnonBytes', 'rssFileBytes', 'rssShmemBytes', 'heapTotal', 'heapUsed', 'heapLimit', 'external', 'arrayBuffers',
+  'rss', 'rssAnonBytes', 'rssFileBytes', 'rssShmemBytes', 'heapTotal', 'heapUsed', 'heapLimitBytes', 'external', 'arrayBuffers',
   'otherExternalBytes', 'declaredExternalBytes', 'trackedExternalBytes', 'globalHandlesBytes', 'cgroupLimitBytes',
   'cgroupUsageBytes', 'cgroupWorkingSetBytes', 'cgroupVersion', 'machineTotalBytes', 'machineAvailableBytes',
   'containerTotalBytes',
@@ -49,7 +49,7 @@ test('the figures of the heap are those of Node', () => {
   const reading = memory()
   const node = process.memoryUsage()
 
-  assert.strictEqual(reading.heapLimit, v8.getHeapStatistics().heap_size_limit)
+  assert.strictEqual(reading.heapLimitBytes, v8.getHeapStatistics().heap_size_limit)
   assert.strictEqual(reading.globalHandlesBytes, v8.getHeapStatistics().used_global_handles_size)
   near(reading.heapTotal, node.heapTotal, 4 * MiB, 'heapTotal')
   near(reading.heapUsed, node.heapUsed, 4 * MiB, 'heapUsed')
@@ -134,8 +134,8 @@ test('a worker thread sees its own heap and the rss of the whole process', async
   await new Promise((resolve) => worker.once('exit', resolve))
 
   near(inWorker.arrayBuffers, 23_456_789, 1 * MiB, "the worker's arrayBuffers")
-  near(inWorker.heapLimit, 81 * MiB, 20 * MiB, "the worker's heap limit")
-  assert.notStrictEqual(here.heapLimit, inWorker.heapLimit)
+  near(inWorker.heapLimitBytes, 81 * MiB, 20 * MiB, "the worker's heap limit")
+  assert.notStrictEqual(here.heapLimitBytes, inWorker.heapLimitBytes)
   near(here.rss, inWorker.rss, 16 * MiB, 'rss')
   assert.strictEqual(here.machineTotalBytes, inWorker.machineTotalBytes)
   assert.strictEqual(here.cgroupLimitBytes, inWorker.cgroupLimitBytes)

@@ -22,7 +22,7 @@ const ROWS = [
   'threadStacksBytes', 'fileMappingsBytes', 'sharedMemoryBytes', 'otherAnonymousBytes', 'unexplainedBytes'
 ]
 
-const BESIDE = ['otherExternalBytes', 'mallocFreeAtMostBytes', 'notResidentBytes', 'swappedBytes']
+const BESIDE = ['otherDeclaredBytes', 'mallocFreeAtMostBytes', 'notResidentBytes', 'swappedBytes']
 
 /** The table, after checking what must hold for every table. */
 async function table (options) {
@@ -140,11 +140,11 @@ test("a worker's heap is V8's; its Buffers are malloc's, and ArrayBuffers when i
 test("an addon's external Buffer is in use by malloc, and said beside the rows as declared", { skip: withMalloc || addon.skip }, async () => {
   const { externalBuffer } = require(addon.file)
   // SharedArrayBuffers of the tests before are in arrayBuffers, not in external, and would hide what is looked for.
-  await settledWhen('the SharedArrayBuffers are gone', () => memory().otherExternalBytes !== null)
+  await settledWhen('the SharedArrayBuffers are gone', () => memory().otherDeclaredBytes !== null)
 
   const { grown, kept } = await growth(() => externalBuffer(45_678_902))
 
-  near(grown.otherExternalBytes, 45_678_902, 2 * MiB, 'other external')
+  near(grown.otherDeclaredBytes, 45_678_902, 2 * MiB, 'other external')
   near(grown.mallocInUseBytes, 45_678_902, 2 * MiB, 'malloc in use')
   near(grown.arrayBuffersResidentBytes, 0, 100_000, 'ArrayBuffers')
   assert.strictEqual(kept.length, 45_678_902)
@@ -157,7 +157,7 @@ test("an external Buffer from an allocator of the addon's own takes nothing off 
 
   near(grown.mallocInUseBytes, 0, MiB, 'malloc in use')
   near(grown.unexplainedBytes, 56_789_013, MiB, 'unexplained')
-  near(grown.otherExternalBytes, 56_789_013, 100_000, 'other external')
+  near(grown.otherDeclaredBytes, 56_789_013, 100_000, 'other external')
   assert.strictEqual(kept.length, 56_789_013)
 })
 
@@ -176,7 +176,7 @@ test('what zlib declares and does not touch makes no row 0, and malloc says the 
     })()
   `)
 
-  const declared = after.otherExternalBytes - before.otherExternalBytes
+  const declared = after.otherDeclaredBytes - before.otherDeclaredBytes
   const resident = after.mallocInUseBytes - before.mallocInUseBytes
   assert.ok(declared > 35_000_000, `declared ${declared}`)
   assert.ok(resident > 15_000_000, `of ${declared} declared bytes ${resident} are resident`)

@@ -74,7 +74,7 @@ test('the codes are the right ones', () => {
     [{ thresholds: { rss: { above: '80%', action: 'snapshot' } }, snapshot: false }, 'ERR_INVALID_ARG_VALUE'],
     [{ thresholds: { rss: { above: '80%', action: 'diagnose' } } }, 'ERR_INVALID_ARG_VALUE'],
     [{ thresholds: { mallocFreeBytes: '1GB', mallocUndividedBytes: '1GB' } }, 'ERR_INVALID_ARG_VALUE'],
-    [{ thresholds: { heapLimit: '1GB' } }, 'ERR_INVALID_ARG_VALUE'],
+    [{ thresholds: { heapLimitBytes: '1GB' } }, 'ERR_INVALID_ARG_VALUE'],
     [{ snapshotAt: { rss: '80%' } }, 'ERR_INVALID_ARG_VALUE'],
     [{ signal: 'SIGUSR2' }, 'ERR_INVALID_ARG_VALUE'],
     [{ snapshot: { file: 'x' } }, 'ERR_INVALID_ARG_VALUE'],
@@ -130,7 +130,7 @@ test('a threshold that could never fire is refused at the start', () => {
   for (const metric of ['rss', 'heapUsed', 'external', 'arrayBuffers', 'trackedExternalBytes', 'cgroupWorkingSetBytes', 'bufferPool.pinnedBytes']) {
     for (const limit of [1, '50%', { growth: 1, overMs: 60000 }]) assert.throws(() => refuse({ [metric]: limit }, nothing), { code }, metric)
   }
-  const noCgroup = { ...nothing, rss: 1, heapUsed: 1, cgroupWorkingSetBytes: 1, heapLimit: 0 }
+  const noCgroup = { ...nothing, rss: 1, heapUsed: 1, cgroupWorkingSetBytes: 1, heapLimitBytes: 0 }
   for (const metric of ['rss', 'heapUsed', 'cgroupWorkingSetBytes']) {
     refuse({ [metric]: 1 }, noCgroup)
     assert.throws(() => refuse({ [metric]: '50%' }, noCgroup), { code }, metric)

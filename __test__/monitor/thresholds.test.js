@@ -127,7 +127,7 @@ test('forSamples, rearmBelow and cooldownMs reach the state machine, and a figur
   const messages = await run(`
     // Before anything loads it: figures of our own, for exact numbers.
     const file = require.resolve(root + '/lib/memory/memory.js')
-    const figures = { rss: 1, heapUsed: 1, heapLimit: 1000, machineTotalBytes: 1000 }
+    const figures = { rss: 1, heapUsed: 1, heapLimitBytes: 1000, machineTotalBytes: 1000 }
     for (const name of Object.keys(require.cache)) if (name.startsWith(root) && !name.endsWith('.node')) delete require.cache[name]
     require.cache[file] = { id: file, filename: file, loaded: true, exports: { memory: () => ({ ...figures }) } }
     const { start } = require(root)

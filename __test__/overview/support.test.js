@@ -61,7 +61,7 @@ test('without /proc the heap is measured, the rest is null, and a breakdown is r
   assert.match(capabilities.residentBreakdown.reason, /smaps/)
   assert.strictEqual(capabilities.cgroup.available, false)
   const measured = Object.keys(reading).filter((name) => reading[name] !== null)
-  assert.deepStrictEqual(measured, ['heapTotal', 'heapUsed', 'heapLimit', 'external', 'declaredExternalBytes', 'trackedExternalBytes', 'globalHandlesBytes', 'bufferPool'])
+  assert.deepStrictEqual(measured, ['heapTotal', 'heapUsed', 'heapLimitBytes', 'external', 'declaredExternalBytes', 'trackedExternalBytes', 'globalHandlesBytes', 'bufferPool'])
   assert.strictEqual(trimmed.releasedBytes, null)
 })
 
@@ -90,7 +90,7 @@ test('a process that may not read its own memory still gets a table that adds up
   `)
 
   assert.strictEqual(stderr, '')
-  const { table: { rss, otherExternalBytes, mallocFreeAtMostBytes, notResidentBytes, swappedBytes, largest, ...rows }, readable } = JSON.parse(stdout)
+  const { table: { rss, otherDeclaredBytes, mallocFreeAtMostBytes, notResidentBytes, swappedBytes, largest, ...rows }, readable } = JSON.parse(stdout)
   assert.strictEqual(readable, false, 'the process can read its memory: this test shows nothing')
   assert.strictEqual(Object.values(rows).reduce((sum, bytes) => sum + bytes, 0), rss)
   assert.ok(Math.abs(rows.arrayBuffersResidentBytes - 34_567_892) < 1e6, `ArrayBuffers: ${rows.arrayBuffersResidentBytes}`)

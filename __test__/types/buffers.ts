@@ -11,7 +11,7 @@ census(options).then((taken: Census) => {
     console.log(text, waste)
   }
   const [group] = taken.large.groups
-  console.log(group?.count, group?.path, taken.slabs.groups[0]?.sliceCount, taken.slices.groups[0]?.wasteBytes, taken.streams.groups[0]?.waitingObjects, taken.streams.top[0]?.path)
+  console.log(group?.count, group?.path, taken.slabs.groups[0]?.sliceCount, taken.slices.groups[0]?.wasteBytes, taken.streams.groups[0]?.waitingObjectCount, taken.streams.top[0]?.path)
   const stream: number | null | undefined = taken.streams.top[0]?.readableLength
   // @ts-expect-error a census has no such figure
   console.log(stream, taken.leaks)

@@ -3,7 +3,7 @@
 import { OffheapError, memory, residentBreakdown, support, trim } from '../../index.js'
 
 const reading = memory()
-const heap: number = reading.heapUsed + reading.heapTotal + reading.heapLimit + reading.external + reading.declaredExternalBytes
+const heap: number = reading.heapUsed + reading.heapTotal + reading.heapLimitBytes + reading.external + reading.declaredExternalBytes
 // @ts-expect-error rss may be missing
 const rss: number = reading.rss
 // @ts-expect-error a limit may be missing

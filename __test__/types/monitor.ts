@@ -69,7 +69,7 @@ async function refused (): Promise<void> {
   // @ts-expect-error references are counted, and have no size
   start({ thresholds: { references: { addon: 'sharp', above: '5MB' } } })
   // @ts-expect-error a limit is none of the metrics
-  start({ thresholds: { heapLimit: '1GB' } })
+  start({ thresholds: { heapLimitBytes: '1GB' } })
   // @ts-expect-error no such action
   start({ thresholds: { rss: { above: '80%', action: 'exit' } } })
   // @ts-expect-error the resident set is nobody's in particular

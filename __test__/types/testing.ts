@@ -3,8 +3,8 @@
 import { expect } from '@jest/globals'
 import 'offheap/jest'
 import { matchers as sameMatchers } from 'offheap/jest'
-import { expectNoBufferGrowth, expectNoExternalGrowth, expectNoReferenceGrowth, gcUntil, matchers } from 'offheap/testing'
-import type { BufferGrowth, BufferGrowthError, ExternalGrowth, ExternalGrowthError, GrowthMetric, ReferenceGrowth, ReferenceGrowthError } from 'offheap/testing'
+import { expectNoBufferGrowth, expectNoExternalGrowth, expectNoAddonGrowth, gcUntil, matchers } from 'offheap/testing'
+import type { BufferGrowth, BufferGrowthError, ExternalGrowth, ExternalGrowthError, GrowthMetric, AddonsGrowth, AddonsGrowthError } from 'offheap/testing'
 
 async function helpers (): Promise<number | null> {
   await gcUntil(() => true)
@@ -36,19 +36,19 @@ async function helpers (): Promise<number | null> {
 }
 
 async function references (): Promise<number> {
-  const growth: ReferenceGrowth = await expectNoReferenceGrowth(async () => {}, { addon: 'sharp', iterations: 10, warmup: 0, toleranceCount: 1 })
+  const growth: AddonsGrowth = await expectNoAddonGrowth(async () => {}, { addon: 'sharp', iterations: 10, warmup: 0, toleranceCount: 1 })
   // @ts-expect-error no such option
-  await expectNoReferenceGrowth(() => {}, { metrics: ['references'] })
+  await expectNoAddonGrowth(() => {}, { metrics: ['references'] })
   // @ts-expect-error an addon is named
-  await expectNoReferenceGrowth(() => {}, { addon: 5 })
-  await expect(() => {}).toHaveNoReferenceGrowth({ addon: 'sharp' })
+  await expectNoAddonGrowth(() => {}, { addon: 5 })
+  await expect(() => {}).toHaveNoAddonGrowth({ addon: 'sharp' })
   // @ts-expect-error no such option
-  await expect(() => {}).not.toHaveNoReferenceGrowth({ label: 'uploads' })
+  await expect(() => {}).not.toHaveNoAddonGrowth({ label: 'uploads' })
   return growth.figures[0]?.blockCounts[1] ?? 0
 }
 
-function onReferences (error: ReferenceGrowthError): string {
-  const code: 'ERR_OFFHEAP_REFERENCE_GROWTH' = error.code
+function onReferences (error: AddonsGrowthError): string {
+  const code: 'ERR_OFFHEAP_ADDON_GROWTH' = error.code
   return `${code} ${error.growth.figures.map(({ addon, metric, grew }) => `${addon} ${metric} ${grew}`).join()}`
 }
 

@@ -21,7 +21,7 @@ function memory () {
     rssShmemBytes: native.rssShmemBytes ?? null,
     heapTotal: node.heapTotal,
     heapUsed: node.heapUsed,
-    heapLimit: heap.heap_size_limit,
+    heapLimitBytes: heap.heap_size_limit,
     external: node.external,
     arrayBuffers: node.arrayBuffers,
     // SharedArrayBuffers are in arrayBuffers and not in external. Where they outweigh the rest, the difference has no meaning.

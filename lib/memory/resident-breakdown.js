@@ -49,7 +49,7 @@ async function breakdown (askMalloc) {
     sharedMemoryBytes: table.sharedMemoryBytes,
     otherAnonymousBytes: table.otherAnonymousBytes,
     unexplainedBytes: table.unexplainedBytes,
-    otherExternalBytes: table.otherExternalBytes ?? null,
+    otherDeclaredBytes: table.otherExternalBytes ?? null,
     mallocFreeAtMostBytes: table.mallocFreeAtMostBytes ?? null,
     notResidentBytes: table.notResidentBytes ?? null,
     swappedBytes: table.swappedBytes,

@@ -8,11 +8,11 @@ const OLD_SPACE = /^--max[-_]old[-_]space[-_]size=(\d+)$/
  * How far the V8 heap can grow before V8 gives up: the maximum size of the old generation, where one was set. V8's own `heap_size_limit`
  * adds three times the largest young generation (48 MiB on Node 20 and 22, up to 192 MiB on 24). The heap never reaches that limit: on
  * Node 24 with --max-old-space-size=96, the process died before the heap reached 40 % of it.
- * @param {number} heapLimit V8's own figure
+ * @param {number} heapLimitBytes V8's own figure
  */
-function heapLimitBase (heapLimit) {
+function heapLimitBase (heapLimitBytes) {
   const megabytes = oldGenerationMegabytes()
-  return megabytes > 0 ? Math.min(heapLimit, megabytes * 2 ** 20) : heapLimit
+  return megabytes > 0 ? Math.min(heapLimitBytes, megabytes * 2 ** 20) : heapLimitBytes
 }
 
 function oldGenerationMegabytes () {

@@ -1,7 +1,7 @@
 'use strict'
 
 // The metrics of thresholds: figures of memory() and residentBreakdown(), with the same names, and two sums of what addons hold. Limits
-// (`heapLimit`, `cgroupLimitBytes`, …) are no metrics; percentages refer to them.
+// (`heapLimitBytes`, `cgroupLimitBytes`, …) are no metrics; percentages refer to them.
 
 const { addonExternalBytes, liveReferences } = require('./addon-metrics.js')
 const { heapLimitBase } = require('./heap-limit.js')
@@ -10,7 +10,7 @@ const processBase = {
   of: 'the cgroup limit, or the memory of the container or machine where there is none',
   read: ({ cgroupLimitBytes, containerTotalBytes, machineTotalBytes }) => cgroupLimitBytes ?? containerTotalBytes ?? machineTotalBytes
 }
-const heapBase = { of: 'the heap limit', read: ({ heapLimit }) => heapLimitBase(heapLimit) }
+const heapBase = { of: 'the heap limit', read: ({ heapLimitBytes }) => heapLimitBase(heapLimitBytes) }
 const cgroupBase = { of: 'the cgroup limit', read: ({ cgroupLimitBytes }) => cgroupLimitBytes }
 
 /** Figures of `memory()`, by the base of a percentage. */
@@ -27,7 +27,7 @@ const OF_MALLOC = ['mallocInUseBytes', 'mallocFreeBytes', 'mallocFreeAtMostBytes
 const WITHOUT_MALLOC = ['mallocUndividedBytes']
 const OF_BREAKDOWN = [
   'v8HeapBytes', 'wasmBytes', 'arrayBuffersResidentBytes', ...OF_MALLOC, ...WITHOUT_MALLOC, 'threadStacksBytes', 'fileMappingsBytes', 'sharedMemoryBytes',
-  'otherAnonymousBytes', 'unexplainedBytes', 'swappedBytes'
+  'otherAnonymousBytes', 'unexplainedBytes', 'otherDeclaredBytes', 'swappedBytes'
 ]
 
 /**

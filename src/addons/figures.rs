@@ -334,7 +334,7 @@ figures! {
     /// Those of external strings and SharedArrayBuffers; any thread writes.
     any_thread_finalizers_pending: Count, hidden;
     /// All of the addon's own finalizers that have yet to run.
-    all_finalizers_pending: Derived, sum(finalizers_pending, any_thread_finalizers_pending) => "finalizersPending";
+    all_finalizers_pending: Derived, sum(finalizers_pending, any_thread_finalizers_pending) => "finalizers.pendingCount";
     /// Thread-safe functions; any thread writes.
     threadsafe_functions: Things, things => "threadsafeFunctions";
     /// `napi_create_promise`; settled ones have ended.
@@ -493,7 +493,7 @@ mod tests {
                 ("buffers.liveBytes", 5.0),
                 ("buffers.totalCount", 1.0),
                 ("buffers.totalBytes", 5.0),
-                ("finalizersPending", 7.0),
+                ("finalizers.pendingCount", 7.0),
                 ("instanceData", 1.0),
             ]
         );

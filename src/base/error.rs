@@ -79,7 +79,7 @@ codes! {
     /// The function under test made Buffers keep more bytes alive each time it ran.
     BufferGrowth => "ERR_OFFHEAP_BUFFER_GROWTH",
     /// The function under test left an addon with more references each time it ran.
-    ReferenceGrowth => "ERR_OFFHEAP_REFERENCE_GROWTH",
+    AddonGrowth => "ERR_OFFHEAP_ADDON_GROWTH",
     /// A heap snapshot is not JSON of the kind V8 writes; the message gives the byte offset.
     SnapshotSyntax => "ERR_OFFHEAP_SNAPSHOT_SYNTAX",
     /// A heap snapshot is JSON, but a field of it contradicts the format or the rest of the file.

@@ -34,7 +34,7 @@ test('what is live of the Buffers that Node allocates is known when it is asked 
   // THEN they are counted until they are collected, and no finalizer of the addon's is made up
   assert.deepStrictEqual(held.buffers, { liveCount: 3, liveBytes: 4_053, totalCount: 3, totalBytes: 4_053 })
   assert.deepStrictEqual(held.arrayBuffers, { liveCount: 2, liveBytes: 8_114, totalCount: 2, totalBytes: 8_114 })
-  assert.strictEqual(held.finalizersPending, 0)
+  assert.strictEqual(held.finalizers.pendingCount, 0)
   holder.held = undefined
   await settledWhen('all Buffers are gone', () => row().buffers.liveCount === 0 && row().arrayBuffers.liveCount === 0)
   assert.deepStrictEqual(row().buffers, { liveCount: 0, liveBytes: 0, totalCount: 3, totalBytes: 4_053 })

@@ -27,7 +27,7 @@ for (const mode of modes) {
       [5_000_011, 'global.header (Buffer) → backing store'],
       [4_000_037, 'global.read (function retainers.js:27) → variable thumbnail (Buffer) → backing store']
     ])
-    const sums = { waitingObjects: 0 }
+    const sums = { waitingObjectCount: 0 }
     assert.deepStrictEqual(streams[0], [50_007, 'global.last (Feed)'])
     assert.match(streams[1][1], /^global\.feeds \(Map\) entry(\["user 11"\])? \(Feed\)$/)
     assert.deepStrictEqual(streamGroups, [

@@ -16,7 +16,7 @@ for (const mode of modes) {
       count: 6,
       readableBytes: 20_021 + 10_009,
       writableBytes: 60_023 + outputSize,
-      waitingObjects: 5,
+      waitingObjectCount: 5,
       overHighWaterMarkCount: 3,
       waitingBytes: 20_021 + 10_009 + 60_023 + outputSize
     })
@@ -29,10 +29,10 @@ for (const mode of modes) {
     const writing = { writableLength: null, writableHighWaterMark: null, writableObjectMode: null }
     assert.deepStrictEqual(top[0], { className: 'SlowUpload', waitingBytes: 60_023, ...reading, writableLength: 60_023, writableHighWaterMark: 1_000, writableObjectMode: false })
     assert.deepStrictEqual(groups, [
-      { className: 'SlowUpload', count: 1, waitingBytes: 60_023, waitingObjects: 0 },
-      { className: 'ServerResponse', count: 1, waitingBytes: outputSize, waitingObjects: 0 },
-      { className: 'Feed', count: 2, waitingBytes: 20_021, waitingObjects: 5 },
-      { className: 'PassThrough', count: 1, waitingBytes: 10_009, waitingObjects: 0 }
+      { className: 'SlowUpload', count: 1, waitingBytes: 60_023, waitingObjectCount: 0 },
+      { className: 'ServerResponse', count: 1, waitingBytes: outputSize, waitingObjectCount: 0 },
+      { className: 'Feed', count: 2, waitingBytes: 20_021, waitingObjectCount: 5 },
+      { className: 'PassThrough', count: 1, waitingBytes: 10_009, waitingObjectCount: 0 }
     ])
     assert.deepStrictEqual(top[4], { className: 'Feed', waitingBytes: 0, readableLength: 5, readableHighWaterMark: 3, readableObjectMode: true, ...writing })
   })

@@ -46,7 +46,7 @@ test('a snapshot is complete, holds every object of a class of ours, and lies wh
   assert.strictEqual(byteLength, fs.statSync(file).size)
   assert.ok(pauseMs > 0 && pauseMs <= durationMs, `${pauseMs} of ${durationMs}`)
   assert.deepStrictEqual(rest, {
-    mode: 'in-process', attempts: 1, childPeakRssBytes: null, scratch: null, comparableIds: true, compressed: false, reason: 'unit test', reportFile: null, reportTextFile: null, reportError: null, removed: []
+    mode: 'in-process', attempts: 1, childPeakRssBytes: null, scratch: null, comparableIds: true, gzip: false, reason: 'unit test', reportFile: null, reportTextFile: null, reportError: null, removed: []
   })
 })
 
@@ -58,7 +58,7 @@ test('with gzip the file holds the same kind of snapshot, compressed, and nothin
   assert.match(result.file, /-manual\.heapsnapshot\.gz$/)
   const text = zlib.gunzipSync(fs.readFileSync(result.file))
   assert.strictEqual(fs.statSync(result.file).size, result.byteLength)
-  assert.strictEqual(result.compressed, true)
+  assert.strictEqual(result.gzip, true)
   assert.strictEqual(countInstances(JSON.parse(text.toString()), 'Zanzibar1234567'), 321)
 })
 

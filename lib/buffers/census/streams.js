@@ -31,7 +31,7 @@ function outputSizeOf (object) {
  *   most bytes first; `objects` are these streams
  */
 function readStreams (streams) {
-  const sums = { count: 0, readableBytes: 0, writableBytes: 0, waitingObjects: 0, overHighWaterMarkCount: 0 }
+  const sums = { count: 0, readableBytes: 0, writableBytes: 0, waitingObjectCount: 0, overHighWaterMarkCount: 0 }
   const found = []
   const classOf = classNames()
   for (const stream of streams) {
@@ -42,14 +42,14 @@ function readStreams (streams) {
     let bytes = outputSize
     let isOver = false
     if (readable !== undefined) {
-      if (readable.objectMode) sums.waitingObjects += readable.length
+      if (readable.objectMode) sums.waitingObjectCount += readable.length
       else sums.readableBytes += readable.length
       bytes += readable.objectMode ? 0 : readable.length
       isOver ||= readable.length > readable.highWaterMark
     }
     sums.writableBytes += outputSize
     if (writable !== undefined) {
-      if (writable.objectMode) sums.waitingObjects += writable.length
+      if (writable.objectMode) sums.waitingObjectCount += writable.length
       else sums.writableBytes += writable.length
       bytes += writable.objectMode ? 0 : writable.length
       isOver ||= writable.length > writable.highWaterMark
@@ -70,7 +70,7 @@ function readStreams (streams) {
       found.push({ row, stream })
     }
   }
-  found.sort(({ row: a }, { row: b }) => b.waitingBytes - a.waitingBytes || waitingObjects(b) - waitingObjects(a))
+  found.sort(({ row: a }, { row: b }) => b.waitingBytes - a.waitingBytes || waitingObjectCount(b) - waitingObjectCount(a))
   return {
     sums: { ...sums, waitingBytes: sums.readableBytes + sums.writableBytes },
     rows: found.map(({ row }) => row),
@@ -89,15 +89,15 @@ function groupStreams ({ rows }, paths, limit) {
   rows.forEach((row, number) => {
     const path = paths.get(number)
     const { className } = row
-    const group = groups.of([className, path], () => ({ className, ...(path !== undefined && { path }), count: 0, waitingBytes: 0, waitingObjects: 0 }))
+    const group = groups.of([className, path], () => ({ className, ...(path !== undefined && { path }), count: 0, waitingBytes: 0, waitingObjectCount: 0 }))
     group.count++
     group.waitingBytes += row.waitingBytes
-    group.waitingObjects += waitingObjects(row)
+    group.waitingObjectCount += waitingObjectCount(row)
   })
   return groups.largest((group) => group.waitingBytes, limit)
 }
 
-function waitingObjects ({ readableObjectMode, readableLength, writableObjectMode, writableLength }) {
+function waitingObjectCount ({ readableObjectMode, readableLength, writableObjectMode, writableLength }) {
   return (readableObjectMode ? readableLength : 0) + (writableObjectMode ? writableLength : 0)
 }
 

@@ -14,8 +14,8 @@ function coveredByBuffers () {
   return `Counted: Buffers, ArrayBuffers and what they pin; no other native memory ${PAGE}`
 }
 
-function coveredByReferences () {
+function coveredByAddons () {
   return `Counted: what addons hold through Node-API; neither their own malloc nor what Node itself holds ${PAGE}`
 }
 
-module.exports = { coveredByBuffers, coveredByExternal, coveredByReferences }
+module.exports = { coveredByBuffers, coveredByExternal, coveredByAddons }

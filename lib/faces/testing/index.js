@@ -2,8 +2,8 @@
 
 const { expectNoBufferGrowth } = require('./expect-no-buffer-growth.js')
 const { expectNoExternalGrowth } = require('./expect-no-external-growth.js')
-const { expectNoReferenceGrowth } = require('./expect-no-reference-growth.js')
+const { expectNoAddonGrowth } = require('./expect-no-addon-growth.js')
 const { gcUntil } = require('./gc-until.js')
 const matchers = require('./matchers.js')
 
-module.exports = { expectNoBufferGrowth, expectNoExternalGrowth, expectNoReferenceGrowth, gcUntil, matchers }
+module.exports = { expectNoBufferGrowth, expectNoExternalGrowth, expectNoAddonGrowth, gcUntil, matchers }

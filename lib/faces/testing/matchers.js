@@ -2,13 +2,13 @@
 
 // Matchers for expect.extend(), jest's or vitest's. This file registers nothing.
 
-const { coveredByBuffers, coveredByExternal, coveredByReferences } = require('./covered.js')
+const { coveredByBuffers, coveredByExternal, coveredByAddons } = require('./covered.js')
 const { bufferGrowthMessage } = require('./expect-no-buffer-growth.js')
 const { growthMessage } = require('./expect-no-external-growth.js')
-const { referenceGrowthMessage } = require('./expect-no-reference-growth.js')
+const { addonGrowthMessage } = require('./expect-no-addon-growth.js')
 const { measureBufferGrowth } = require('./measure-buffer-growth.js')
 const { measureGrowth } = require('./measure-growth.js')
-const { measureReferenceGrowth } = require('./reference-growth.js')
+const { measureAddonGrowth } = require('./addon-growth.js')
 
 async function toHaveNoExternalGrowth (received, options) {
   const growth = await measureGrowth(received, options)
@@ -21,14 +21,14 @@ async function toHaveNoExternalGrowth (received, options) {
   }
 }
 
-async function toHaveNoReferenceGrowth (received, options) {
-  const growth = await measureReferenceGrowth(received, options)
+async function toHaveNoAddonGrowth (received, options) {
+  const growth = await measureAddonGrowth(received, options)
   const pass = !growth.figures.some((figure) => figure.grew)
   return {
     pass,
     message: () => pass
-      ? `Expected what an addon holds to grow each time the function ran; in the second block of ${growth.iterations} iterations no count grew beyond its tolerance\n${coveredByReferences()}`
-      : referenceGrowthMessage(growth)
+      ? `Expected what an addon holds to grow each time the function ran; in the second block of ${growth.iterations} iterations no count grew beyond its tolerance\n${coveredByAddons()}`
+      : addonGrowthMessage(growth)
   }
 }
 
@@ -43,4 +43,4 @@ async function toHaveNoBufferGrowth (received, options) {
   }
 }
 
-module.exports = { toHaveNoBufferGrowth, toHaveNoExternalGrowth, toHaveNoReferenceGrowth }
+module.exports = { toHaveNoBufferGrowth, toHaveNoExternalGrowth, toHaveNoAddonGrowth }

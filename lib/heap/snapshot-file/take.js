@@ -62,7 +62,7 @@ async function takeSnapshot (settings, write, signal, onProgress) {
       childPeakRssBytes: written.childPeakRssBytes ?? null,
       scratch: written.scratch ?? null,
       comparableIds: written.comparableIds ?? false,
-      compressed: gzip,
+      gzip,
       reason: settings.reason,
       reportFile: report.file,
       reportTextFile: report.textFile,

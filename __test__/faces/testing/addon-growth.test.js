@@ -5,7 +5,7 @@ const assert = require('node:assert')
 const path = require('node:path')
 const { Worker } = require('node:worker_threads')
 const { addons } = require('../../..')
-const { expectNoReferenceGrowth } = require('../../../lib/faces/testing')
+const { expectNoAddonGrowth } = require('../../../lib/faces/testing')
 const { fixtureAddon } = require('../../helpers/fixture-addon.js')
 
 const WRONG_NUMBERS = [null, NaN, -1, 1.5, Infinity, '5', {}, 2 ** 53]
@@ -22,11 +22,11 @@ test('references that nobody deletes are found, by the addon and the count per i
   const leaky = () => { addon.deleteReference(addon.references(3, 1)) }
 
   // WHEN
-  const error = await failure(expectNoReferenceGrowth(leaky, { addon: name, iterations: 10, warmup: 4 }))
+  const error = await failure(expectNoAddonGrowth(leaky, { addon: name, iterations: 10, warmup: 4 }))
 
   // THEN
   assert.ok(error instanceof Error)
-  assert.deepStrictEqual([error.name, error.code], ['OffheapError', 'ERR_OFFHEAP_REFERENCE_GROWTH'])
+  assert.deepStrictEqual([error.name, error.code], ['OffheapError', 'ERR_OFFHEAP_ADDON_GROWTH'])
   assert.strictEqual(error.message, [
     'What an addon holds grew each time the function ran:',
     `  ${name}: +2 references per iteration (block 1: +20, block 2: +20, of 10 iterations each; tolerance 0)`,
@@ -54,7 +54,7 @@ test('each kind of thing that an addon can leave behind is found under its name'
     externalArrayBuffers: () => keep(addon.externalArrayBuffer(11)),
     externalBuffers: () => keep(addon.externalBuffer(11)),
     externalStrings: () => keep(addon.externalLatin1(1_001)),
-    finalizersPending: () => {
+    finalizers: () => {
       const object = {}
       addon.addFinalizer(object, false)
       keep(object)
@@ -67,8 +67,8 @@ test('each kind of thing that an addon can leave behind is found under its name'
   // Node 20 cannot make one.
   if (Number(process.versions.node.split('.')[0]) >= 22) leaks.externalSharedArrayBuffers = () => keep(addon.externalSharedArrayBuffer(1_003))
   for (const [metric, leaky] of Object.entries(leaks)) {
-    const { code, growth } = await failure(expectNoReferenceGrowth(leaky, { addon: name, iterations: 3, warmup: 1 }))
-    assert.strictEqual(code, 'ERR_OFFHEAP_REFERENCE_GROWTH', metric)
+    const { code, growth } = await failure(expectNoAddonGrowth(leaky, { addon: name, iterations: 3, warmup: 1 }))
+    assert.strictEqual(code, 'ERR_OFFHEAP_ADDON_GROWTH', metric)
     assert.deepStrictEqual(figure(growth, metric).blockCounts, [3, 3], metric)
   }
   assert.ok(kept.length > 0)
@@ -85,7 +85,7 @@ test('an addon that lets go of everything passes, and what it held before does n
     await promise
   }
 
-  const { attempts, figures } = await expectNoReferenceGrowth(clean, { addon: name, iterations: 7 })
+  const { attempts, figures } = await expectNoAddonGrowth(clean, { addon: name, iterations: 7 })
 
   assert.strictEqual(attempts, 1)
   assert.ok(figures.every(({ grew, blockCounts }) => !grew && blockCounts[1] === 0), JSON.stringify(figures))
@@ -93,14 +93,14 @@ test('an addon that lets go of everything passes, and what it held before does n
 
 test('a cache that fills up in the first block is no growth, and a tolerance is kept to', { skip }, async () => {
   let made = 0
-  await expectNoReferenceGrowth(() => { if (made++ < 5) addon.references(1, 1) }, { addon: name, iterations: 5, warmup: 2 })
-  await expectNoReferenceGrowth(() => { addon.references(2, 1) }, { addon: name, iterations: 3, warmup: 0, toleranceCount: 6 })
-  const { growth } = await failure(expectNoReferenceGrowth(() => { addon.references(2, 1) }, { addon: name, iterations: 3, warmup: 0, toleranceCount: 5 }))
+  await expectNoAddonGrowth(() => { if (made++ < 5) addon.references(1, 1) }, { addon: name, iterations: 5, warmup: 2 })
+  await expectNoAddonGrowth(() => { addon.references(2, 1) }, { addon: name, iterations: 3, warmup: 0, toleranceCount: 6 })
+  const { growth } = await failure(expectNoAddonGrowth(() => { addon.references(2, 1) }, { addon: name, iterations: 3, warmup: 0, toleranceCount: 5 }))
   assert.strictEqual(figure(growth, 'references').toleranceCount, 5)
 })
 
 test('without a name every addon is looked at', { skip }, async () => {
-  const { growth } = await failure(expectNoReferenceGrowth(() => { addon.references(1, 1) }, { iterations: 3 }))
+  const { growth } = await failure(expectNoAddonGrowth(() => { addon.references(1, 1) }, { iterations: 3 }))
 
   assert.strictEqual(figure(growth, 'references').grew, true)
 })
@@ -115,27 +115,27 @@ test('what another thread does meanwhile is not this one\'s growth', { skip }, a
   t.after(() => worker.terminate())
   await new Promise((resolve) => worker.once('message', resolve))
 
-  await expectNoReferenceGrowth(() => {}, { addon: name, iterations: 10 })
+  await expectNoAddonGrowth(() => {}, { addon: name, iterations: 10 })
 })
 
 test('watching ends with it, and what the function throws is passed through', { skip }, async () => {
   const thrown = new RangeError('from the function under test')
-  assert.strictEqual(await failure(expectNoReferenceGrowth(() => { throw thrown })), thrown)
+  assert.strictEqual(await failure(expectNoAddonGrowth(() => { throw thrown })), thrown)
   assert.deepStrictEqual([...new Set(addons().rows.map(({ coverage }) => coverage))], ['none'])
 })
 
 test('wrong arguments are refused, and so is an addon that is not there', async () => {
   for (const fn of [undefined, null, 5, {}, 'fn']) {
-    await assert.rejects(expectNoReferenceGrowth(fn), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' })
+    await assert.rejects(expectNoAddonGrowth(fn), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' })
   }
   for (const option of ['iterations', 'warmup', 'toleranceCount']) {
     for (const wrong of WRONG_NUMBERS) {
-      const { code } = await failure(expectNoReferenceGrowth(() => {}, { [option]: wrong }))
+      const { code } = await failure(expectNoAddonGrowth(() => {}, { [option]: wrong }))
       assert.ok(code === 'ERR_INVALID_ARG_TYPE' || code === 'ERR_OUT_OF_RANGE', `${option}: ${String(wrong)}: ${code}`)
     }
   }
-  for (const wrong of [null, 5, {}, true]) await assert.rejects(expectNoReferenceGrowth(() => {}, { addon: wrong }), { code: 'ERR_INVALID_ARG_TYPE' })
-  await assert.rejects(expectNoReferenceGrowth(() => {}, { addon: '' }), { code: 'ERR_INVALID_ARG_VALUE' })
-  await assert.rejects(expectNoReferenceGrowth(() => {}, { adon: 'x' }), /did you mean "addon"/)
-  await assert.rejects(expectNoReferenceGrowth(() => {}, { addon: 'nosuch', iterations: 1 }), { code: 'ERR_INVALID_ARG_VALUE', message: /"nosuch"/ })
+  for (const wrong of [null, 5, {}, true]) await assert.rejects(expectNoAddonGrowth(() => {}, { addon: wrong }), { code: 'ERR_INVALID_ARG_TYPE' })
+  await assert.rejects(expectNoAddonGrowth(() => {}, { addon: '' }), { code: 'ERR_INVALID_ARG_VALUE' })
+  await assert.rejects(expectNoAddonGrowth(() => {}, { adon: 'x' }), /did you mean "addon"/)
+  await assert.rejects(expectNoAddonGrowth(() => {}, { addon: 'nosuch', iterations: 1 }), { code: 'ERR_INVALID_ARG_VALUE', message: /"nosuch"/ })
 })

@@ -18,7 +18,7 @@ const METRICS = {
   externalBuffers: (row) => row.externalBuffers.liveCount,
   externalStrings: (row) => row.externalStrings.liveCount,
   externalSharedArrayBuffers: (row) => row.externalSharedArrayBuffers.liveCount,
-  finalizersPending: (row) => row.finalizersPending,
+  finalizers: (row) => row.finalizers.pendingCount,
   threadsafeFunctions: (row) => row.threadsafeFunctions.liveCount,
   deferreds: ({ deferreds }) => deferreds.unsettledCount,
   asyncWorks: ({ asyncWorks }) => asyncWorks.liveCount,
@@ -27,10 +27,10 @@ const METRICS = {
 
 /**
  * @param {() => unknown} fn
- * @param {import('../../testing.js').ReferenceGrowthOptions} [options]
- * @returns {Promise<import('../../testing.js').ReferenceGrowth>} rejects with what `fn` throws, and with argument errors
+ * @param {import('../../testing.js').AddonsGrowthOptions} [options]
+ * @returns {Promise<import('../../testing.js').AddonsGrowth>} rejects with what `fn` throws, and with argument errors
  */
-async function measureReferenceGrowth (fn, options) {
+async function measureAddonGrowth (fn, options) {
   func('fn', fn)
   const { addon, iterations = ITERATIONS, warmup = WARMUP, toleranceCount = 0 } = checkOptions('options', options, ['addon', 'iterations', 'warmup', 'toleranceCount'])
   if (addon !== undefined) string('options.addon', addon)
@@ -124,4 +124,4 @@ function describe ({ iterations, warmup, attempts, figures }) {
   ).join('\n') + `\n  after ${warmup} calls to warm up, in each of ${attempts} attempts`
 }
 
-module.exports = { describe, measureReferenceGrowth }
+module.exports = { describe, measureAddonGrowth }
