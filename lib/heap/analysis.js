@@ -1,6 +1,6 @@
 'use strict'
 
-// Heap snapshots: analysis, comparison and redaction of .heapsnapshot files, off the JavaScript thread.
+// Analysis, comparison and redaction of .heapsnapshot files, outside of the JavaScript thread.
 
 const os = require('node:os')
 const { abortedBy, onAbort, throwIfAborted } = require('../base/abort.js')
@@ -9,11 +9,11 @@ const { progressListener } = require('../base/progress.js')
 const validate = require('../base/validate.js')
 const binding = require('../base/load.js')
 
-/** The phases of a run, by the number that the binding gives. */
+/** The phases of a run, by their number in the binding. */
 const phases = ['read', 'dominators', 'distances', 'report']
 const PROGRESS_INTERVAL_MS = 100
 
-/** More than two threads are not used; with one core a second would only wait. */
+/** An analysis uses at most two threads. With one core, a second thread would only wait. */
 function threadCount () {
   return os.availableParallelism() > 1 ? 2 : 1
 }
@@ -31,7 +31,7 @@ function reportOptions (options) {
   return { top, paths, filter }
 }
 
-/** Runs a native job that can be watched and cancelled, and parses its answer. */
+/** Runs a native job, reports its progress, cancels it when the signal aborts, and parses its answer. */
 async function run (caller, { signal, onProgress }, start) {
   throwIfAborted(signal)
   const started = performance.now()
@@ -39,7 +39,7 @@ async function run (caller, { signal, onProgress }, start) {
   const cancel = () => binding.heapSnapshotCancel(number)
   const listener = onProgress === undefined ? undefined : progressListener(caller, onProgress)
   let ignoreAbort = () => {}
-  // Polled: a callback from the pool thread would need a thread-safe function, which keeps things alive.
+  // Polls the progress: a callback from the pool thread would need a thread-safe function, which would keep the process alive.
   const timer = listener === undefined
     ? undefined
     : setInterval(() => {
@@ -69,7 +69,6 @@ function source (file) {
 }
 
 async function analyzeHeapSnapshot (file, options) {
-  // Validate arguments
   validate.string('file', file)
   options = validate.options('options', options, ['top', 'paths', 'filter', 'id', 'signal', 'onProgress'])
   const { top, paths, filter } = reportOptions(options)
@@ -82,7 +81,6 @@ async function analyzeHeapSnapshot (file, options) {
 }
 
 async function compareHeapSnapshots (before, after, options) {
-  // Validate arguments
   validate.string('before', before)
   validate.string('after', after)
   if (before === '-' && after === '-') throw validate.invalidValue('after', 'another file: standard input can be read once', after)
@@ -102,7 +100,6 @@ async function compareHeapSnapshots (before, after, options) {
 }
 
 async function redactHeapSnapshot (file, out, options) {
-  // Validate arguments
   validate.string('file', file)
   validate.string('out', out)
   options = validate.options('options', options, ['salt', 'signal', 'onProgress'])
@@ -113,7 +110,7 @@ async function redactHeapSnapshot (file, out, options) {
   }
   checkCommon(options)
 
-  // Without a salt the key is random and forgotten.
+  // Without a salt the key is random and not kept.
   const { createHash, randomBytes } = require('node:crypto')
   const key = salt === undefined ? randomBytes(16) : createHash('sha256').update(salt).digest().subarray(0, 16)
   const result = await run('redactHeapSnapshot', options, (number) =>
@@ -122,7 +119,7 @@ async function redactHeapSnapshot (file, out, options) {
 }
 
 /**
- * The synchronous twin of `analyzeHeapSnapshot`, without threads unless asked: a forked child must not start any.
+ * `analyzeHeapSnapshot`, synchronously and by default with one thread: a forked child must not start threads.
  * Internal; the probe uses it.
  */
 function analyzeHeapSnapshotSync (file, { top = 20, paths = 1, filter, threads = 1 } = {}) {

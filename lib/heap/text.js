@@ -1,6 +1,6 @@
 'use strict'
 
-// The text of an analysis, of a comparison and of one object's retainers.
+// Writes the text of an analysis, of a comparison, and of one object's retainers.
 
 const { bytes, clean, count, percent, shorten, signed, table } = require('../base/format.js')
 
@@ -10,10 +10,10 @@ function section (title, body, style) {
   return body === '' ? '' : `\n${style.bold(title)}\n${body}`
 }
 
-/** What V8 keeps for itself. The bytes of ArrayBuffers have a name of the same form, and are the program's. */
+/** Names of V8's own classes. Bytes of ArrayBuffers have a name of the same form, but belong to the program. */
 const OF_ENGINE = /^(\((system|compiled code|object shape|array|code|native|synthetic)\)|system \/ (?!JSArrayBufferData$).*)$/
 
-/** A table of the program's classes, and what V8 keeps for itself in a line: it is never the first thing to look at. */
+/** A table of the program's classes, and one line for V8's own classes: they are never the first ones to look at. */
 function classTable (columns, classes, cells, figure, style) {
   const own = classes.filter(({ name }) => OF_ENGINE.test(name))
   const others = classes.filter((row) => !own.includes(row))
@@ -31,7 +31,7 @@ function analysisText (result, style) {
 
   const suspects = result.suspects.map((suspect) =>
     `  ${bytes(suspect.retainedBytes).padStart(8)}  ${style.red(clean(suspect.text))}\n            ${style.dim(`${style.path(clean(suspect.path))} @${suspect.id}`)}\n`)
-  out += section('Suspects', suspects.length > 0 ? suspects.join('') : `  ${style.dim('none: no pattern that leaks have (docs/heap-analysis.md)')}\n`, style)
+  out += section('Suspects', suspects.length > 0 ? suspects.join('') : `  ${style.dim('none: no pattern that leaks often show (docs/heap-analysis.md)')}\n`, style)
 
   out += section(`Classes by retained size (${count(result.classes.length)} of ${count(result.classCount)})`, classTable(
     [{ title: 'class', left: true }, { title: 'count' }, { title: 'shallow' }, { title: 'retained' }, { title: '' }, { title: 'heaviest path', left: true }],
@@ -68,7 +68,7 @@ function analysisText (result, style) {
       strings.duplicates.map((row) => [bytes(row.bytes), count(row.count), shorten(JSON.stringify(row.text), 80)]), style), style)
   }
   if (strings.pinnedBySlices.length > 0) {
-    out += section(`Strings kept only by slices of them: ${bytes(strings.pinnedBySlicesBytes)}`, table(
+    out += section(`Strings that only their slices retain: ${bytes(strings.pinnedBySlicesBytes)}`, table(
       [{ title: 'bytes' }, { title: 'slices' }, { title: 'text', left: true }],
       strings.pinnedBySlices.map((row) => [bytes(row.bytes), count(row.sliceCount), shorten(JSON.stringify(row.text), 80)]), style), style)
   }
@@ -116,7 +116,7 @@ function comparisonText (result, style) {
       signed(bytes, row.retainedBytesDelta)
     ],
     ({ retainedBytesDelta }) => signed(bytes, retainedBytesDelta), style), style)
-  if (!result.matchedById) out += `  ${style.dim(`New and deleted (≥) are the least there can be: ${clean(result.matchReason)}`)}\n`
+  if (!result.matchedById) out += `  ${style.dim(`New and deleted counts (≥) are lower bounds: ${clean(result.matchReason)}`)}\n`
   return out
 }
 
@@ -124,10 +124,10 @@ const KINDS = {
   new: ({ count: number, className }, word, style) => `${count(number)} ${word} ${style.bold(shorten(className, NAME_LENGTH))}`,
   grown: ({ count: number, className }, word, style) => `${count(number)} larger ${style.bold(shorten(className, NAME_LENGTH))}`,
   engine: () => 'compiled code, hidden classes and other data of V8',
-  offheap: () => 'held by nothing but offheap'
+  offheap: () => 'retained only by offheap'
 }
 
-/** Lines of less than this part of the first one are left out. */
+/** Lines with less than this share of the first line's bytes are left out. */
 const SMALLEST = 0.001
 
 function growthSection ({ growth, growthCount, matchedById }, style) {
@@ -140,7 +140,7 @@ function growthSection ({ growth, growthCount, matchedById }, style) {
   return section('What has grown, by what holds it', body, style)
 }
 
-/** What has grown and by how much, and below it where it is held. */
+/** One line of growth, and below it the path that retains it. */
 function growthLine (line, word, width, style) {
   const { bytes: sum, kind, path, mostly } = line
   let text = `  ${`+${bytes(sum)}`.padStart(width)}  ${KINDS[kind](line, word, style)}`

@@ -1,7 +1,7 @@
 'use strict'
 
-// A service that dies of a full heap aborts, and takes the child with it that is writing the snapshot of that heap. So
-// while one is written the abort waits for it: src/probe/delay_abort.rs.
+// Makes an abort of the service wait for the child that writes its snapshot (src/probe/delay_abort.rs). A service with a full heap aborts,
+// and otherwise its abort would also end the child that writes the snapshot of that heap.
 
 const { isMainThread } = require('node:worker_threads')
 const binding = require('../../base/load.js')
@@ -10,11 +10,10 @@ const { unsupportedReason } = require('../../probe/supported.js')
 /**
  * @param {{ delayAbortMs: number, mode: string, report: boolean | 'only' }} settings
  * @param {{ file: string, temporaryPath: string }} destination
- * @returns {() => void} to be called when the file has its name, or is gone
+ * @returns {() => void} ends this; the caller calls it when the file has its name or was removed
  */
 function delayAbort ({ delayAbortMs, mode, report }, { file, temporaryPath }) {
-  // A worker's full heap ends the worker, not the process. With 'only' no snapshot is to be left, and an aborted process
-  // makes no report.
+  // A worker's full heap ends the worker, not the process. With 'only' no snapshot may stay, and an aborted process makes no report.
   const delays = delayAbortMs > 0 && isMainThread && mode !== 'in-process' && report !== 'only' && unsupportedReason() === null &&
     binding.probeDelayAbortBegin(temporaryPath, file, delayAbortMs)
   return delays ? binding.probeDelayAbortEnd : () => {}

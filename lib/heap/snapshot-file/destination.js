@@ -1,7 +1,7 @@
 'use strict'
 
-// Where a snapshot goes: the checks on the way, and the name while it is written.
-// It holds every secret of the process: nothing is written through a link that somebody else could have placed.
+// Prepares the destination of a snapshot: checks the path and the disk, and names the temporary file.
+// A snapshot contains every secret of the process. So offheap never writes through a link that another user could have placed.
 
 const fs = require('node:fs')
 const path = require('node:path')
@@ -10,7 +10,7 @@ const { OffheapError, fromNative } = require('../../base/errors.js')
 const { onExit } = require('../../base/exit-listener.js')
 const { makeFolders } = require('./directory.js')
 const { pathRefused } = require('./failure.js')
-const { sweep } = require('./folder.js')
+const { removeAbandoned } = require('./folder.js')
 const { partialName, snapshotName } = require('./names.js')
 
 /**
@@ -23,18 +23,18 @@ async function prepareDestination (settings) {
   const file = path.join(directory, name)
   refuseUnlessGranted(file)
   await refuseUnlessRegular(file)
-  await sweep(directory, name)
+  await removeAbandoned(directory, name)
   await checkDisk(directory, settings.minFreeDiskBytes)
   const temporaryPath = path.join(directory, partialName(name))
-  return { directory, file, temporaryPath, finished: removeWhenAbandoned(temporaryPath) }
+  return { directory, file, temporaryPath, finished: removeAtEnd(temporaryPath) }
 }
 
 /**
- * Has a file removed when this thread ends before it is finished: the native side when it is a worker that is
- * terminated, a handler when somebody calls process.exit.
- * @returns {() => void} to be called when the file is finished, or gone
+ * Arranges that a temporary file is removed when this thread ends before the file is complete. The native side removes it when a worker is
+ * terminated. A listener removes it when the process exits.
+ * @returns {() => void} ends this; the caller calls it when the file is complete or was removed
  */
-function removeWhenAbandoned (temporaryPath) {
+function removeAtEnd (temporaryPath) {
   const number = fromNative(() => binding.notePartialFile(temporaryPath))
   const ignoreExit = onExit(() => fs.rmSync(temporaryPath, { force: true }))
   return () => {
@@ -43,17 +43,17 @@ function removeWhenAbandoned (temporaryPath) {
   }
 }
 
-/** The real path of a directory that is there now, made with 0700 where it was not. */
+/** Creates a directory with mode 0700 when it is missing. Returns its real path. */
 async function makeDirectory (directory) {
   let stat = await statLink(directory)
   if (stat === undefined) {
     await makeFolders(directory)
-    // Looked at again: it is made without an error where somebody was quicker, with a link for instance.
+    // Read again, because another process may have created something there first, for example a link.
     stat = await fs.promises.lstat(directory)
   }
   if (stat.isSymbolicLink()) {
-    // The kernel's own rule for links in shared folders (fs.protected_symlinks): a link is followed for its owner.
-    // In /tmp anybody can place one under the name that a service is known to use.
+    // The kernel's own rule for links in shared folders (fs.protected_symlinks): only its owner may follow a link. In /tmp any user can
+    // place a link under the name that a service uses.
     if (process.geteuid !== undefined && stat.uid !== process.geteuid() && stat.uid !== 0) {
       throw pathRefused(directory, `is a symlink that belongs to user ${stat.uid}`)
     }
@@ -64,7 +64,7 @@ async function makeDirectory (directory) {
   return fs.promises.realpath(directory)
 }
 
-/** The child and the addon write past Node's permission model, so it is asked first. */
+/** Asks Node's permission model, because the child and the addon write without it. */
 function refuseUnlessGranted (file) {
   const { permission } = process
   for (const path of [file, `${file}.partial`]) {
@@ -92,7 +92,7 @@ async function statLink (file) {
 
 async function checkDisk (directory, minFreeDiskBytes) {
   const { bavail, blocks, bsize } = await fs.promises.statfs(directory)
-  // Some network and FUSE file systems do not say.
+  // Some network and FUSE file systems do not report it.
   if (blocks === 0) return
   const freeBytes = bavail * bsize
   if (freeBytes >= minFreeDiskBytes) return

@@ -1,13 +1,13 @@
 'use strict'
 
-// The directory of snapshots: making it, and whether it could be written to.
+// Creates the directory of snapshots, and says whether it can be written to.
 
 const fs = require('node:fs')
 const path = require('node:path')
 
 /**
- * Makes a directory and what is missing above it, each with 0700. Not with `recursive: true`: where a file system says that a
- * directory is not there and cannot make it either (/proc), Node 20 to 24 then tries for ever, on a thread of libuv's.
+ * Creates a directory and its missing parents, each with mode 0700. It does not use `recursive: true`: in a file system that reports a missing
+ * directory and cannot create it (/proc), Node 20 to 24 then tries without end, on a thread of libuv.
  */
 async function makeFolders (directory) {
   const missing = []
@@ -16,7 +16,7 @@ async function makeFolders (directory) {
       await fs.promises.mkdir(folder, { mode: 0o700 })
       break
     } catch (error) {
-      // It is there: somebody was quicker, or it was there all along.
+      // It exists: it existed before, or another process created it first.
       if (error.code === 'EEXIST') break
       if (error.code !== 'ENOENT' || folder === path.dirname(folder) || await exists(path.dirname(folder))) throw error
       missing.unshift(folder)
@@ -40,9 +40,12 @@ async function exists (folder) {
   }
 }
 
-/** Why nothing can be written to a directory, made first if need be; undefined where nothing speaks against it. Changes nothing. */
+/**
+ * Why nothing can be written to a directory, which may have to be created first; undefined when no reason is known. Changes nothing on the
+ * disk.
+ */
 function whyNotWritable (directory) {
-  // Under Node's permission model nothing else may be looked at.
+  // Under Node's permission model, reading the directory may not be allowed.
   const { permission } = process
   if (permission !== undefined) return permission.has('fs.write', path.join(directory, 'heap')) ? undefined : '--allow-fs-write does not cover it'
   for (let folder = directory; ; folder = path.dirname(folder)) {
@@ -51,7 +54,7 @@ function whyNotWritable (directory) {
       stat = fs.statSync(folder)
     } catch (error) {
       if (error.code === 'ENOENT' && folder !== path.dirname(folder)) continue
-      // Somewhere above it is a file.
+      // A part of the path is a file.
       return error.code === 'ENOTDIR' ? 'a part of the path is not a directory' : error.message
     }
     if (!stat.isDirectory()) return `${folder} is not a directory`

@@ -1,34 +1,33 @@
 'use strict'
 
-// What stands in a folder of snapshots: what is too much, and what dead processes left.
+// Cleans a folder of snapshots: removes the oldest snapshots beyond the limits, and temporary files of dead processes.
 
 const fs = require('node:fs')
 const path = require('node:path')
 const binding = require('../../base/load.js')
 const { parsePartial, snapshotTime, stem } = require('./names.js')
 
-// A temporary file is left by a dead process when its process is gone and nothing was written to it for a while.
-// The wait is there because "gone" is only what this container can see: another one may share the folder, with
-// process numbers of its own.
+// A temporary file is abandoned when its process does not exist and the file was not written to for this long. The wait is necessary
+// because this container sees only its own processes. Another container may use the same folder, with process numbers of its own.
 const SILENT_MS = 15 * 60_000
-// Process numbers are used again; after so long the file is nobody's, whoever has its number now.
+// After this long a file is abandoned even if a process has its number, because the system reuses process numbers.
 const ABANDONED_MS = 24 * 3_600_000
 
 /**
- * Deletes the oldest snapshots of a folder until the limits hold. Only regular files with our own names; never
- * `newest`, the one that was just written. One that cannot be deleted stays.
+ * Deletes the oldest snapshots of a folder until the limits hold. Deletes only regular files with offheap's names, and never `newest`, the
+ * snapshot that was just written. A file that cannot be deleted stays.
  * @returns {Promise<string[]>} the paths that were deleted
  */
 async function retain (directory, newest, { maxFiles, maxTotalBytes }) {
   if (maxFiles === undefined && maxTotalBytes === undefined) return []
-  // By their common name: a snapshot goes together with its reports, and counts once.
+  // By their common name: a snapshot and its reports count once, and are deleted together.
   const snapshots = new Map()
   for (const name of await fs.promises.readdir(directory)) {
     const time = snapshotTime(name)
     if (time === undefined) continue
     const file = path.join(directory, name)
     const stat = await fs.promises.lstat(file).catch(() => undefined)
-    // Not the time in its name but being the one just written makes it the newest: clocks are set back.
+    // `newest` is the newest one whatever the time in its name, because clocks can be set back.
     if (!stat?.isFile()) continue
     const key = stem(file)
     const snapshot = snapshots.get(key) ?? { key, files: [], size: 0, order: key === stem(newest) ? Infinity : time }
@@ -45,19 +44,19 @@ async function retain (directory, newest, { maxFiles, maxTotalBytes }) {
   return removed
 }
 
-/** Deletes the temporary files that dead processes left in a folder: those of snapshots, and those of `target`. */
-async function sweep (directory, target) {
+/** Deletes temporary files of dead processes in a folder: those of snapshots, and those of `target`. */
+async function removeAbandoned (directory, target) {
   for (const name of await fs.promises.readdir(directory)) {
     const partial = parsePartial(name)
     if (partial === undefined || (snapshotTime(partial.target) === undefined && partial.target !== target)) continue
     const file = path.join(directory, name)
     const stat = await fs.promises.lstat(file).catch(() => undefined)
-    if (stat?.isFile() && isLeft(partial, Date.now() - stat.mtimeMs)) await fs.promises.unlink(file).catch(() => {})
+    if (stat?.isFile() && isAbandoned(partial, Date.now() - stat.mtimeMs)) await fs.promises.unlink(file).catch(() => {})
   }
 }
 
-function isLeft ({ pid, token }, silentMs) {
-  // Ours are looked after by src/heap/snapshot_file/partial_files.rs.
+function isAbandoned ({ pid, token }, silentMs) {
+  // src/heap/snapshot_file/partial_files.rs removes the files of this process.
   if (pid === process.pid && token === binding.processToken()) return false
   if (silentMs < SILENT_MS) return false
   return silentMs >= ABANDONED_MS || pid === process.pid || !isAlive(pid)
@@ -72,8 +71,8 @@ function isAlive (pid) {
 }
 
 /**
- * When snapshots were begun in this folder, by any process, as far as it shows: finished ones and unfinished ones.
- * A service that dies of its snapshot leaves an unfinished one, and must not try again as soon as it is back.
+ * When snapshots were begun in this folder, by any process, according to the names of complete and incomplete files. A service that dies of
+ * its snapshot leaves an incomplete file. It must not try again directly after its restart.
  * @returns {number[]} ms since 1970
  */
 function pastSnapshots (directory) {
@@ -92,4 +91,4 @@ function pastSnapshots (directory) {
   return [...times.values()]
 }
 
-module.exports = { pastSnapshots, retain, sweep }
+module.exports = { pastSnapshots, removeAbandoned, retain }

@@ -1,13 +1,13 @@
 'use strict'
 
-// V8 numbers objects when it takes a snapshot, and keeps the numbers. A child's numbers die with it: two children number
-// the same objects differently, unless this process gave them theirs before.
+// V8 numbers objects when it takes a snapshot, and keeps the numbers. The numbers of a child are lost when the child ends. So two children
+// number the same objects differently, unless a snapshot in this process has numbered them before.
 
 const v8 = require('node:v8')
 
 let areGiven = false
 
-/** Numbers what lives now, by a snapshot that nobody reads. Stops this thread as any snapshot in the process does. */
+/** Numbers all live objects with a snapshot, and discards the snapshot. Pauses this thread as any snapshot in the process does. */
 function giveIds () {
   v8.getHeapSnapshot().destroy()
   areGiven = true

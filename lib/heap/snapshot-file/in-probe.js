@@ -1,6 +1,6 @@
 'use strict'
 
-// A heap snapshot, written by the probe's child.
+// Writes a heap snapshot in a child of the probe.
 
 const v8 = require('node:v8')
 const { OffheapError } = require('../../base/errors.js')
@@ -10,12 +10,12 @@ const { asThrown } = require('../../probe/thrown.js')
 const { expectedBytes, learn, smallObjects } = require('../../probe/estimate.js')
 const { run } = require('../../probe/run.js')
 
-/** One member of a gzip file: a deflate stream of its own, so that each can be made synchronously. */
+/** Bytes of text in one member of the gzip file. Each member is a separate deflate stream, so that it can be compressed synchronously. */
 const gzipMemberBytes = 1 << 20
 
 /**
- * Writes a heap snapshot of this thread's isolate to a file that does not exist yet. The file appears under its name
- * only when it is complete and on the disk; its mode is 0600.
+ * Writes a heap snapshot of this thread's isolate to `temporaryPath`, which does not exist yet. The file appears when it is complete and on the
+ * disk. Its mode is 0600.
  * @param {object} job
  * @param {string} job.temporaryPath
  * @param {boolean} [job.gzip]
@@ -23,18 +23,19 @@ const gzipMemberBytes = 1 << 20
  * @param {number} [job.timeoutMs]
  * @param {AbortSignal} [job.signal]
  * @param {(progress: { phase: 'generate' | 'serialize', byteLength: number }) => void} [job.onProgress] `byteLength`: of the file
- * @param {number} [job.minFreeDiskBytes] the disk keeps at least this much free, or the child is ended
+ * @param {number} [job.minFreeDiskBytes] the child is ended when less than this is free on the disk
  * @returns {Promise<{ mode: 'probe', byteLength: number, contentBytes: number, pauseMs: number, attempts: number, scratch: 'memory' | 'disk', childPeakRssBytes: number | null, childAnonymousGrowthBytes: number | null, durationMs: number }>}
  */
 async function writeSnapshotInProbe ({ temporaryPath, gzip = false, scratch = 'auto', timeoutMs = 600_000, signal, onProgress, minFreeDiskBytes }) {
-  // Loaded only when it is needed, because a program may set up Buffer before it loads zlib. And not first in the child.
+  // zlib is loaded only when it is needed, because a program may configure Buffer before it loads zlib. It is loaded here, and not in the
+  // child.
   if (gzip) require('node:zlib')
   const smallObjectsBytes = smallObjects()
   const { thrown, value, forkMs, ...result } = await run({
     work: () => writeSnapshot(gzip ? new GzipOutput() : new Output()),
     output: temporaryPath,
     scratch,
-    // A snapshot has the sizes of Buffers, never their contents.
+    // A snapshot contains the sizes of Buffers and not their contents.
     excludeMemory: true,
     expectedBytes: expectedBytes(smallObjectsBytes),
     timeoutMs,
@@ -75,7 +76,7 @@ class Output {
   }
 }
 
-/** Compresses without streams, which would need the event loop. Level 1, because the child competes with the service for the CPU. */
+/** Compresses without streams, because those need the event loop. Uses level 1, because the child competes with the service for the CPU. */
 class GzipOutput {
   #contentBytes = 0
   #pieces = []

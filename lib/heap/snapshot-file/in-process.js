@@ -1,23 +1,23 @@
 'use strict'
 
-// The writer that stops this thread: V8 builds the snapshot, then hands it over as text. Two stops, with a turn of the
-// event loop between them; compression comes after both, off this thread.
+// Writes a snapshot in this process. It pauses this thread twice: V8 builds the snapshot, and then serializes it as text. Between the two
+// pauses there is one event-loop tick. Compression runs after both, outside of this thread.
 //
-// v8.getHeapSnapshot() rather than v8.writeHeapSnapshot(path): same pause, same memory (measured, docs/heap-snapshots.md),
-// but the file is ours, opened once, exclusively, and the first write that fails is known.
+// It uses v8.getHeapSnapshot() and not v8.writeHeapSnapshot(path). Pause and memory are the same (measured, docs/heap-snapshots.md). But
+// offheap itself opens the file, once and exclusively, and notices the first write that fails.
 
 const fs = require('node:fs')
 const v8 = require('node:v8')
 const { performance } = require('node:perf_hooks')
-const { setImmediate: nextTurn } = require('node:timers/promises')
+const { setImmediate: nextTick } = require('node:timers/promises')
 const { takeText } = require('../../base/snapshot-text.js')
 const { afterInProcess } = require('./after-in-process.js')
 const { throwIfAborted } = require('../../base/abort.js')
 const { createPrivate } = require('./private-file.js')
 const { truncated } = require('./verify.js')
 
-// The usual level makes it a seventh instead of a sixth and takes two to three times as long (44 MB, Node 20 and 24).
-// Z_BEST_SPEED; zlib is loaded when it is needed.
+// Z_BEST_SPEED, as a number because zlib is loaded only when it is needed. It compresses to a sixth. The default level compresses to a
+// seventh, and takes two to three times as long (44 MB, Node 20 and 24).
 const GZIP_LEVEL = 1
 const COPY_BYTES = 2 ** 18
 
@@ -25,15 +25,15 @@ const COPY_BYTES = 2 ** 18
  * @type {import('./take.js').Writer}
  */
 async function writeInProcess ({ temporaryPath, gzip, trim, signal, onProgress }) {
-  // Made before the pause: a folder that cannot be written to costs none.
+  // The file is created before the pause, so that a folder that cannot be written to causes no pause.
   const file = await createPrivate(temporaryPath)
   try {
     if (!gzip) {
       const { contentBytes, pauseMs } = await writeText(file.fd, { trim, signal, onProgress })
       return { mode: 'in-process', attempts: 1, pauseMs, byteLength: contentBytes, contentBytes }
     }
-    // The text goes to a file first: compressing it as it comes would lengthen the pause, and keeping it would double
-    // the memory. The file has no name from here on, so that nothing is left of it however this ends.
+    // The text is written to a scratch file first. Compressing it during the pause would lengthen the pause, and keeping it in memory would
+    // double the memory. The scratch file has no name, so the system removes it in any case.
     const scratchPath = temporaryPath.replace(/\.partial$/, '-raw.partial')
     const scratch = await createPrivate(scratchPath)
     try {
@@ -56,8 +56,8 @@ async function writeText (fd, { trim, signal, onProgress }) {
   const [stream, generateMs] = timed(() => v8.getHeapSnapshot())
   let pauseMs = generateMs
   try {
-    // Health checks and heartbeats that waited get their answer here.
-    await nextTurn()
+    // In this tick the service answers health checks and heartbeats that waited.
+    await nextTick()
     throwIfAborted(signal)
     onProgress({ phase: 'serialize' })
     const [contentBytes, serializeMs] = timed(() => serialize(stream, fd))
@@ -69,7 +69,7 @@ async function writeText (fd, { trim, signal, onProgress }) {
   }
 }
 
-/** Writes the whole text, synchronously, and says how long it is. */
+/** Writes the whole text, synchronously. Returns its length. */
 function serialize (stream, fd) {
   let contentBytes = 0
   const isComplete = takeText(stream, (piece) => {
@@ -80,7 +80,7 @@ function serialize (stream, fd) {
   return contentBytes
 }
 
-/** Compresses one file into another, on Node's thread pool, and says how long it came out. */
+/** Compresses one file into another, on libuv's thread pool. Returns the compressed length. */
 async function compress (from, to, signal) {
   const gzip = require('node:zlib').createGzip({ level: GZIP_LEVEL })
   let byteLength = 0
@@ -90,11 +90,11 @@ async function compress (from, to, signal) {
       byteLength += chunk.length
     }
   })()
-  // Writing that fails closes the gzip stream, which then forgets to call back (seen on Node 20 to 26).
+  // When a write fails, the gzip stream is closed, and it then never calls back (seen on Node 20 to 26).
   const failed = new Promise((resolve, reject) => written.catch(reject))
   failed.catch(() => {})
   try {
-    // One buffer for all: the next read waits until zlib is done with the last one.
+    // One buffer is enough: the next read waits until zlib has consumed the last one.
     const buffer = Buffer.allocUnsafeSlow(COPY_BYTES)
     for (let position = 0; ;) {
       throwIfAborted(signal)
@@ -109,7 +109,7 @@ async function compress (from, to, signal) {
     return byteLength
   } catch (error) {
     gzip.destroy()
-    // Nothing may be under way on the files when their owner closes them.
+    // No operation may be running on the files when the caller closes them.
     await written.catch(() => {})
     throw error
   }

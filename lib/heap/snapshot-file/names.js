@@ -1,10 +1,10 @@
 'use strict'
 
-// How snapshot files are called. Whatever deletes a file asks here first whether it is one of ours.
+// The names of snapshot files. All code that deletes a file checks here first whether its name is one of offheap's.
 //
 //   heap-20261121T013059.123Z-pid1234-thread0-rss.heapsnapshot[.gz]
-//   heap-20261121T013059.123Z-pid1234-thread0-rss.report.json and .txt        what it says
-//   <that>.pid1234-0f3a9c41-7.partial        while it is written: process, its token, a number
+//   heap-20261121T013059.123Z-pid1234-thread0-rss.report.json and .txt        the report on it
+//   <that>.pid1234-0f3a9c41-7.partial        while it is written: process number, process token, running number
 
 const { threadId } = require('node:worker_threads')
 const binding = require('../../base/load.js')
@@ -16,13 +16,13 @@ const ENDING = /\.(?:heapsnapshot(?:\.gz)?|report\.json|report\.txt)$/
 
 let last = 0
 
-/** The name of a snapshot that is written now. */
+/** The name of a snapshot that begins now. */
 function snapshotName ({ reason, gzip, at = new Date() }) {
   const time = at.toISOString().replaceAll(/[-:]/g, '')
   return `heap-${time}-pid${process.pid}-thread${threadId}-${slug(reason)}.heapsnapshot${gzip ? '.gz' : ''}`
 }
 
-/** A reason as it may stand in a file name. */
+/** A reason without characters that are unsafe in a file name. */
 function slug (reason) {
   return reason.replaceAll(/[^A-Za-z0-9_]+/g, '-').slice(0, 40).replaceAll(/^-+|-+$/g, '') || 'unnamed'
 }
@@ -32,7 +32,7 @@ function partialName (name) {
   return `${name}.pid${process.pid}-${binding.processToken()}-${++last}.partial`
 }
 
-/** What a snapshot and its reports have in common. */
+/** The common part of the names of a snapshot and its reports. */
 function stem (name) {
   return name.replace(ENDING, '')
 }
@@ -42,7 +42,7 @@ function reportName (snapshot, ending) {
   return `${stem(snapshot)}.report.${ending}`
 }
 
-/** When a snapshot was written, by its name or a report's, in ms since 1970; undefined for a file that is not one of ours. */
+/** When a snapshot was begun, in ms since 1970, from its name or that of a report; undefined for any other file. */
 function snapshotTime (name) {
   const parts = SNAPSHOT.exec(name)
   if (parts === null) return undefined
@@ -51,7 +51,7 @@ function snapshotTime (name) {
   return Number.isNaN(time) ? undefined : time
 }
 
-/** What a temporary file was to become, and which process writes or wrote it; undefined for any other file. */
+/** The final name of a temporary file, and the process that writes or wrote it; undefined for any other file. */
 function parsePartial (name) {
   const parts = PARTIAL.exec(name)
   if (parts === null) return undefined

@@ -1,7 +1,7 @@
 'use strict'
 
-// What a snapshot says, as two small files beside it: JSON for tools, text for people. The analysis runs in a child of the
-// probe where there is one, so that neither its time nor its memory is the service's; elsewhere on libuv's pool.
+// Writes the report on a snapshot, as two small files beside it: JSON for tools, text for people. Where the probe works, the analysis runs in
+// a child, so that it costs the service neither time nor memory. Otherwise it runs on libuv's thread pool.
 
 const fs = require('node:fs')
 const path = require('node:path')
@@ -16,7 +16,7 @@ const { analysisText } = require('../text.js')
 const { partialName, reportName } = require('./names.js')
 const { createPrivate } = require('./private-file.js')
 
-/** What an analysis takes, by the byte of the snapshot's text: 382 MB were measured for 236 MB, Node's own 50 MB included. */
+/** Memory of an analysis per byte of the snapshot's text: 382 MB were measured for 236 MB, Node's own 50 MB included. */
 const BYTES_PER_BYTE = 1.7
 
 /**
@@ -48,7 +48,7 @@ async function analyzeInProbe (snapshot, contentBytes, timeoutMs, signal) {
   return { analysis: v8.deserialize(value), pauseMs }
 }
 
-/** Complete or not there, like the snapshot itself; one that is there is replaced. */
+/** Writes a file that appears when it is complete, like the snapshot itself. Replaces an existing file. */
 async function writePrivate (file, content) {
   const temporary = path.join(path.dirname(file), partialName(path.basename(file)))
   try {

@@ -11,8 +11,8 @@ const SCRATCHES = ['auto', 'memory', 'disk']
 const WHERE_AND_HOW = ['directory', 'gzip', 'maxFiles', 'maxTotalBytes', 'cooldownMs', 'minFreeDiskBytes', 'mode', 'fallback', 'scratch', 'timeoutMs', 'delayAbortMs', 'trim', 'report']
 const SINGLE = [...WHERE_AND_HOW, 'file', 'reason', 'signal', 'onProgress']
 
-// A folder of its own, in the place where Node writes its own diagnostics: retention works in it, and nothing else is
-// there. Static file servers leave out what begins with a dot. /tmp would be memory where it is a tmpfs.
+// A folder for snapshots only, because retention deletes files in it. It is in the working directory, where Node writes its own diagnostics.
+// Static file servers leave out names that begin with a dot. /tmp may be a tmpfs, which is memory.
 const DIRECTORY = '.offheap'
 const MIN_FREE_DISK_BYTES = 256e6
 
@@ -34,11 +34,11 @@ function snapshotSettings (name, value) {
   return file === undefined ? settings : { ...settings, file: absolute(file), directory: undefined }
 }
 
-/** The options that many snapshots share. */
+/** The options that `writeHeapSnapshot()` and a Monitor have in common, checked, with defaults. */
 function whereAndHow (name, options, defaults = {}) {
   const { directory = DIRECTORY, gzip = false, maxFiles = defaults.maxFiles, mode = 'auto', trim = true, report = false } = options
   const { fallback = false, scratch = 'auto', timeoutMs = TIMEOUT_MS } = options
-  // null: whoever set that default decides for each snapshot.
+  // null: the caller that passed this default decides for each snapshot.
   const { delayAbortMs = defaults.delayAbortMs === undefined ? 0 : defaults.delayAbortMs } = options
   const { cooldownMs = defaults.cooldownMs ?? 0, minFreeDiskBytes = MIN_FREE_DISK_BYTES, maxTotalBytes = defaults.maxTotalBytes } = options
   checkPath(`${name}.directory`, directory)
@@ -78,7 +78,7 @@ function absolute (file) {
   try {
     return path.resolve(file)
   } catch (error) {
-    // The working directory was deleted.
+    // It throws when the working directory was deleted.
     throw snapshotFailure(error, `Finding ${file}`)
   }
 }

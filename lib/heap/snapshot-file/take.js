@@ -1,6 +1,6 @@
 'use strict'
 
-// One snapshot from beginning to end, whoever writes it: checks, temporary file, writer, checks, fsync, rename, retention.
+// One snapshot from beginning to end, for every writer: checks, temporary file, writer, checks, fsync, rename, report, retention.
 
 const fs = require('node:fs')
 const { performance } = require('node:perf_hooks')
@@ -14,13 +14,12 @@ const { writeReport } = require('./report.js')
 const { verify } = require('./verify.js')
 
 /**
- * What writes a snapshot: it makes the file at `temporaryPath`, which is not there yet, with 0600, and fills it. It looks
- * at the signal when it can, and throws what the file system threw. It need not clean up: whatever is at `temporaryPath`
- * when it fails is removed.
+ * Writes a snapshot: creates the file at `temporaryPath`, which does not exist yet, with mode 0600, and fills it. Checks the signal when it can.
+ * Throws the errors of the file system unchanged. It does not clean up: when it fails, the caller removes the file at `temporaryPath`.
  * @callback Writer
  * @param {{ temporaryPath: string, gzip: boolean, trim: boolean, minFreeDiskBytes: number, signal: AbortSignal, onProgress: (progress: { phase: string }) => void }} job
  * @returns {Promise<{ mode: string, attempts: number, pauseMs: number, byteLength: number, contentBytes: number | null }>}
- *   `byteLength`: what it wrote to the file; `contentBytes`: size before compression, where that is known
+ *   `byteLength`: the bytes that it wrote to the file; `contentBytes`: the size before compression, null when it is not known
  */
 
 /**
@@ -79,11 +78,11 @@ async function takeSnapshot (settings, write, signal, onProgress) {
 
 const NO_REPORT = { file: null, textFile: null, error: null, pauseMs: 0, instead: false }
 
-/** The snapshot is there, whatever becomes of the report. */
+/** Writes the report. When it fails, the snapshot stays. */
 async function reportOn (file, written, { report, timeoutMs }, signal, onProgress) {
   onProgress({ phase: 'report' })
   try {
-    // What gzip saves is about six times; more is only a more careful estimate.
+    // gzip compresses to about a sixth. A larger factor makes the estimate safer.
     const contentBytes = written.contentBytes ?? written.byteLength * 8
     const files = await writeReport(file, { contentBytes, mode: written.mode, timeoutMs, signal })
     const instead = report === 'only'
@@ -108,18 +107,18 @@ async function sync (handle) {
   try {
     await handle.sync()
   } catch (error) {
-    // Node 26 has no fsync with --permission, whatever is granted. Anything else means that data was lost.
+    // Node 26 refuses fsync with --permission, whatever is granted. Any other error means that data was lost.
     if (error.code !== 'ERR_ACCESS_DENIED') throw error
   }
 }
 
-/** Removes the temporary file, if it was made. What cannot be removed any more was removed by somebody else. */
+/** Removes the temporary file, if it was created. When this fails, the file was removed already. */
 async function discard ({ temporaryPath, finished }) {
   await fs.promises.unlink(temporaryPath).catch(() => {})
   finished()
 }
 
-/** Makes the new name survive a power cut, where directories can be synced. */
+/** Syncs the directory, so that the new name survives a power cut. Some systems cannot sync a directory. */
 async function syncDirectory (directory) {
   const handle = await fs.promises.open(directory, 'r').catch(() => undefined)
   if (handle === undefined) return

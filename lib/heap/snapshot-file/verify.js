@@ -3,10 +3,10 @@
 const { OffheapError } = require('../../base/errors.js')
 
 /**
- * Checks the two ends of a snapshot that was just written. Other tools left files of 0 bytes and files that stop in the
- * middle under their final name, and people found out in DevTools, days later.
+ * Checks the beginning and the end of a snapshot that was just written. Other tools left empty or incomplete files under their final name, and
+ * users noticed this days later, in DevTools.
  * @param {import('node:fs').promises.FileHandle} handle open for reading
- * @param {{ gzip: boolean, byteLength: number, contentBytes: number | null }} expected what its writer says
+ * @param {{ gzip: boolean, byteLength: number, contentBytes: number | null }} expected the figures of the writer
  */
 async function verify (handle, { gzip, byteLength, contentBytes }) {
   const { size } = await handle.stat()
@@ -16,12 +16,12 @@ async function verify (handle, { gzip, byteLength, contentBytes }) {
   if (!complete) throw truncated(`${byteLength} bytes were written, the file has ${size} and does not begin and end as a snapshot does`)
 }
 
-/** RFC 1952: magic number; and as the last four bytes the size before compression, modulo 2^32 (of the last member). */
+/** Checks the magic number of RFC 1952, and the last four bytes: the size of the last member before compression, modulo 2^32. */
 function isGzip (size, head, tail, contentBytes) {
   return size > 18 && head.readUInt16BE(0) === 0x1f8b && (contentBytes === null || tail.readUInt32LE(12) === contentBytes % 2 ** 32)
 }
 
-/** Whether these are the first and last characters of a snapshot; V8 ends it with the list of strings. */
+/** Whether these are the first and the last characters of a snapshot. V8 writes the list of strings last. */
 function isSnapshotText (head, tail) {
   return /^\s*\{\s*"snapshot"/.test(head) && /\]\s*\}\s*$/.test(tail)
 }

@@ -10,7 +10,7 @@ const { snapshotSettings } = require('./settings.js')
 const { takeSnapshot } = require('./take.js')
 const { writerFor } = require('./writer.js')
 
-// One at a time in a thread: two would need twice the memory for twice the same. Other threads have their own.
+// One snapshot at a time in a thread: two of the same heap would need twice the memory. Other threads have heaps of their own.
 let running
 let lastBegunAt = -Infinity
 
@@ -20,19 +20,19 @@ async function writeHeapSnapshot (options) {
 }
 
 /**
- * Begins a snapshot with checked settings, or joins the one that runs when that has the same destination.
+ * Begins a snapshot with checked settings, or joins the running one when it has the same destination.
  * @param {object} settings
  * @param {{ write?: import('./take.js').Writer, onProgress?: (progress: { phase: string, byteLength: number | null }) => void }} [with_]
  */
 async function requestSnapshot (settings, { write = writerFor(settings), onProgress = settings.onProgress } = {}) {
   throwIfAborted(settings.signal)
-  // Nothing is made, not even the directory, where there is no addon to do the rest.
+  // Throws when there is no addon for this platform, before the directory is created.
   binding.processToken()
   const destination = JSON.stringify([settings.directory, settings.file, settings.gzip, settings.mode, settings.report])
   if (running !== undefined) {
     if (running.destination !== destination || running.controller.signal.aborted) {
       throw new OffheapError('ERR_OFFHEAP_SNAPSHOT_IN_PROGRESS',
-        `Another heap snapshot is being written (reason: ${JSON.stringify(running.reason)}), to another destination; wait for it`)
+        `This thread is writing another heap snapshot (reason: ${JSON.stringify(running.reason)}), to another destination; wait for it`)
     }
     return wait(running, settings.signal, listen(running, onProgress))
   }
@@ -45,12 +45,12 @@ async function requestSnapshot (settings, { write = writerFor(settings), onProgr
   }
   running = run
   const listener = listen(run, onProgress)
-  run.result = takeSnapshot(settings, begin, run.controller.signal, (progress) => tell(run, progress))
+  run.result = takeSnapshot(settings, begin, run.controller.signal, (progress) => report(run, progress))
     .finally(() => { running = undefined })
   return wait(run, settings.signal, listener)
 }
 
-/** Not the function itself: two callers may pass the same. */
+/** Adds a new listener for each caller, because two callers may pass the same function. */
 function listen (run, onProgress) {
   if (onProgress === undefined) return undefined
   const listener = progressListener('writeHeapSnapshot', onProgress)
@@ -58,7 +58,7 @@ function listen (run, onProgress) {
   return listener
 }
 
-function tell (run, { phase, byteLength }) {
+function report (run, { phase, byteLength }) {
   for (const listener of run.listeners) listener({ phase, byteLength: byteLength ?? null })
 }
 
@@ -74,7 +74,7 @@ function checkCooldown (cooldownMs) {
   const waitMs = Math.ceil(lastBegunAt + cooldownMs - performance.now())
   if (waitMs <= 0) return
   throw new OffheapError('ERR_OFFHEAP_SNAPSHOT_COOLDOWN',
-    `The last heap snapshot was begun less than *cooldownMs* (${cooldownMs}) ago; the next is possible in ${waitMs} ms`)
+    `The last heap snapshot began less than *cooldownMs* (${cooldownMs} ms) ago; try again in ${waitMs} ms, or pass a shorter *cooldownMs*`)
 }
 
 module.exports = { requestSnapshot, writeHeapSnapshot }

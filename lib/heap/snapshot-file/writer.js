@@ -1,6 +1,6 @@
 'use strict'
 
-// Which writer a snapshot gets: the probe's child, this process, or one after the other.
+// Chooses the writer of a snapshot: a child of the probe, this process, or first the one and then the other.
 
 const { childOrHere } = require('../../probe/child-or-here.js')
 const { writeSnapshotInProbe } = require('./in-probe.js')
@@ -18,7 +18,7 @@ function writerFor ({ mode, fallback, scratch, timeoutMs }) {
     signal: job.signal,
     inChild: async (timeLeftMs) => {
       const written = await writeSnapshotInProbe({ ...job, scratch, timeoutMs: timeLeftMs })
-      // What the child compresses has several members, and a gzip file tells only the last one's size.
+      // The child writes a gzip file of several members, and such a file contains only the size of the last member.
       return { ...written, contentBytes: job.gzip ? null : written.contentBytes, comparableIds: ids.areGiven() }
     },
     here: () => inProcess(job)
