@@ -1,9 +1,9 @@
 'use strict'
 
-// The public face of the census: checks, one at a time, in the probe's child or in the process.
+// census(): checks the options, runs one census at a time, and chooses between a child of the probe and this process.
 
 const v8 = require('node:v8')
-const { setImmediate: nextTurn, setTimeout: sleep } = require('node:timers/promises')
+const { setImmediate: nextTick, setTimeout: sleep } = require('node:timers/promises')
 const { OffheapError } = require('../base/errors.js')
 const { throwIfAborted } = require('../base/abort.js')
 const { joined } = require('../base/joining.js')
@@ -20,10 +20,10 @@ const MODES = ['auto', 'probe', 'in-process']
 const TOP = 10
 const MAX_TOP = 1000
 const MAX_PAUSE_MS = 5_000
-/** Of its time a child leaves the rest for its answer, and for what takes longer than it looked. */
+/** The share of its time that a child uses to read realms. The rest is for its result, and for steps that take longer than estimated. */
 const CHILD_SHARE = 0.8
 
-/** The one of this thread that is being taken, for those who ask for the same meanwhile. */
+/** The census that this thread is taking. A call with the same options joins it. */
 let running
 
 /** Takes a census of the Buffers of this thread; see types/buffers.d.ts. */
@@ -31,11 +31,11 @@ async function census (options) {
   const settings = check(options)
   const { signal } = settings
   throwIfAborted(signal)
-  // Not before it is needed: a program may set up Buffer before it loads zlib.
+  // zlib is loaded only when it is needed, because a program may configure Buffer before it loads zlib.
   if (settings.retainers) require('node:zlib')
   const wanted = JSON.stringify([settings.mode, settings.fallback, settings.top, settings.retainers, settings.maxPauseMs])
   if (running !== undefined && (running.wanted !== wanted || running.controller.signal.aborted)) {
-    throw new OffheapError('ERR_OFFHEAP_CENSUS_IN_PROGRESS', 'Another census of this thread is being taken, with other options; wait for it')
+    throw new OffheapError('ERR_OFFHEAP_CENSUS_IN_PROGRESS', 'This thread is taking another census, with other options; wait for it')
   }
   if (running === undefined) {
     const controller = new AbortController()
@@ -43,7 +43,7 @@ async function census (options) {
     running.result = take(settings, controller.signal).finally(() => { running = undefined })
   }
   const { text, ...facts } = await joined(running, signal)
-  // Parsed for each caller, and here: results are objects of this realm.
+  // Parsed here for each caller, so that the results are objects of this realm.
   return { ...facts, ...JSON.parse(text) }
 }
 
@@ -59,7 +59,7 @@ function check (options) {
   return { mode, fallback, top, retainers, timeoutMs, maxPauseMs, signal }
 }
 
-/** Where realms are ending just now, Node takes them off the inspector's list in a later turn; see census/realms.js. */
+/** How often a census begins again while realms are ending: Node removes them from the inspector's list in a later tick; see census/realms.js. */
 const MAX_VISITS = 5
 const NEXT_VISIT_MS = 10
 
@@ -68,7 +68,7 @@ async function take (settings, signal) {
   let attempts = 0
   let pauseMs = 0
   for (let visit = 1; ; visit++) {
-    await (visit === 1 ? nextTurn() : sleep(NEXT_VISIT_MS))
+    await (visit === 1 ? nextTick() : sleep(NEXT_VISIT_MS))
     throwIfAborted(signal)
     const taken = await takeAnyWay({ ...settings, deadline: start + settings.timeoutMs }, signal, visit < MAX_VISITS)
     attempts += taken.attempts
@@ -96,7 +96,7 @@ async function takeInProbe (settings, timeoutMs, signal, patient) {
       return JSON.stringify(takeCensus(settings, { inChild: true, patient, deadline: start + (deadline - start) * CHILD_SHARE }))
     },
     expectedBytes: expectedBytes(settings),
-    // Where Buffers lie is asked, never what they hold.
+    // A census reads the addresses of Buffers and not their contents.
     excludeMemory: true,
     timeoutMs,
     signal

@@ -1,15 +1,15 @@
-// offheap: evaluated once per thread, in the main realm (see src/bindings/buffer_profile.rs): what all copies of lib/buffers/pool.js and
-// lib/buffers/profile.js on that thread share. Made here, because what is put in the place of Buffer.from outlives the
-// jest realm that asked for it.
+// offheap: evaluated once per thread, in the main realm (see src/bindings/buffer_profile.rs). All copies of lib/buffers/pool.js and
+// lib/buffers/profile.js on a thread use this one state. It is created in the main realm, because a wrapper of Buffer.from outlives the jest
+// realm that called trackBuffers().
 //
-// Knows: the pool's slabs that it has seen, and which allocation is to be sampled.
-// Out of scope: what a route or a source map is. Tallies and estimates are native (src/buffers/profile/).
-// Limitations: what is allocated by functions that were taken off Buffer before (`const { from } = Buffer`), by native code, or by
-// `new Uint8Array(n)`.
+// Knows: the slabs that it has seen, and which allocation is sampled.
+// Out of scope: routes and source maps. Sums and estimates are native (src/buffers/profile/).
+// Limitations: does not see allocations by native code, by `new Uint8Array(n)`, or through a reference that was taken from Buffer before
+// (`const { from } = Buffer`).
 (() => function create (Buffer, performance, native) {
   'use strict'
 
-  // Taken now: what the host puts in their places later may not work, and it is the host's allocation that would fail.
+  // These functions are read now. If the host replaced one of them later with a broken one, the host's allocation would fail here.
   const { apply, defineProperty, deleteProperty, getOwnPropertyDescriptor, ownKeys, set } = Reflect
   const { max, min, random } = Math
   const { isArray } = Array
@@ -19,18 +19,18 @@
 
   // ---- The pool ------------------------------------------------------------------------------------------------
 
-  // The slab that was current when last looked: held while Buffers are sampled, which is at most until the next half slab
-  // is used up, and weakly otherwise. A WeakRef would not do for the former: the language keeps its target until the end of the job,
-  // so a loop that goes through a thousand slabs would keep them all.
+  // The slab that was current at the last look. While Buffers are sampled, the reference is strong: it is replaced when at most half a slab more
+  // has been used. A WeakRef would not work here, because the language retains its target until the end of the job: a loop through a
+  // thousand slabs would retain them all. While Buffers are not sampled, the reference is weak.
   let heldSlab
   let weakSlab = new WeakRef({})
   let slabBytes = 0
   let createdCount = 0
 
-  // Observing a slab until it is collected costs 2 to 7 µs in a tight loop, garbage collection included. Where slabs are made so fast that
-  // this would be felt, one in `observeEvery` is observed, at random, and stands for that number of them.
-  // (Not by a FinalizationRegistry or a WeakRef: what those refer to outlives minor collections, and so would all slabs; it made
-  // allocations from the pool cost 1.1 to 1.4 times as much.)
+  // Observing a slab until it is collected costs 2 to 7 µs in a tight loop, garbage collection included. When Node makes slabs so fast that this
+  // cost is noticeable, one slab in `observeEvery` is observed, at random, and stands for that many slabs.
+  // (A FinalizationRegistry or a WeakRef is not used: its targets survive minor collections, and so would all slabs. Allocations from the pool
+  // then cost 1.1 to 1.4 times as much.)
   const SLABS_PER_LOOK = 16
   const MS_PER_SLAB = 0.004
   const MOST_PER_OBSERVED = 256
@@ -38,7 +38,7 @@
   let slabsUntilLook = SLABS_PER_LOOK
   let lastLook = 0
 
-  /** Counts the slab, if it was not counted yet. Between two looks the pool never goes back to an earlier one. */
+  /** Counts a slab, unless it was counted at the last look. The pool never returns to an earlier slab. */
   function noticeSlab (slab) {
     if (heldSlab === undefined) {
       if (weakSlab.deref() === slab) return
@@ -54,7 +54,7 @@
     native.observe(slab, native.addSlab(slabBytes, observeEvery))
   }
 
-  /** Observes as many slabs as the share of the thread's time allows. */
+  /** Sets `observeEvery`, so that observing takes no more than its share of the thread's time. */
   function slowDown () {
     const now = performance.now()
     const wanted = maxShare === 1 ? 1 : SLABS_PER_LOOK * MS_PER_SLAB / maxShare / (now - lastLook)
@@ -64,7 +64,7 @@
     slabsUntilLook = SLABS_PER_LOOK
   }
 
-  /** Cuts the smallest slice there is from the pool, which shows where the pool is. Undefined: the pool is switched off. */
+  /** Allocates the smallest slice from the pool, to find the current slab and the place in it. Undefined when the pool is switched off. */
   function probe () {
     const slice = apply(allocUnsafe, Buffer, [1])
     const slab = slice.buffer
@@ -82,7 +82,7 @@
       liveBytes,
       liveStandardError,
       slabBytes: slice?.buffer.byteLength,
-      // The pool hands out multiples of 8.
+      // Slices of the pool begin at multiples of 8.
       usedBytes: slice === undefined ? undefined : slice.byteOffset + 8,
       isTracked: users.size > 0,
       fullSince: users.size > 0 && wrapsPool() ? startedAt : undefined
@@ -91,37 +91,37 @@
 
   // ---- Which allocation is sampled -----------------------------------------------------------------------------
 
-  // Each allocation counts as this much more than it has: the pool rounds up to 8, and none weighs nothing.
+  // Each allocation counts as this many bytes more than its length: the pool rounds up to 8, and an empty Buffer must not weigh 0.
   const EXTRA = 8
-  // In a typed array, because a variable of a closure that holds a fraction is allocated anew for each change.
+  // In a typed array, because V8 allocates a new heap number for each change of a closure's variable that holds a fraction.
   const left = new Float64Array(6)
-  // Of the functions that may use the pool: bytes until the next event; Infinity: nobody is interested.
+  // Functions that may use the pool: bytes until the next event. Infinity while no profile is taken.
   const COUNT = 0
-  // What it was set to.
+  // The value that COUNT was set to.
   const STRETCH = 1
-  // Bytes until the next sample, and bytes of the pool until the next look, as of when COUNT was set.
+  // Bytes until the next sample, and bytes of the pool until the next look, at the moment when COUNT was set.
   const UNTIL_SAMPLE = 2
   const UNTIL_LOOK = 3
-  // Of the functions that never use the pool: bytes until the next sample, and what that was set to. Two counters that run out at random
-  // find as much as one.
+  // Functions that never use the pool: bytes until the next sample, and the value that this was set to. Two counters that run out at random sample
+  // as much as one.
   const UNPOOLED = 4
   const UNPOOLED_STRETCH = 5
   left.fill(Infinity)
-  // A gap is cut off here, so that the time that samples take is looked at however far apart they are. Gaps have no memory: behind the cut
-  // another one begins, as if the first had not been.
+  // A longer gap is cut off here, so that the time of samples is checked however far apart the samples are. Gaps have no memory, so a new gap can
+  // begin at the cut.
   const MOST_BYTES_PER_LOOK = 16 * 2 ** 20
-  // Where in its slab the slice ended that was looked at last.
+  // The end, in its slab, of the last slice that was looked at.
   let lastEnd = Infinity
 
-  // After this many samples, or MOST_BYTES_PER_LOOK, the time that they took is looked at, natively (pace.rs): above the limit the interval is made longer, and
-  // as short as was asked for when there is time again. What was sampled is weighed by the interval of that time.
+  // After this many samples, or MOST_BYTES_PER_LOOK, native code checks the time that they took (pace.rs). Above the limit it lengthens the
+  // interval; later it shortens the interval again, down to the option. A sample has the weight of the interval at its time.
   const SAMPLES_PER_LOOK = 8
   let maxShare = 0
   let interval = 0
   let samplesSinceLook = 0
   let passedBytes = 0
   let spentMs = 0
-  // Whether the last gap that was drawn was cut off, and whether those were that run.
+  // Whether the last gap that was drawn was cut off; and the same for the two gaps that are running.
   let gapIsCut = false
   let pooledIsCut = false
   let unpooledIsCut = false
@@ -129,21 +129,21 @@
   let startedAt
   let stackDepth = 16
 
-  // Those who asked for a profile, and how each of them knows the route.
+  // Each caller of trackBuffers(), with its settings. One of them is the function that counts a sample under its route.
   const users = new Map()
 
   /**
-   * The counter of the functions that may use the pool has run out: the pool may have another slab, or this allocation is to be sampled.
+   * Called when the counter of the functions that may use the pool has run out. The pool may have a new slab, or this allocation is sampled.
    *
-   * A slab is used to more than its half before the next one is made, since the pool gives only less than half a slab away at once.
-   * So whoever looks after every half slab sees each of them.
+   * More than half of a slab is used before Node makes the next one, because a slice of the pool is shorter than half a slab. So a look after
+   * every half slab sees each slab.
    */
   function event (value, wrapper, isFrom, source) {
     try {
       settle()
       const isNew = !isFrom || isFresh(value, source)
       if (isNew && value.length >= Buffer.poolSize >>> 1) {
-        // It is not from the pool, which has got no further by it.
+        // This Buffer is too long for the pool, so the pool did not advance.
         left[UNTIL_LOOK] += value.length + EXTRA
       } else if (isNew && left[UNTIL_LOOK] < 0) {
         lookForSlab(value)
@@ -157,12 +157,12 @@
       wind()
       if (passedBytes >= MOST_BYTES_PER_LOOK) look()
     } catch {
-      // Near the end of the stack, for one. The host's allocation has succeeded and is not to fail because of us.
+      // An error can happen near the end of the stack, for example. The host's allocation has succeeded, and must not fail because of a sample.
       left[COUNT] = left[STRETCH] = left[UNTIL_SAMPLE] = left[UNTIL_LOOK] = interval
     }
   }
 
-  /** That of the functions that never use the pool has. */
+  /** Called when the counter of the functions that never use the pool has run out. */
   function unpooledEvent (value, wrapper) {
     try {
       const beyond = -left[UNPOOLED]
@@ -176,14 +176,17 @@
     }
   }
 
-  /** Whether a sample falls into the allocation that used a gap up and went so far beyond it. A gap that was cut off was none yet. */
+  /**
+   * Whether the allocation that used up a gap is sampled. It went `beyond` bytes over the end of the gap. When that gap was cut off, the end is
+   * only a cut, and a sample follows only if a new gap ends inside the allocation.
+   */
   function isHit (beyond, isCut) {
     return !isCut || native.nextSampleGap(interval) < beyond
   }
 
   function settle () {
     const passed = left[STRETCH] - left[COUNT]
-    // Not a number: something without a length has come by.
+    // Not a number: a result without a length was counted.
     if (passed !== passed) left[COUNT] = left[STRETCH] // eslint-disable-line no-self-compare
     else settleBy(passed)
   }
@@ -215,7 +218,7 @@
     left[COUNT] = left[STRETCH] = min(left[UNTIL_SAMPLE], left[UNTIL_LOOK])
   }
 
-  /** From now on samples are so far apart. Gaps have no memory, so those that have begun may begin again. */
+  /** Sets the average distance of two samples. Gaps have no memory, so the running gaps may begin again. */
   function setInterval (bytes) {
     if (bytes === interval) return
     settle()
@@ -232,27 +235,27 @@
   }
 
   function halfSlab () {
-    // Node 26 makes slabs longer than the pool, by 64 bytes.
+    // On Node 26 a slab is 64 bytes longer than Buffer.poolSize.
     const { poolSize } = Buffer
     return poolSize < 4 ? Infinity : max(64, (min(slabBytes, poolSize) - 128) / 2)
   }
 
   function lookForSlab (view) {
     const { byteLength, byteOffset } = view
-    // As long as slices lie one behind the other it is the same slab: of the next one less is used by now than of the one before after
-    // the last look, since both together are less than half a slab. Asking for the ArrayBuffer costs as much as a small allocation.
+    // While slices follow one another, the slab is the same. In a new slab the slices would now begin before the last end: less than half a slab was
+    // used since the last look. Reading the ArrayBuffer costs as much as a small allocation.
     const before = lastEnd
     lastEnd = byteOffset + byteLength
     if (byteOffset >= before) return
-    // A view of up to 64 bytes may live in V8's heap; asking for its ArrayBuffer would move it out. In the pool it has an offset, or
-    // is the first slice.
+    // A view of up to 64 bytes may be inside V8's heap, and reading its ArrayBuffer would move it out. A view in the pool has an offset, or is the
+    // first slice of its slab.
     if (byteLength <= 64 && byteOffset === 0) {
       if (byteLength > 0) probe()
       return
     }
     const store = view.buffer
     if (store === heldSlab || store.byteLength === byteLength) return
-    // Another slab: most likely, since the pool has no reason to give out anything else.
+    // With this length it is most likely a new slab.
     if (store.byteLength === slabBytes) noticeSlab(store)
     else probe()
   }
@@ -278,21 +281,21 @@
     const { byteLength } = value
     const id = native.addSample(siteOf(wrapper), byteLength, byteLength + EXTRA, interval)
     for (const { route } of users.values()) {
-      if (route(id)) break // The first who knows.
+      if (route(id)) break // The first one that knows the route counts it.
     }
     native.observe(lifetimeOf(value, byteLength), id)
     spentMs += performance.now() - start
     if (++samplesSinceLook >= SAMPLES_PER_LOOK) look()
   }
 
-  /** What lives as long as the bytes: the ArrayBuffer, if it is the value's own; subarrays hold it too. */
+  /** The object that lives as long as the bytes: the value's own ArrayBuffer, which subarrays retain too; without one, the value. */
   function lifetimeOf (value, byteLength) {
     if (byteLength <= 64 || !isView(value)) return value
     const store = value.buffer
     return store.byteLength === byteLength ? store : value
   }
 
-  /** Tells how much has been charged and what samples took, and sets how far apart they are from now on. */
+  /** Reports the counted bytes and the time of the samples to native code, and sets the interval that it returns. */
   function look () {
     settle()
     settleUnpooled()
@@ -340,7 +343,7 @@
     return next
   }
 
-  /** Structured, which costs less than text. Where Error is frozen there are none, and all is one site. */
+  /** The stack as call sites, which cost less than text. When Error is frozen there are none, and all samples have one site. */
   function callSites (wrapper) {
     const holder = {}
     const prepare = getOwnPropertyDescriptor(Error, 'prepareStackTrace')
@@ -369,9 +372,9 @@
 
   // ---- Wrapping ------------------------------------------------------------------------------------------------
 
-  // One literal each: shared, they would share their type feedback too, and be slow. V8 inlines what a constant of the closure holds,
-  // and not what a parameter does. What the originals return is not checked
-  // beyond its existence: it is what the host gets with us or without.
+  // Each wrapper is a literal of its own. With one common literal they would have common type feedback, and be slow. V8 inlines a function that a
+  // constant of the closure holds, and not one that a parameter holds. The wrappers only check that the original returned something: the host
+  // gets the same result with and without offheap.
   const MAKE = {
     from: (original) => {
       const call = original
@@ -423,8 +426,8 @@
     }
   }
 
-  // How to find out whether a function calls one of the others by its name, as Buffer.concat did up to Node 22: then the other one
-  // sees what it allocates, and it must not be counted twice.
+  // Arguments for a test call, which shows whether a function calls another one through Buffer, as Buffer.concat does up to Node 22. The
+  // wrapper of the other function then counts the allocation, so it must not be counted twice.
   const TRIES = {
     allocUnsafe: [1],
     allocUnsafeSlow: [1],
@@ -435,23 +438,23 @@
   }
   const NAMES = Object.keys(TRIES)
 
-  // What is in place of each function.
+  // The wrapper of each function.
   const wrappers = new Map()
 
-  // Those that call another one, which sees what they allocate.
+  // Functions without a wrapper, because a function that they call has one.
   const nested = new Set()
 
-  // All wrappers of all copies of offheap in this process, so that the last to go finds the way back past those that
-  // were covered by another when they were to go.
+  // All wrappers of all copies of offheap in this thread. A wrapper that another function covers cannot be removed, and stays asleep. With this
+  // map, the copy that ends last also removes the sleeping wrappers below its own.
   const WRAPPED = Symbol.for('offheap.wrapped')
   let wrapped
 
-  /** Whether the Buffer's bytes are its own and not those of an ArrayBuffer that was passed in. Runs nothing of the host's. */
+  /** Whether the Buffer has new bytes, and not those of an ArrayBuffer argument. Runs no code of the host. */
   function isFresh (buffer, value) {
     if ((typeof value !== 'object' && typeof value !== 'function') || value === null || isArray(value) || isView(value)) return true
     if (isAnyArrayBuffer(value)) return false
-    // An object may stand for an ArrayBuffer by its valueOf(), which is not called a second time. What is cut from the pool is new;
-    // anything else is not counted.
+    // The valueOf() of an object may return an ArrayBuffer. valueOf() is not called a second time. A slice of the pool is new; any other result is
+    // not counted.
     if (buffer.byteLength <= 64 && buffer.byteOffset === 0) return false
     return buffer.buffer.byteLength !== buffer.byteLength && buffer.buffer.byteLength === slabBytes
   }
@@ -477,19 +480,19 @@
     const original = descriptor?.value
     if (typeof original !== 'function' || !descriptor.writable) return
     if (isOurs(original)) {
-      // Ours is there already, asleep: covered by somebody else when we stopped, and uncovered since.
+      // The function is a sleeping wrapper of this copy. Another function covered it when sampling stopped, and does not cover it any more.
       wrappers.set(name, wrapped.get(original))
       return
     }
     const wrapper = MAKE[name](original)
     for (const key of ownKeys(original)) {
-      // Of a strict function everything can be redefined but its prototype, which can only be assigned.
+      // All properties of a function can be redefined, except its prototype, which can only be assigned.
       if (key === 'prototype') wrapper.prototype = original.prototype
       else defineProperty(wrapper, key, getOwnPropertyDescriptor(original, key))
     }
     const entry = { wrapper, original, state: left, isAsleep: () => left[COUNT] === Infinity }
     wrapped.set(wrapper, entry)
-    // Not defined anew: V8 would look Buffer's properties up in a dictionary from then on.
+    // An assignment, because after a defineProperty V8 would keep Buffer's properties in a dictionary.
     Buffer[name] = wrapper
     wrappers.set(name, entry)
   }
@@ -497,7 +500,7 @@
   function unwrap (name) {
     const { wrapper } = wrappers.get(name)
     wrappers.delete(name)
-    // Somebody has put a function of theirs over ours, which calls ours: it stays, asleep.
+    // Another function covers this wrapper and calls it. So the wrapper stays, asleep.
     if (getOwnPropertyDescriptor(Buffer, name)?.value !== wrapper) return
     let { original } = wrapped.get(wrapper)
     while (wrapped.get(original)?.isAsleep()) original = wrapped.get(original).original
@@ -510,7 +513,7 @@
     try {
       apply(Buffer[name], Buffer, TRIES[name])
     } catch {
-      // A function that somebody has replaced.
+      // The function was replaced, and its replacement throws.
     }
     return left[COUNT] !== MUCH || left[UNPOOLED] !== MUCH
   }
@@ -525,7 +528,7 @@
     left.fill(Infinity)
   }
 
-  /** Whether everything that cuts slices of the pool is seen. */
+  /** Whether all functions that cut slices from the pool are wrapped, or call a wrapped one. */
   function wrapsPool () {
     return ['from', 'allocUnsafe'].every((name) => wrappers.has(name)) &&
       ['concat', 'copyBytesFrom'].every((name) => wrappers.has(name) || nested.has(name))
@@ -568,7 +571,7 @@
     for (const name of [...wrappers.keys()]) unwrap(name)
   }
 
-  function reading (withStacks) {
+  function readSampling (withStacks) {
     if (sites === undefined) return undefined
     if (users.size > 0) look()
     return {
@@ -580,5 +583,5 @@
     }
   }
 
-  return { readPool, noticePool: probe, start, stop, reading }
+  return { readPool, noticePool: probe, start, stop, readSampling }
 })()

@@ -1,7 +1,7 @@
 'use strict'
 
-// Node's pool, and which of its slabs are alive. What all copies of this file on a thread share is made by
-// lib/buffers/main-realm.js, in the main realm, when it is asked for first.
+// Reads Node's Buffer pool, and which of its slabs are alive. All copies of this file on a thread use the same state. lib/buffers/main-realm.js
+// creates it in the main realm, at the first use.
 
 const { Buffer } = require('node:buffer')
 const { performance } = require('node:perf_hooks')
@@ -10,16 +10,16 @@ const binding = require('../base/load.js')
 
 const { threadState } = binding
 
-const NOT_TRACKED = 'no trackBuffers() is running: only slabs that were current at some reading, sample or request are counted'
-const NOT_WRAPPED = 'Buffer.from or Buffer.allocUnsafe is not watched: a slab that came and went between two others may be missed'
+const NOT_TRACKED = 'trackBuffers() is not running: only slabs that were current when the pool was read are counted'
+const NOT_WRAPPED = 'trackBuffers() does not wrap all functions that use the pool (from, allocUnsafe, concat, copyBytesFrom): some slabs may not be counted'
 
 function bufferState () {
-  // Nothing of this file is passed in: it would keep jest's realm alive.
+  // No function of this file is passed in, because it would keep jest's realm alive.
   threadState.buffers ??= binding.bufferScript()(Buffer, performance, binding)
   return threadState.buffers
 }
 
-/** @returns {import('../../index.js').BufferPool | null} null when there is no memory for a slab: whoever asks is about something else */
+/** @returns {import('../../index.js').BufferPool | null} null when there is no memory for a slab, because the caller of memory() needs the other figures */
 function bufferPool () {
   let pool
   try {
@@ -32,7 +32,7 @@ function bufferPool () {
     createdCount,
     liveCount,
     liveBytes,
-    // The next small Buffer is cut from the current slab; nothing but slices keeps the others.
+    // Node holds the current slab, to cut small Buffers from it. Only slices keep the other slabs alive.
     pinnedBytes: Math.max(0, liveBytes - (slabBytes ?? 0)),
     liveCountStandardError: Math.round(liveStandardError),
     currentSlab: slabBytes === undefined ? null : { byteLength: slabBytes, usedBytes, freeBytes: slabBytes - usedBytes },

@@ -1,11 +1,11 @@
 'use strict'
 
-// trackBuffers() and bufferProfile(): argument checks. lib/buffers/profile/ reads the profile and names what is in it.
+// trackBuffers() and bufferProfile(): check the arguments. lib/buffers/profile/ samples, and reads the profile.
 
 const { NAMES, startTracking } = require('./profile/tracking.js')
 const { folded } = require('./profile/folded.js')
 const { pprof } = require('./profile/pprof.js')
-const { readProfile } = require('./profile/reading.js')
+const { readProfile } = require('./profile/read-profile.js')
 const { bytes, isPercentage, percentage } = require('../base/units.js')
 const { boolean, integer, invalidType, invalidValue, oneOf, options: checkOptions, outOfRange } = require('../base/validate.js')
 
@@ -34,7 +34,7 @@ function trackingSettings (name, options) {
   }
 }
 
-/** 0.01 or '1%'. */
+/** Parses a share: 0.01 or '1%'. */
 function share (name, value) {
   if (isPercentage(value)) return percentage(name, value) / 100
   if (typeof value !== 'number') throw invalidType(name, 'a number or a percentage such as "1%"', value)
@@ -47,7 +47,7 @@ function bufferProfile (options) {
   const { format = 'object', sites = true } = checkOptions('options', options, ['format', 'sites'])
   oneOf('options.format', format, Object.keys(FORMATS))
   boolean('options.sites', sites)
-  if (!sites && format !== 'object') throw invalidValue('options.sites', 'true with this format, which consists of them', sites)
+  if (!sites && format !== 'object') throw invalidValue('options.sites', 'true with this format, which consists of call sites', sites)
   return FORMATS[format]({ sites })
 }
 

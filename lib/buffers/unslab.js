@@ -1,6 +1,6 @@
 'use strict'
 
-// unslab(): the cure for a small view that keeps a large ArrayBuffer alive.
+// unslab(): copies a small view, so that it does not keep a large ArrayBuffer alive.
 
 const { Buffer } = require('node:buffer')
 const { isDataView, isSharedArrayBuffer } = require('node:util').types
@@ -8,7 +8,7 @@ const { isDataView, isSharedArrayBuffer } = require('node:util').types
 const { bytes } = require('../base/units.js')
 const { invalidType, options: checkOptions } = require('../base/validate.js')
 
-// The methods of the language, whatever a subclass has made of them.
+// The language's own methods, because a subclass may have replaced them.
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype)
 const DETACHED = { store: { byteLength: 0 }, byteLength: 0 }
 
@@ -25,7 +25,7 @@ function unslab (view, options) {
   const copy = isSharedArrayBuffer(store) ? over(new SharedArrayBuffer(byteLength), view) : ofItsOwn(view, byteLength)
   if (kind === typedArray) typedArray.set.call(copy, view)
   else new Uint8Array(copy.buffer).set(new Uint8Array(store, byteOffset, byteLength))
-  // Another realm's, or a subclass. Its constructor is not run: it may want other arguments.
+  // The view may be of another realm or of a subclass. Its constructor is not called, because it may expect other arguments.
   const prototype = Object.getPrototypeOf(view)
   return Object.getPrototypeOf(copy) === prototype ? copy : Object.setPrototypeOf(copy, prototype)
 }
@@ -45,7 +45,7 @@ function over (store, view) {
   return Buffer.isBuffer(view) ? Buffer.from(store) : new (constructorOf(view))(store)
 }
 
-// A small typed array without an ArrayBuffer given lives inside V8's heap, and has nothing outside of it at all.
+// A small typed array that is created without an ArrayBuffer is inside V8's heap, and needs no memory outside of it.
 function ofItsOwn (view, byteLength) {
   if (Buffer.isBuffer(view)) return Buffer.alloc(byteLength)
   if (isDataView(view)) return new DataView(new ArrayBuffer(byteLength))

@@ -6,7 +6,7 @@ const { Budget } = require('../../../lib/buffers/census/budget.js')
 
 const HOUR_MS = 3_600_000
 
-test('looks are begun only if there is time for them, at the speed of the slowest one, half as much again, and for sorting', () => {
+test('a look begins only when there is time for it and for sorting, at 1.5 times the duration of the slowest look', () => {
   const budget = new Budget(performance.now() + 10 * HOUR_MS, 0)
   assert.strictEqual(budget.affords(1_000), true)
   budget.looked(HOUR_MS)
@@ -15,13 +15,13 @@ test('looks are begun only if there is time for them, at the speed of the slowes
   assert.deepStrictEqual([budget.affords(5), budget.affords(6)], [true, false])
 })
 
-test('before the first look the size of the heap says how long it will take, and after it the look itself', () => {
+test('the first look is estimated from the size of the heap, later ones from the looks before', () => {
   const budget = new Budget(performance.now() + HOUR_MS, 1e12)
   assert.strictEqual(budget.affords(0), false)
   budget.looked(1_000)
   assert.strictEqual(budget.affords(2), true)
 })
 
-test('when the time is up nothing is begun', () => {
+test('no look begins after the time limit', () => {
   assert.strictEqual(new Budget(performance.now() - 1, 0).affords(0), false)
 })

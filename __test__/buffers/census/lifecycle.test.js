@@ -29,13 +29,13 @@ test('a census that takes too long is ended', { skip }, async () => {
   assert.deepStrictEqual(await run('timeout'), { code: 'ERR_OFFHEAP_PROBE_TIMEOUT', after: 'probe' })
 })
 
-test('a call with the same options joins the census that runs, another is refused, and who leaves leaves alone', { skip }, async () => {
+test('a call with the same options joins the running census, other options are refused, and an abort ends one caller only', { skip }, async () => {
   assert.deepStrictEqual(await run('together'), {
     sameCensus: true, separateObjects: true, other: 'ERR_OFFHEAP_CENSUS_IN_PROGRESS', leaver: 'ERR_OFFHEAP_ABORTED', next: 'probe'
   })
 })
 
-test('a census waits for a probe that is under way', { skip }, async () => {
+test('a census waits for a running probe', { skip }, async () => {
   assert.deepStrictEqual(await run('besideProbe'), { mode: 'probe', slow: 'done' })
 })
 
@@ -49,7 +49,7 @@ test('a worker thread takes the census of its own isolate, at the same time as t
 })
 
 for (const mode of modes) {
-  test(`what belongs to the host is left as it was, its debugger session included (${mode})`, async () => {
+  test(`the state of the host is unchanged, its debugger session included (${mode})`, async () => {
     assert.deepStrictEqual(await run('host', [mode]), {
       modes: [mode, mode],
       found: 3_456_789,
@@ -62,7 +62,7 @@ for (const mode of modes) {
     })
   })
 
-  test(`a realm that cannot be looked into is said to be unseen (${mode})`, async () => {
+  test(`a realm that cannot be read counts as unseen (${mode})`, async () => {
     assert.deepStrictEqual(await run('hardRealm', [mode]), {
       realms: { count: 3, readCount: 2, unseenCount: 1, method: 'inspector' }, found: [2_345_679], own: 'theirs'
     })
@@ -70,7 +70,7 @@ for (const mode of modes) {
 }
 
 for (const mode of modes) {
-  test(`with time enough every realm is read, and all that is in it (${mode})`, async () => {
+  test(`with enough time, every realm is read completely (${mode})`, async () => {
     assert.deepStrictEqual(await run('manyRealms', [mode, '2', '{"maxPauseMs":60000}']), {
       complete: true,
       missing: [],
@@ -85,7 +85,7 @@ for (const mode of modes) {
   })
 }
 
-test('a census in the process that may not stop it for long reads the main realm alone, says so, and leaves nothing in the others', async () => {
+test('a census in the process with a short maxPauseMs reads only the main realm, says so, and leaves nothing in other realms', async () => {
   assert.deepStrictEqual(await run('manyRealms', ['in-process', '5', '{"maxPauseMs":1,"retainers":true}']), {
     complete: false,
     missing: ['realms', 'retainers'],

@@ -6,7 +6,7 @@ const test = require('node:test')
 const assert = require('node:assert')
 const { root, runChildForJson } = require('../../helpers/child.js')
 
-test('after a gigabyte of garbage at the start what is alive is found, within the stated error', async () => {
+test('after a gigabyte of garbage at the start, live bytes are estimated within the standard error', async () => {
   // 4,000 of 256 KiB in a third of a second, then 20 MB that stay, with the options that everybody has.
   const { live, error, interval, truth } = await runChildForJson(`
     const { bufferProfile, trackBuffers } = require(${JSON.stringify(root)})

@@ -32,11 +32,11 @@ test('without trackBuffers() coverage is partial, with a reason, and Buffer is u
     console.log(JSON.stringify({ coverage, coverageReason, fullCoverageAt, createdCount, liveCount, same }))
   `)
 
-  assert.match(result.coverageReason, /no trackBuffers\(\) is running/)
+  assert.match(result.coverageReason, /trackBuffers\(\) is not running/)
   assert.deepStrictEqual({ ...result, coverageReason: 0 }, { coverage: 'partial', coverageReason: 0, fullCoverageAt: null, createdCount: 1, liveCount: 1, same: true })
 })
 
-test('a slab that a slice keeps is alive, and one that nothing keeps is not', async () => {
+test('a slab is alive while a slice retains it, and not after', async () => {
   const { byteLength } = memory().bufferPool.currentSlab
   const before = memory().bufferPool
   const kept = nextSlabs(7)
@@ -55,7 +55,7 @@ test('a slab that a slice keeps is alive, and one that nothing keeps is not', as
   assert.ok(memory().bufferPool.liveCount >= 1)
 })
 
-/** Goes through so many slabs, looking at each, and keeps a slice of 50 bytes of each. */
+/** Allocates through this many slabs, looks at each, and keeps a slice of 50 bytes of each. */
 function nextSlabs (count) {
   const kept = []
   let slab = slabOf(Buffer.allocUnsafe(1))
@@ -104,7 +104,7 @@ test('each worker has a pool of its own', async () => {
   assert.deepStrictEqual([pool.createdCount, pool.liveCount], [1, 1])
 })
 
-test('two copies of the JavaScript files on a thread share one tally', async () => {
+test('two copies of the JavaScript files on a thread use the same counts', async () => {
   const before = memory().bufferPool.createdCount
   for (const file of Object.keys(require.cache)) {
     if (file.startsWith(path.join(root, 'lib')) || file === path.join(root, 'index.js')) delete require.cache[file]

@@ -24,7 +24,7 @@ function firstSite () { return Buffer.alloc(123_456_789) }
 function secondSite () { return Buffer.allocUnsafeSlow(98_765_432) }
 function thirdSite () { return Buffer.from('a semicolon; and a line break') }
 
-test('what a decoder reads is what the object says', (t) => {
+test('a pprof decoder reads the same figures as the object has', (t) => {
   const kept = fill(t)
   const expected = bufferProfile()
   const before = Date.now()

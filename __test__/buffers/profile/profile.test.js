@@ -36,7 +36,7 @@ function of (profile, functionName) {
   }
 }
 
-test('a profile that nobody has taken has no figures, is no error, and has the names of one that somebody takes', async () => {
+test('without trackBuffers(), a profile has the same names with null figures, and no error', async () => {
   const { off, lean, pprof, folded, on } = await runChildForJson(`
     const { bufferProfile, trackBuffers } = require(${JSON.stringify(root)})
     const off = bufferProfile()
@@ -56,7 +56,7 @@ test('a profile that nobody has taken has no figures, is no error, and has the n
   assert.strictEqual(on.active, true)
 })
 
-// The truth of the accuracy test: three call sites, of which half of what the second and all of what the third makes is let go.
+// The true values of the accuracy test. It has three call sites. Half of the Buffers of the second one and all of the third one are released.
 const SMALL = { count: 900_000, byteLength: 71 }
 const MEDIUM = { count: 40_000, byteLength: 2_503 }
 const LARGE = { count: 111, byteLength: 613_337 }
@@ -130,7 +130,7 @@ test('estimates hit the truth on average, and miss it by the stated error', (t) 
   assert.ok(spread > 0.7 && spread < 1.4, `off by ${spread} standard errors`)
 })
 
-test('every slab is counted while Buffers are tracked, whatever it is cut by', (t) => {
+test('every slab is counted while Buffers are tracked, whichever function uses it', (t) => {
   trackSeeded(t, 3)
   const before = memory().bufferPool
   const seen = new Set([Buffer.allocUnsafe(1).buffer])
@@ -186,7 +186,7 @@ test('slabs are counted exactly between large Buffers of every kind', (t) => {
   }
 })
 
-test('what is sampled has its stack, innermost first, without offheap in it', (t) => {
+test('a sample has its stack, innermost first, without frames of offheap', (t) => {
   trackSeeded(t, 5)
   function outerOfAll () { return innerOfAll() }
   function innerOfAll () { return Buffer.alloc(100_000_000) }
@@ -245,7 +245,7 @@ test('samples are counted under the route that is served, also when it becomes k
   assert.strictEqual(kept.length, 3)
 })
 
-test('two who track share one profile; it ends with the last of them and can be read afterwards', () => {
+test('two trackings use one profile, which ends with the last one and stays readable', () => {
   const original = Buffer.alloc
   const first = trackBuffers({ sampleIntervalBytes: 8_000_000 })
   const second = trackBuffers({ sampleIntervalBytes: 1_000_000 })
@@ -272,13 +272,13 @@ test('only the functions that were asked for are wrapped', () => {
     assert.deepStrictEqual([Buffer.from, Buffer.allocUnsafe], [from, allocUnsafe])
     assert.deepStrictEqual(bufferProfile().functions, ['alloc'])
     assert.strictEqual(memory().bufferPool.coverage, 'partial')
-    assert.match(memory().bufferPool.coverageReason, /not watched/)
+    assert.match(memory().bufferPool.coverageReason, /does not wrap all functions/)
   } finally {
     tracking.stop()
   }
 })
 
-test('a service that allocates without end is sampled more seldom, and the estimate stays right', () => {
+test('a service that allocates all the time is sampled less often, and the estimate stays correct', () => {
   const tracking = startTracking(trackingSettings('options', { sampleIntervalBytes: 1_000, maxOverhead: 0.001 }), 11)
   function allocateOnAndOn () {
     for (let i = 0; i < 20_000; i++) Buffer.allocUnsafeSlow(5_003)
@@ -332,7 +332,7 @@ test('wrong options are refused, and nothing is wrapped', () => {
   assert.strictEqual(Buffer.from, from)
 })
 
-test('samples and slabs are in no tally of external allocations, and their references go with them', async (t) => {
+test('samples and slabs are not in the tallies of external allocations, and their references end with them', async (t) => {
   const before = externalAllocations()
   const tracking = trackSeeded(t, 9, { sampleIntervalBytes: 2_000 })
   function churn () {
@@ -348,7 +348,7 @@ test('samples and slabs are in no tally of external allocations, and their refer
   assert.deepStrictEqual(externalAllocations(), before)
 })
 
-test('without a sample the error says how much may have gone by', async () => {
+test('without a sample, the standard error covers the allocations that were not sampled', async () => {
   const said = await runChildForJson(`
     const { bufferProfile, trackBuffers } = require(${JSON.stringify(root)})
     trackBuffers({ sampleIntervalBytes: 1e15 })

@@ -67,19 +67,19 @@ test('subclasses and other realms keep their prototype, and no constructor is ru
   assert.deepStrictEqual([...unslab(foreign)], Array(10).fill(1.5))
 })
 
-test('what uses all that it keeps is returned itself', () => {
+test('a view that uses its whole ArrayBuffer is returned itself', () => {
   for (const view of [Buffer.alloc(100), new Uint8Array(7), new Float64Array(store()), new DataView(store()), Buffer.from(store()), Buffer.alloc(0)]) {
     assert.strictEqual(unslab(view), view)
   }
 })
 
-test('an empty view of something lets go of it', () => {
+test('an empty view becomes one that retains no bytes', () => {
   const own = unslab(Buffer.from(store()).subarray(5, 5))
 
   assert.deepStrictEqual([own.length, own.buffer.byteLength], [0, 0])
 })
 
-test('ifWasteOver bytes are put up with', () => {
+test('a view with at most ifWasteOver bytes of waste is returned itself', () => {
   const view = new Uint8Array(store(), 0, 200)
 
   assert.strictEqual(unslab(view, { ifWasteOver: 40 }), view)
@@ -115,7 +115,7 @@ test('resizable, detached and WebAssembly memory', () => {
   assert.strictEqual(unslab(Buffer.from(memory.buffer, 100, 11)).buffer.byteLength, 11)
 })
 
-test('what is no view is refused, and wrong options are', () => {
+test('a value that is no view, and wrong options, are refused', () => {
   for (const value of [undefined, null, 5, 'text', {}, [], new ArrayBuffer(8), new SharedArrayBuffer(8), () => {}]) {
     assert.throws(() => unslab(value), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' })
   }

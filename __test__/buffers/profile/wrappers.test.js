@@ -89,7 +89,7 @@ for (const name of NAMES) {
   })
 }
 
-test('builtins that the host has replaced, and cannot work, harm no allocation', async () => {
+test('broken replacements of builtins by the host do not harm an allocation', async () => {
   const made = await runChildForJson(`
     const { trackBuffers } = require(${JSON.stringify(root)})
     const { performance } = require('node:perf_hooks')
@@ -113,7 +113,7 @@ test('builtins that the host has replaced, and cannot work, harm no allocation',
   assert.strictEqual(made, 300 * 9)
 })
 
-test('nothing of a value that is passed in is called a second time', () => {
+test('no function of an argument is called a second time', () => {
   const calls = (from) => {
     let count = 0
     const counting = (value) => ({ valueOf () { count++; return value }, [Symbol.toPrimitive] () { count++; return 'text' }, get byteLength () { count++; return 1 } })
@@ -142,7 +142,7 @@ test('a second argument of Buffer.allocUnsafe is only the original\'s to judge, 
   assert.ok(bufferProfile().totalSampleCount - before > 900)
 })
 
-test('most of these calls allocate and some throw: both sides of the comparison are there', () => {
+test('of the compared calls, most allocate and some throw', () => {
   const outcomes = NAMES.flatMap((name) => CALLS[name].map((args) => outcome(name, () => originals[name](...args))))
 
   assert.ok(outcomes.filter(({ length }) => length > 0).length > 50)
@@ -177,7 +177,7 @@ test('after stop() Buffer is what it was', () => {
   }
 })
 
-test('Buffer as a function and as a constructor go the same way', async () => {
+test('Buffer as a function and as a constructor is sampled too', async () => {
   const { stdout } = await runChild(`
     const { bufferProfile, trackBuffers } = require(${JSON.stringify(root)})
     const { from, alloc } = Buffer
@@ -209,7 +209,7 @@ test('an error\'s stack has one line more, which is named', () => {
   assert.deepStrictEqual(rest, expected.slice(0, 3))
 })
 
-test('what others put over a wrapper stays theirs, and the wrapper below sleeps', () => {
+test('a function that covers a wrapper stays after stop(), and the wrapper below it sleeps', () => {
   const tracking = trackBuffers({ sampleIntervalBytes: 1 })
   const below = Buffer.alloc
   let called = 0
@@ -255,7 +255,7 @@ test('two installations of the package, stopped in either order, leave Buffer as
   assert.deepStrictEqual(results, [[true, true], true, [true, true], true])
 })
 
-test('functions that were taken off Buffer before are not seen, and those that look them up are', async () => {
+test('calls through references that were taken from Buffer before are not sampled; calls that look the function up are', async () => {
   const liveBytes = await runChildForJson(`
     const { alloc } = Buffer
     const captured = Buffer
@@ -268,7 +268,7 @@ test('functions that were taken off Buffer before are not seen, and those that l
   assert.strictEqual(liveBytes, 130_000_000)
 })
 
-test('a frozen Buffer, and frozen intrinsics, are left alone and harm nothing', async () => {
+test('a frozen Buffer and frozen intrinsics are not changed, and cause no error', async () => {
   const frozen = await runChildForJson(`
     const { bufferProfile, memory, trackBuffers } = require(${JSON.stringify(root)})
     Object.freeze(Buffer)

@@ -3,15 +3,15 @@
 const { isSharedArrayBuffer } = require('node:util').types
 const binding = require('../../base/load.js')
 
-/** How many at a time: each is a handle until the call returns. */
+/** How many objects one call gets. Each of them needs a handle until the call returns. */
 const BATCH = 4096
 
 /**
- * Where the bytes of each ArrayBuffer are. Two SharedArrayBuffers may have the same bytes, for example after one was
- * sent to another thread and back.
+ * The addresses of ArrayBuffers. Two SharedArrayBuffers may have the same address, for example after one was sent to another thread and
+ * back.
  * @param {(ArrayBuffer | SharedArrayBuffer)[]} buffers
  * @param {number[]} lengths
- * @returns {Float64Array} 0 for those without bytes
+ * @returns {Float64Array} 0 for ArrayBuffers without bytes
  */
 function addressesOf (buffers, lengths) {
   const addresses = new Float64Array(buffers.length)
@@ -24,7 +24,7 @@ function addressesOf (buffers, lengths) {
     batch.length = 0
   }
   const flushPlain = () => flush(plain, binding.arrayBufferAddresses)
-  // Node-API knows ArrayBuffers only, but views of both.
+  // Node-API reads the address of an ArrayBuffer and not of a SharedArrayBuffer. It reads the address of a view of either.
   const flushShared = () => flush(shared, (list) => binding.viewAddresses(list.map((buffer) => new Uint8Array(buffer))))
   for (let number = 0; number < buffers.length; number++) {
     if (lengths[number] === 0) continue

@@ -1,11 +1,12 @@
 'use strict'
 
-// What V8 and Node count beyond all that a census found: memory that no object of this isolate shows.
+// Computes the memory that V8 and Node count and that no object of this isolate shows.
 //
-// Node's `arrayBuffers` counts what its allocator made; V8's `external` counts what objects of the isolate have outside the heap. A
-// census reads both at the instant in which it has every object, after the garbage was collected, so the differences have names.
+// Node's `arrayBuffers` counts memory of Node's allocator. V8's `external` counts memory of objects outside the heap. A census reads both when it
+// has found every object, after a garbage collection. So it knows what the differences are.
 
-// What V8 leaves out of `external` and what it gets wrong; `__test__/memory/facts.slow.test.js` holds both on each line.
+// Whether V8's `external` includes WebAssembly memory, and whether it follows a resize. `__test__/memory/facts.slow.test.js` tests both on
+// each line of Node.
 const v8Major = parseInt(process.versions.v8, 10)
 const COUNTS_WASM = v8Major < 14
 const FOLLOWS_RESIZE = v8Major >= 13
@@ -16,7 +17,7 @@ const FOLLOWS_RESIZE = v8Major >= 13
  * @returns {{ nativelyHeldBytes: number | null, externalStringBytes: number | null }}
  */
 function beyondObjects ({ arrayBuffers, external }, { realms, fromNode, ofIsolate, unsharedWasm, unsharedResizable }) {
-  // What belongs to realms that were not seen would be taken for memory without an object.
+  // Memory of objects in an unread realm would look like memory without an object.
   if (realms.readCount < realms.count) return { nativelyHeldBytes: null, externalStringBytes: null }
   const strings = external - ofIsolate.bytes - (COUNTS_WASM ? unsharedWasm.bytes : 0)
   return {
@@ -25,7 +26,7 @@ function beyondObjects ({ arrayBuffers, external }, { realms, fromNode, ofIsolat
   }
 }
 
-/** Below 0 something was found that is counted elsewhere: how much there is besides is not known. */
+/** A difference below 0 means that the census found memory that this counter does not include. The result is then unknown. */
 function known (bytes) {
   return bytes >= 0 ? bytes : null
 }

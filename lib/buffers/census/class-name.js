@@ -1,7 +1,7 @@
 'use strict'
 
 /**
- * The class of an object as DevTools would call it, without running any code of the object's owner.
+ * The class name of an object, as in DevTools. Runs no code of the application.
  * @param {object} object
  */
 function className (object) {
@@ -14,7 +14,7 @@ function className (object) {
   return 'Object'
 }
 
-/** The same for many: each prototype is looked at once. */
+/** The same for many objects: reads each prototype once. */
 function classNames () {
   const known = new Map()
   return (object) => {

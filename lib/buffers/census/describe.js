@@ -1,22 +1,22 @@
 'use strict'
 
-// What each backing store is called: its kind, the class of its longest view, the label and the route it is tracked under.
-// Texts and numbers only, no objects: they may be held while a heap snapshot is taken.
+// Describes each backing store: its kind, the class of its longest view, its label and its route. The result contains texts and numbers and
+// no objects, so that it retains nothing while a heap snapshot is taken.
 
 const binding = require('../../base/load.js')
 const { classNames } = require('./class-name.js')
 const { ADDON, EXTERNAL, RESIZABLE, SHARED, SLAB, WASM } = require('./kinds.js')
 
-/** What is tracked outside of any route. */
+/** The native side's name for values that were tracked outside of a route. */
 const NO_ROUTE = '(no route)'
 
 /**
- * @param {object} columns what native code says of each store
- * @param {object} sorted what `sort()` found
+ * @param {object} columns the native figures of each store
+ * @param {object} sorted the result of `sort()`
  * @returns {Described}
  *
  * @typedef {{ columns: object, kinds: string[], classes: string[], names: number[], pairs: [string | null, string | null][], longestBytes: (number | null)[] }} Described
- *   an entry per store in each but `pairs`, in which `names` are indices
+ *   each list has one entry per store, except `pairs`; `names` are indices into `pairs`
  */
 function describeStores (columns, { stores, views }) {
   const { buffers, longestViews } = columns
@@ -27,7 +27,7 @@ function describeStores (columns, { stores, views }) {
   for (let store = 0; store < count; store++) {
     const buffer = buffers[store]
     const longest = longestViews[store]
-    // What is tracked is known by the place of its first byte: that of the longest view, or of the store.
+    // A tracked value is identified by the address of its first byte: that of the longest view, or that of the store.
     places[2 * store] = stores.addresses[buffer] + (longest === -1 ? 0 : views.starts[longest])
     places[2 * store + 1] = stores.addresses[buffer]
     described.kinds.push(kindName(columns.kinds[store]))
@@ -55,7 +55,7 @@ function pair (label, route) {
   return [label, route === NO_ROUTE ? null : route]
 }
 
-/** Small views at the start of their store, and ArrayBuffers, are tracked by themselves; see lib/external/track.js. */
+/** The names of a value that is tracked by a ticket: an ArrayBuffer, or a small view at the start of its store; see lib/external/track.js. */
 function namesByTicket (value) {
   const { findTicket, threadState } = binding
   const ticket = ArrayBuffer.isView(value) ? threadState.viewTickets.get(value) : threadState.objectTicket(value)

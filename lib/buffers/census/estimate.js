@@ -1,13 +1,13 @@
 'use strict'
 
-// How much memory a census takes in its child.
+// Estimates the memory that a census takes in its child.
 
 const v8 = require('node:v8')
 const snapshot = require('../../probe/estimate.js')
 
-/** What every census takes. */
+/** The memory of every census. */
 const BASE_BYTES = 32 * 2 ** 20
-/** Pages of the heap that the collection writes to, and a list entry and a handle for each object. */
+/** Times the used heap: the garbage collection writes to its pages, and each object needs a list entry and a handle. */
 const FACTOR = 2
 
 /** @param {{ retainers: boolean }} options */

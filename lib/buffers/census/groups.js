@@ -1,6 +1,6 @@
 'use strict'
 
-// What looks alike, with how much there is of it: a thousand Buffers of one Map are one group.
+// Groups equal backing stores, with their number and bytes: a thousand Buffers of one Map are one group.
 
 /**
  * Groups by kind, class, label and route, and by path where there is one.
@@ -30,7 +30,7 @@ function groupStores ({ columns, kinds, classes, names, pairs }, { paths, has, s
   return groups.largest(size, limit)
 }
 
-/** Groups by what they have in common, one Map inside the other: no text is made for each member. */
+/** Groups by keys. It uses nested Maps, so that no text is built for each member. */
 class Groups {
   #root = new Map()
   #list = []
@@ -52,7 +52,7 @@ class Groups {
   }
 
   largest (size, limit) {
-    // Of equals the more numerous, then by name: the order of the objects is another in the child.
+    // Groups of equal size are ordered by count and then by name, because V8 lists objects in another order in the child.
     const name = ({ className, label, path }) => `${className} ${label} ${path}`
     const order = (a, b) => size(b) - size(a) || b.count - a.count || (name(a) < name(b) ? -1 : 1)
     return this.#list.sort(order).slice(0, limit)

@@ -1,39 +1,39 @@
 'use strict'
 
-// Who holds the largest offenders, and whatever else is marked: a heap snapshot of the same instant, read by the heap room. It stays in
-// memory, compressed: no file with everybody's secrets, and no permission to write one.
+// Finds the paths that retain the marked objects, in a heap snapshot of the same instant that the heap room reads. The snapshot stays in memory,
+// compressed. So no file with the secrets of the process is written, and no permission to write is needed.
 
 const v8 = require('node:v8')
 const { fromNative } = require('../../base/errors.js')
 const binding = require('../../base/load.js')
 const { takeText } = require('../../base/snapshot-text.js')
 
-/** A member of the gzip stream, made at a time. */
+/** Bytes of text in one member of the gzip stream. */
 const MEMBER_BYTES = 2 ** 20
-/** Different paths per offender. */
+/** The most paths per object. */
 const HOLDERS = 3
 
-/** Its name is what src/heap/report/holders.rs looks for. */
+/** src/heap/report/holders.rs finds the marks by the name of this class. */
 class OffheapMarks {}
 
 /**
- * Who holds each, in their order; null where nothing but the engine does. Nothing else may hold what was found: it would be
- * on the paths.
- * @param {{ store?: WeakRef<ArrayBuffer>, object?: WeakRef<object> }[]} found a store stands for the views of it: who holds those is looked for
- * @param {number} fullCount for the first of them the commonest holders are given, for the others the nearest
+ * The retaining paths of each object, in the same order; null when only the engine retains it. The caller must not retain the objects,
+ * because it would be on the paths.
+ * @param {{ store?: WeakRef<ArrayBuffer>, object?: WeakRef<object> }[]} found of a store, the paths of its views are found
+ * @param {number} fullCount this many objects, from the first, get their most common paths; the others get the shortest one
  * @returns {({ path: string, holders: { path: string, count: number }[] } | null)[]}
  */
 function readRetainers (found, fullCount) {
   const marks = new OffheapMarks()
   found.forEach(({ store, object }, index) => { marks[`${store === undefined ? 'o' : 'm'}${index}`] = store ?? object })
   const text = fromNative(() => binding.bufferHolders(snapshot(), fullCount, found.length, HOLDERS))
-  // The marks have to be there until now.
+  // This use keeps the marks alive until here.
   return Object.keys(marks).length === 0 ? [] : JSON.parse(text)
 }
 
-/** The text of a snapshot, gzip'd, in pieces. */
+/** The text of a heap snapshot, compressed with gzip, in pieces. */
 function snapshot () {
-  // Loaded already where this is a probe's child: see lib/buffers/census.js.
+  // In a child of the probe zlib is loaded already; see lib/buffers/census.js.
   const { gzipSync } = require('node:zlib')
   const stream = v8.getHeapSnapshot()
   const members = []

@@ -1,12 +1,12 @@
 'use strict'
 
-// Which ArrayBuffers are slabs of the Buffer pool. Node marks a slab as untransferable when it makes it, whatever its
-// size: that is asked for, and no size is taken for granted (it differs between Node's lines and follows Buffer.poolSize).
+// Knows which ArrayBuffers are slabs of the Buffer pool. Node marks a slab as untransferable when it creates the slab, and this mark is checked.
+// The size is no criterion: it differs between Node's lines and depends on Buffer.poolSize.
 
 const workerThreads = require('node:worker_threads')
 
 /**
- * The slab that the pool is handing out now. Takes a byte of it, or begins the next slab.
+ * The slab that the pool cuts Buffers from now. Takes one byte of it, or makes Node begin the next slab.
  * @returns {ArrayBuffer}
  */
 function currentSlab () {
@@ -15,8 +15,8 @@ function currentSlab () {
 
 /** Whether Node refuses to transfer an ArrayBuffer to another thread. */
 const isUntransferable = workerThreads.isMarkedAsUntransferable ?? function isUntransferable (buffer) {
-  // Node 20 has no such question. What is untransferable is skipped in a list; anything else must not stand in it twice,
-  // which is found out before anything is transferred.
+  // Node 20 has no such function. structuredClone() skips an untransferable ArrayBuffer in the list. Any other ArrayBuffer that is twice in the
+  // list is an error, and this is found before anything is transferred.
   try {
     structuredClone(null, { transfer: [buffer, buffer] })
     return true

@@ -1,9 +1,9 @@
 'use strict'
 
-// From objects to numbers: which are ArrayBuffers, which are views and of what, which are streams.
+// Turns objects into numbers: finds ArrayBuffers, views with their ArrayBuffers, and streams.
 //
-// What something is, is asked of the engine (internal slots), not of its prototype or of properties that its owner can
-// change; so it is the same for objects of other realms, and nobody's code is run.
+// The engine says what an object is (internal slots). Its prototype and its properties are not used, because the application can change them.
+// So objects of other realms are recognized too, and no code of the application runs.
 
 const { EventEmitter } = require('node:events')
 const { isAnyArrayBuffer, isDataView, isSharedArrayBuffer, isUint8Array } = require('node:util').types
@@ -27,18 +27,18 @@ const getters = {
   dataView: ['buffer', 'byteOffset', 'byteLength'].map((name) => getter(DataView.prototype, name))
 }
 
-/** `(object) => object[name]` with the getter of the language, which nobody can replace. */
+/** `(object) => object[name]` with the language's own getter, which the application cannot replace. */
 function getter (prototype, name) {
   const { get } = Object.getOwnPropertyDescriptor(prototype, name)
   return (object) => Reflect.apply(get, object, [])
 }
 
 /**
- * Finds and sorts everything. What it returns holds all ArrayBuffers and views: drop it soon.
+ * Finds and sorts all objects. The result retains all ArrayBuffers and views, so release it soon.
  * @param {Parameters<typeof visitObjects>[0]} where
  */
 function sort (where) {
-  // Before anything is counted: it may begin a slab.
+  // Before anything is counted, because it may make Node begin a slab.
   const current = currentSlab()
   const found = { buffers: new Set(), views: new Set(), streams: new Set(), memories: new Set() }
   const realms = visitObjects(where, (objects, { Memory }) => pick(objects, Memory, found))
@@ -46,7 +46,7 @@ function sort (where) {
   const stores = sortBuffers(found.buffers, found.memories)
   const views = sortViews(found.views, stores, current)
   mark(stores, views, current)
-  // After everything has been found: what was inside V8's heap is counted by now, as it is among the stores.
+  // After all objects were found: typed arrays that were inside V8's heap are now outside, in these counters and in the stores.
   const counters = engineFigures()
   return { realms, stores, views, streams: [...found.streams], slabBytes: current.byteLength, counters }
 }
@@ -63,7 +63,7 @@ function pick (objects, Memory, { buffers, views, streams, memories }) {
   }
 }
 
-/** ArrayBuffers by number. Finding the objects has given each a store: V8 moves small typed arrays out of its heap for it. */
+/** ArrayBuffers by number. Each has a store, because V8 moves small typed arrays out of its heap when a query lists their ArrayBuffers. */
 function sortBuffers (set, memories) {
   const stores = { list: [], numbers: new Map(), lengths: [], kinds: [], reservedBytes: 0, detachedCount: 0 }
   for (const buffer of set) addBuffer(stores, buffer)
@@ -78,7 +78,7 @@ function memoryBuffer (memory) {
   try {
     return memory.buffer
   } catch {
-    // An object that only inherits from Memory.prototype.
+    // The object only inherits from Memory.prototype.
     return undefined
   }
 }
@@ -100,7 +100,7 @@ function addBuffer (stores, buffer) {
   return number
 }
 
-/** ArrayBuffer.prototype.detached is not there on Node 20. */
+/** Node 20 lacks ArrayBuffer.prototype.detached. */
 function isDetached (buffer) {
   try {
     return new Uint8Array(buffer) === undefined
@@ -121,7 +121,7 @@ function sortViews (set, stores, current) {
     detachedCount: 0,
     poolCount: 0
   }
-  // Of views of one length the first names the store, and V8's order is another each time.
+  // Of views of the same length, the first one names the store. V8 lists objects in a different order each time, so they are ranked.
   const ranked = [[], [], [], []]
   for (const view of set) ranked[rankOf(view)].push(view)
   views.bufferCount = ranked[BUFFER].length
@@ -134,7 +134,7 @@ function sortViews (set, stores, current) {
     }
     const { buffer, start, length } = place
     if (length === 0) views.emptyCount++
-    // Node 26 keeps a view of nearly all of the slab in use, to cut slices from; no slice is that long.
+    // Node 26 holds a view of nearly the whole current slab, to cut slices from it. No slice is that long.
     if (buffer === current && length >= current.byteLength / 2) {
       views.poolCount++
       continue
@@ -148,7 +148,7 @@ function sortViews (set, stores, current) {
   return views
 }
 
-/** What says most about a view comes first: whoever made a Buffer or a Float64Array may look at it as bytes as well. */
+/** Ranks of views. The class that says most comes first: a program that made a Buffer or a Float64Array may also view its bytes. */
 const BUFFER = 0
 const NUMBERS = 1
 const BYTES = 2
@@ -160,7 +160,7 @@ function rankOf (view) {
   return isUint8Array(view) ? BYTES : NUMBERS
 }
 
-/** Where a view lies; undefined for one whose ArrayBuffer is detached, or does not reach that far any more. */
+/** The place of a view in its ArrayBuffer; undefined when the ArrayBuffer is detached, or has shrunk below the view. */
 function placeOf (view) {
   const [bufferOf, startOf, lengthOf] = isDataView(view) ? getters.dataView : getters.typedArray
   try {
@@ -168,17 +168,17 @@ function placeOf (view) {
     const place = { buffer, start: startOf(view), length: lengthOf(view) }
     return place.length === 0 && !isSharedArrayBuffer(buffer) && isOutOfBounds(view, buffer) ? undefined : place
   } catch {
-    // A DataView, unlike a typed array, throws.
+    // A DataView out of bounds throws; a typed array does not.
     return undefined
   }
 }
 
-/** Of a typed array without length: whether that is because its ArrayBuffer has shrunk or gone. */
+/** Whether a typed array has length 0 because its ArrayBuffer has shrunk or was detached. */
 function isOutOfBounds (view, buffer) {
   if (isDetached(buffer)) return true
   if (!getters.resizable(buffer)) return false
   try {
-    // Refused for views that are out of bounds, and harmless for one without length.
+    // fill() throws for a view that is out of bounds. For an empty view it does nothing.
     typedArrayPrototype.fill.call(view, 0)
     return false
   } catch {
@@ -186,12 +186,12 @@ function isOutOfBounds (view, buffer) {
   }
 }
 
-/** Which stores are slabs, which are memory of allocExternal, and which of watched addons. */
+/** Marks the stores that are slabs, memory of allocExternal(), or memory of watched addons. */
 function mark (stores, views, current) {
   const { list, lengths, kinds } = stores
   stores.addresses = addressesOf(list, lengths)
   const external = binding.areExternal(stores.addresses)
-  // Not there on other platforms.
+  // Other platforms lack this function.
   const ofAddons = binding.areOfAddons?.(stores.addresses)
   const partly = new Uint8Array(list.length)
   for (let index = 0; index < views.list.length; index++) {

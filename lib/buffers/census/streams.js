@@ -1,7 +1,7 @@
 'use strict'
 
-// Bytes that wait in streams: read from a source faster than anybody takes them, or written faster than they go out.
-// Read from a stream's own state, without its getters: those can be anybody's.
+// Counts bytes that wait in streams, because a source is faster than its reader, or a writer is faster than its sink.
+// They are read from a stream's own state, without its getters, because the application may have replaced those.
 
 const { classNames } = require('./class-name.js')
 const { Groups } = require('./groups.js')
@@ -19,7 +19,7 @@ function stateOf (object, name) {
   return { length, highWaterMark, objectMode: state.objectMode === true }
 }
 
-/** What a response or request of node:http holds while it has no socket; it is no Writable, but waits like one. */
+/** Bytes that a response or request of node:http holds while it has no socket. It is no Writable, but its bytes wait too. */
 function outputSizeOf (object) {
   const size = Object.getOwnPropertyDescriptor(object, 'outputSize')?.value
   return typeof size === 'number' && Array.isArray(Object.getOwnPropertyDescriptor(object, 'outputData')?.value) ? size : 0
@@ -79,7 +79,7 @@ function readStreams (streams) {
 }
 
 /**
- * Streams of one class, held by one path where it is known.
+ * Groups streams by class and, where it is known, by retaining path.
  * @param {{ rows: object[] }} waiting
  * @param {Map<number, string | null>} paths by the number of the row
  * @param {number} limit

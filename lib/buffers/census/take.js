@@ -1,6 +1,6 @@
 'use strict'
 
-// One census, synchronously, of the isolate it runs in: in the probe's child, or in the process.
+// Takes one census, synchronously, of this isolate: in a child of the probe, or in the process.
 
 const v8 = require('node:v8')
 const binding = require('../../base/load.js')
@@ -15,17 +15,17 @@ const { readRetainers } = require('./retainers.js')
 const { sort } = require('./sort.js')
 const { groupStreams, readStreams } = require('./streams.js')
 
-/** Numbers per row; see src/bindings/buffers.rs. */
+/** How many numbers a row has; see src/bindings/buffers.rs. */
 const ROW = 7
-/** With retainers, the largest of each list are grouped by their path as well: up to this many. */
+/** With retainers, at most this many of the largest stores of each list are also grouped by their path. */
 const GROUPED_BY_PATH = 10_000
 
-/** A heap snapshot, packed and read, took 4 to 5.5 times as long as a look at every object of the same heap (docs/buffers.md). */
+/** Time for retainers, in looks. A heap snapshot, compressed and read, took 4 to 5.5 times as long as a look at the same heap (docs/buffers.md). */
 const LOOKS_FOR_RETAINERS = 6
 
 /**
- * What is no more than a lower limit where a realm was not read. Nothing is said here of waste, of slices, of `unviewed…` and
- * `small…`: an unread view may be one of the whole store.
+ * The figures that are lower limits when a realm was not read. Waste, slices, `unviewed…` and `small…` are not among them: an unread view may
+ * be one of the whole store, so these figures may also be too high.
  */
 const LOWER_LIMITS = [
   'views', 'backingStores.count', 'backingStores.bytes', 'backingStores.sharedCount', 'backingStores.sharedBytes', 'backingStores.wasmCount',
@@ -35,13 +35,13 @@ const LOWER_LIMITS = [
 
 /**
  * @param {{ top: number, retainers: boolean }} options
- * @param {{ inChild: boolean, patient: boolean, deadline: number }} where `deadline`: as of performance.now(). What would take
- *   longer is left out, but for the main realm
- * @returns {object | undefined} plain data, as JSON can carry it; nothing when it is better to try again in a later turn
+ * @param {{ inChild: boolean, patient: boolean, deadline: number }} where `deadline`: on the clock of performance.now(). Realms that
+ *   would take longer are left out, except the main realm
+ * @returns {object | undefined} plain data for JSON; undefined when the census should begin again in a later tick
  */
 function takeCensus ({ top, retainers }, { deadline, ...where }) {
   const budget = new Budget(deadline, v8.getHeapStatistics().used_heap_size)
-  // What was found is out of reach when this returns: a snapshot must not show it as held by the census.
+  // When count() returns, the found objects are no longer reachable from here. A snapshot must not show them as retained by the census.
   const taken = count(top, retainers, { ...where, budget, looksAfter: retainers ? LOOKS_FOR_RETAINERS : 0 })
   if (taken === undefined) return undefined
   const { result: { realms: { unreadCount, method, ...read }, ...figures }, described, waiting, toMark } = taken
@@ -56,7 +56,7 @@ function takeCensus ({ top, retainers }, { deadline, ...where }) {
   return { complete: missing.length === 0, missing, realms, lowerLimits: realms.unseenCount > 0 ? LOWER_LIMITS : [], ...figures }
 }
 
-/** `path` and `retainers` of each row, and the paths to group by. */
+/** Adds `path` and `retainers` to each row, and collects the paths for the groups. */
 function addRetainers ({ rows, stores, streams }, paths) {
   const answers = readRetainers([...rows, ...stores, ...streams], rows.length)
   rows.forEach(({ row, isStream }, index) => {
@@ -163,11 +163,11 @@ function count (top, retainers, where) {
     streams: { ...waiting.sums, top: waiting.rows.slice(0, top) }
   }
   const toMark = retainers ? marks({ result, lists: { slabs, slices, large }, stores, waiting }) : undefined
-  // Only what holds no object leaves this function; see takeCensus().
+  // The result must not retain a found object; see takeCensus().
   return { result, described, waiting: { rows: waiting.rows }, toMark }
 }
 
-/** What is to be found in the snapshot again, weakly. */
+/** Weak references to the objects whose paths are wanted. */
 function marks ({ result, lists, stores, waiting }) {
   const markOf = (number) => ({ number, store: new WeakRef(stores.list[number]) })
   const rowMarks = Object.entries(lists)

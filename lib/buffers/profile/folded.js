@@ -1,6 +1,6 @@
 'use strict'
 
-// The profile as folded stacks: one line per call site, its frames from the outermost to the innermost, and the live bytes.
+// Writes the profile as folded stacks: one line per call site, with its frames from the outermost to the innermost, and its live bytes.
 
 const binding = require('../../base/load.js')
 const { fromNative } = require('../../base/errors.js')

@@ -1,12 +1,12 @@
 'use strict'
 
-// Where code is in its sources: source maps, when Node was told to use them.
+// Translates frames to the original sources, when Node runs with source maps enabled.
 
 const { findSourceMap } = require('node:module')
 
-/** The same frame in the source that it was made from; the frame itself where no source map says so. */
+/** The frame in its original source; the frame itself when no source map has it. */
 function inSource (frame) {
-  // undefined before Node 20.7
+  // `sourceMapsEnabled` is undefined before Node 20.7.
   if (process.sourceMapsEnabled !== true || frame.line < 1) return frame
   try {
     const entry = findSourceMap(frame.file)?.findEntry(frame.line - 1, frame.column - 1)
@@ -18,7 +18,7 @@ function inSource (frame) {
       column: entry.originalColumn + 1
     }
   } catch {
-    // A broken map; the frame is right as it stands.
+    // The source map is broken. The frame is still correct.
     return frame
   }
 }

@@ -1,12 +1,12 @@
 'use strict'
 
-// What the addon needs beside its samples to write a profile in the format of another tool (src/base/profile_format/).
+// Prepares what the addon needs besides its samples to write a profile in the format of another tool (src/base/profile_format/).
 
-const { readSampling } = require('./reading.js')
+const { readSampling } = require('./read-profile.js')
 
 /**
- * Frames by number, as columns, and the frames of each call site. Without a sample where nobody has sampled: a tool that scrapes the profile goes on,
- * and `bufferProfile().active` says why it is empty.
+ * Frames by number, as columns, and the frames of each call site. Empty when trackBuffers() was never called, so that a tool that scrapes the
+ * profile continues. `bufferProfile().active` then says why it is empty.
  */
 function nativeProfile () {
   const { startedAt, sampleIntervalBytes, stacks } = readSampling() ?? { startedAt: Date.now(), sampleIntervalBytes: 0, stacks: [] }

@@ -1,6 +1,6 @@
 'use strict'
 
-// The profile as a gzip'd pprof protobuf.
+// Writes the profile as a gzip'd pprof protobuf.
 
 const binding = require('../../base/load.js')
 const { fromNative } = require('../../base/errors.js')

@@ -5,20 +5,20 @@ const { bufferState } = require('../pool.js')
 const { fromNative } = require('../../base/errors.js')
 const { inSource } = require('./frames.js')
 
-// Numbers per cell, in this order; see src/bindings/buffer_profile.rs.
+// The numbers of a cell, in this order; see src/bindings/buffer_profile.rs.
 const FIGURES = [
   'liveBytes', 'liveBytesVariance', 'liveCount', 'liveCountVariance', 'liveSampleCount',
   'totalBytes', 'totalBytesVariance', 'totalCount', 'totalCountVariance', 'totalSampleCount'
 ]
 
-/** What is sampled and how; stacks by number of site, if wanted. `undefined` where nothing ever was. */
+/** Settings of the sampling and, if wanted, the stack of each call site by its number. `undefined` when trackBuffers() was never called. */
 function readSampling (withStacks = true) {
-  const reading = bufferState().reading(withStacks)
-  if (reading === undefined) return undefined
-  const { startedAt, isActive, sampleIntervalBytes, functions, stacks } = reading
+  const sampling = bufferState().readSampling(withStacks)
+  if (sampling === undefined) return undefined
+  const { startedAt, isActive, sampleIntervalBytes, functions, stacks } = sampling
   const known = new Map()
   const translate = (frame) => {
-    // The same frame object in all stacks that share it.
+    // Stacks with a common frame get the same object for it.
     if (!known.has(frame)) known.set(frame, { ...inSource(frame) })
     return known.get(frame)
   }
@@ -26,8 +26,8 @@ function readSampling (withStacks = true) {
 }
 
 /**
- * Sums by call site and route: `{ site, route, sums }`, where sums are in the order of FIGURES; and what is to be added to the variance of
- * any sum of live bytes and of all bytes, for what may have gone unsampled.
+ * Sums by call site and route: `{ site, route, sums }`, with the sums in the order of FIGURES. `unseen` is added to the variance of any sum of
+ * live bytes and of total bytes, for allocations that may not have been sampled.
  */
 function readCells () {
   const { sites, routes, numbers, unseenVariance: [live, total] } = fromNative(() => binding.readSamples())
@@ -59,7 +59,7 @@ function readProfile ({ sites = true } = {}) {
   }
 }
 
-/** The same names without a figure: nobody has sampled, and nothing is known. */
+/** The same names, all `null`: without samples no figure is known. */
 function nothingSampled (sites) {
   const unknown = Object.fromEntries(Object.keys(figures([], { live: 0, total: 0 })).map((name) => [name, null]))
   return { active: false, startedAt: null, sampleIntervalBytes: null, functions: [], ...unknown, sites: sites ? [] : null, routes: {} }
@@ -68,7 +68,7 @@ function nothingSampled (sites) {
 function bySite (cells, stacks, unseen) {
   const sites = [...groupBy(cells, ({ site }) => site)].map(([site, own]) => ({
     ...figures(own, unseen),
-    // A copy: frames are shared among stacks.
+    // Copies, because several stacks contain the same frame object.
     stack: stacks[site].map((frame) => ({ ...frame })),
     routes: byRoute(own, unseen)
   }))
@@ -87,11 +87,11 @@ function groupBy (list, keyOf) {
 }
 
 function byRoute (cells, unseen) {
-  // Not a plain assignment, which would lose a route named __proto__.
+  // Object.fromEntries() keeps a route named __proto__; a plain assignment would lose it.
   return Object.fromEntries([...groupBy(cells, ({ route }) => route)].map(([route, own]) => [route, figures(own, unseen)]))
 }
 
-// What an allocation is charged at least, see lib/buffers/main-realm.js: with nothing sampled, so small may all of them be.
+// The least that an allocation counts, see EXTRA in lib/buffers/main-realm.js. Without samples, all allocations may be as small as this.
 const LEAST_BYTES = 8
 
 function figures (cells, unseen) {
@@ -101,7 +101,7 @@ function figures (cells, unseen) {
 
 function estimates (sums, kind, unseenVariance) {
   const of = (name) => sums[`${kind}${name}`]
-  // What went unsampled is taken to be as large as what was sampled, of these or of any kind.
+  // Allocations that were not sampled are assumed to be as large as the sampled ones: of this kind or, without samples, of all.
   const [bytes, count] = of('Count') > 0 ? [of('Bytes'), of('Count')] : [sums.totalBytes, sums.totalCount]
   const meanBytes = count > 0 ? Math.max(bytes / count, LEAST_BYTES) : LEAST_BYTES
   return {

@@ -1,6 +1,6 @@
 'use strict'
 
-// Switches the sampling of Buffers on and off. The sampling itself is done by lib/buffers/main-realm.js.
+// Switches the sampling of Buffers on and off. lib/buffers/main-realm.js takes the samples.
 
 const binding = require('../../base/load.js')
 const { bufferState } = require('../pool.js')
@@ -27,7 +27,7 @@ class BufferTracking {
   }
 }
 
-// Missing in contexts of node:vm before Node 24.
+// Contexts of node:vm lack Symbol.dispose before Node 24.
 if (typeof Symbol.dispose === 'symbol') {
   Object.defineProperty(BufferTracking.prototype, Symbol.dispose, { value: BufferTracking.prototype.stop, configurable: true, writable: true })
 }
@@ -40,7 +40,7 @@ function startTracking (settings, seed = Math.random()) {
   return new BufferTracking({ ...settings, seed, route: countRoute })
 }
 
-/** Counts a sample under the route that is being served. Whether there is one. */
+/** Counts a sample under the route that is being served. Returns whether there is one. */
 function countRoute (id) {
   const route = enclosingRoute()
   if (route === undefined) return false
