@@ -1,13 +1,13 @@
 'use strict'
 
-// Every object of this isolate, realm by realm. Garbage is collected first, so what is found is alive.
+// Finds every object of this isolate, realm by realm. V8 collects garbage first, so all found objects are alive.
 //
-// The way there is the inspector's Runtime.queryObjects, in a session of our own beside any debugger's. It looks in one
-// realm at a time (the main one, each vm context) for objects that inherit from a given one; here that is
-// Object.prototype, which is above everything, at the price of one collection and of a list of all objects.
+// It uses the inspector's Runtime.queryObjects, in a session of its own; a debugger keeps its session. A query finds the objects of one realm (the
+// main realm, or a vm context) that inherit from a given object. Here this is Object.prototype, from which almost all objects inherit. Each query
+// costs one garbage collection, and a list of all objects.
 //
-// Where the inspector is refused (--permission without --allow-inspector), v8.queryObjects looks in the main realm, and in
-// a child of the probe it can be made to hand over what it found.
+// Without permission for the inspector (--permission without --allow-inspector), v8.queryObjects finds the objects of the main realm. In a child of
+// the probe, a trick makes it hand over the list of these objects.
 
 const { EventEmitter } = require('node:events')
 const v8 = require('node:v8')
@@ -16,21 +16,21 @@ const { OffheapError } = require('../../base/errors.js')
 const TAKER = 'offheapTakesOver'
 const MARK = Symbol.for('offheap.realm')
 
-/** Each query is a look of the budget's. Another realm takes two at most; see visitRealm(). */
+/** The most looks for another realm; each query is one look of the budget. See visitRealm(). */
 const LOOKS_PER_REALM = 2
-/** Before others are looked for: the query that finds nothing, and that of the main realm. After those it is known how long one takes. */
+/** Looks before other realms: the query that finds nothing, and that of the main realm. After these, the duration of a look is known. */
 const LOOKS_BEFORE_OTHERS = 2
 
-/** What streams, Buffers and their like inherit from, right below Object.prototype. */
+/** The prototypes directly below Object.prototype of the objects that a census needs: views, ArrayBuffers, streams, WebAssembly memories. */
 const BASES = [
   Object.getPrototypeOf(Int8Array.prototype), DataView.prototype, ArrayBuffer.prototype, SharedArrayBuffer.prototype,
   EventEmitter.prototype, ...(typeof WebAssembly === 'object' ? [WebAssembly.Memory.prototype] : [])
 ]
 
 /**
- * In the realm of an object: makes an error that carries it and asks for the error's stack. Node then calls
- * `Error.prepareStackTrace` of the main realm, and that is how a value gets from one realm to another: the protocol itself
- * hands out descriptions only. A prepareStackTrace of the realm's own would come first, so it is set aside meanwhile.
+ * Hands an object over to the main realm. It runs in the object's realm, makes an error with the object as a property, and reads the error's stack.
+ * Node then calls `Error.prepareStackTrace` of the main realm with this error. This is necessary because the protocol itself returns only
+ * descriptions of objects. A prepareStackTrace of the object's realm would be called instead, so it is removed during this time.
  */
 const HAND_OVER = `function () {
   const { Error } = globalThis
@@ -48,16 +48,16 @@ const HAND_OVER = `function () {
 }`
 
 /**
- * Calls `visit(objects, realm)` for each list of objects there is; an object may be in two of them. A list holds every
- * object of a realm, so `visit` must not keep it.
+ * Calls `visit(objects, realm)` with each list of objects. An object may be in two lists. A list retains every object of a realm, so `visit` must
+ * not keep it.
  * @param {object} where
- * @param {boolean} where.inChild whether this process is a child of the probe, whose builtins may be spoilt
- * @param {boolean} where.patient whether it is worth coming again where realms are just ending
- * @param {import('./budget.js').Budget} where.budget the main realm is read in any case, the others while it lasts
- * @param {number} where.looksAfter what is to be left of it, in looks
+ * @param {boolean} where.inChild whether this process is a child of the probe, so that builtins may be changed
+ * @param {boolean} where.patient whether the caller can try again later when realms are ending
+ * @param {import('./budget.js').Budget} where.budget the main realm is always read, the others while there is time
+ * @param {number} where.looksAfter the time to keep for later work, in looks
  * @param {(objects: object[], realm: { Memory?: Function }) => void} visit
  * @returns {{ count: number, readCount: number, unreadCount: number, method: 'inspector' | 'query-objects' } | undefined}
- *   realms; for the unread ones there was no time. Nothing when it is better to try again in a later turn
+ *   realms; there was no time for the unread ones. undefined when the caller should try again in a later event-loop tick
  */
 function visitObjects (where, visit) {
   const session = connectedSession()
@@ -65,16 +65,16 @@ function visitObjects (where, visit) {
     try {
       return visitWithInspector(session, where, visit)
     } finally {
-      // Releases all that the session refers to.
+      // This releases all objects that the session refers to.
       session.disconnect()
     }
   }
   if (where.inChild && typeof v8.queryObjects === 'function') return visitWithQueryObjects(visit)
   throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM',
-    'This Node was started or built without access to the inspector, which a census here needs; with --permission, add --allow-inspector')
+    'A census in this process needs the inspector, and this Node was built or started without it; with --permission, add --allow-inspector')
 }
 
-/** A session of our own; undefined where there is no inspector, or no permission to use it. */
+/** A new inspector session; undefined without an inspector, or without permission to use it. */
 function connectedSession () {
   try {
     const { Session } = require('node:inspector')
@@ -91,13 +91,13 @@ function visitWithInspector (session, where, visit) {
   const main = mainRealm()
   const contexts = realmCount() === 1 ? [] : announced(session)
   if (patient && contexts.length > realmCount()) return undefined
-  // Contexts by their marks, weakly. Objects are asked for nothing: Node 26 crashed in one of jest's realms when a Storage object was
-  // asked for a property (node::webstorage::Storage::Load).
+  // Contexts by their marks, in a WeakMap. No property of a found object is read: Node 26 crashed in a realm of jest when a property of a Storage
+  // object was read (node::webstorage::Storage::Load).
   const marks = new WeakMap()
   const hasTime = budget.affords(LOOKS_BEFORE_OTHERS)
   const marked = hasTime ? markOthers(session, main, contexts, marks) : []
-  // What was just evaluated in a realm is in V8's compilation cache, and on Node 20 and 22 that holds the realm for up to
-  // three collections; a query makes two or more.
+  // V8's compilation cache contains the code that was just evaluated in a realm. On Node 20 and 22 it retains the realm for up to three
+  // collections. A query runs two or more.
   if (marked.length > 0) {
     const start = performance.now()
     collect(session)
@@ -108,7 +108,7 @@ function visitWithInspector (session, where, visit) {
     if (marked.length > 0) for (const object of objects) if (marks.has(object)) alive.set(marks.get(object), object)
     visit(objects, realm)
   })
-  // What comes after has its time first, unless there is too little for it as it is.
+  // Time is kept for the later work, unless there is already too little time for that work.
   const looksAfter = budget.affords(where.looksAfter) ? where.looksAfter : 0
   let readCount = 1
   for (const contextId of alive.keys()) {
@@ -122,7 +122,7 @@ function visitWithInspector (session, where, visit) {
   return { count, readCount, unreadCount: (hasTime ? 1 + alive.size : count) - readCount, method: 'inspector' }
 }
 
-/** A query that finds nothing. */
+/** Collects garbage, by a query that finds nothing. */
 function collect (session) {
   const { objectId } = evaluate(session, undefined, '({})')
   post(session, 'Runtime.queryObjects', { prototypeObjectId: objectId })
@@ -134,11 +134,11 @@ function realmCount () {
 }
 
 /**
- * Leaves a mark in each realm but the main one, and says which those were. The mark is an object of the main realm that
- * the other one holds: if it is still there after the next collection, so is its realm. Nothing here keeps a realm alive.
+ * Leaves a mark in each realm except the main one, and returns the ids of these realms. A mark is an object of the main realm that the other realm
+ * retains. A mark that is alive after the next collection shows that its realm is alive. Marking keeps no realm alive.
  *
- * The inspector crashes when it is sent to a realm that has been collected and not yet been taken off its list, which
- * Node does a turn later (seen on Node 22, 24 and 26). While it lists no more realms than V8 has, there is none of those.
+ * The inspector crashes on a command for a realm that V8 has collected and Node has not yet removed from the inspector's list. Node removes it one
+ * event-loop tick later (seen on Node 22, 24 and 26). There is no such realm while the inspector lists as many realms as V8 has.
  */
 function markOthers (session, main, contexts, marks) {
   const marked = []
@@ -149,7 +149,7 @@ function markOthers (session, main, contexts, marks) {
       mark(session, main, id, marks)
       marked.push(id)
     } catch (error) {
-      // A realm that lacks what it takes: its Error deleted, or frozen with a prepareStackTrace of its own.
+      // This realm cannot be marked: its Error was deleted, or is frozen and has a prepareStackTrace of its own.
       if (!(error instanceof NotAnswered)) throw error
     }
   }
@@ -162,12 +162,12 @@ function mark (session, main, contextId, marks) {
   post(session, 'Runtime.releaseObject', { objectId })
   const object = Reflect.construct(main.objectPrototype.constructor, [])
   marks.set(object, contextId)
-  // So that who finds the mark holds the realm.
+  // With this property, a found mark retains its realm.
   object.realm = Error
   Object.defineProperty(Error, MARK, { value: object, configurable: true })
 }
 
-/** The realms that the inspector knows of; it announces each when it is asked to. */
+/** The realms that the inspector lists. It announces each of them after Runtime.enable. */
 function announced (session) {
   const contexts = []
   const onContext = ({ params }) => contexts.push(params.context)
@@ -178,15 +178,15 @@ function announced (session) {
   return contexts
 }
 
-/** Looks into one realm: a query for each root, and a query is a collection and a pass over the objects of all realms. */
+/** Visits one realm, with one query for each root. A query costs a collection and a pass over the objects of all realms. */
 function visitRealm (session, main, contextId, { inChild, budget }, visit) {
   const { objectId } = evaluate(session, contextId, '({ Memory: typeof WebAssembly === "object" ? WebAssembly.Memory : undefined })')
   const realm = take(session, main, objectId)
   realm.roots = [Object.getPrototypeOf(realm)]
-  // What a class of this realm makes belongs to it, also when the class extends one of the main realm, as in jest.
+  // Objects of a class of this realm belong to this realm, even when the class extends one of the main realm, as in jest.
   const isMain = realm.roots[0] === main.objectPrototype
-  const isHung = !isMain && inChild && hangBelow(realm.roots[0], main)
-  if (!isMain && !isHung) realm.roots.push(main.objectPrototype)
+  const isAttached = !isMain && inChild && attachBelow(realm.roots[0], main)
+  if (!isMain && !isAttached) realm.roots.push(main.objectPrototype)
   try {
     for (let index = 0; index < realm.roots.length; index++) {
       const start = performance.now()
@@ -197,17 +197,17 @@ function visitRealm (session, main, contextId, { inChild, budget }, visit) {
       budget.looked(performance.now() - start)
     }
   } finally {
-    if (isHung) hangBelow(main.objectPrototype, main)
+    if (isAttached) attachBelow(main.objectPrototype, main)
   }
 }
 
 /**
- * Hangs the classes of the main realm that a census is about below another realm's Object.prototype, so that one query of
- * that realm finds what extends them too. In a child only, whose prototypes are nobody else's.
- * @returns {boolean} false where they are not to be had, or frozen
+ * Sets another realm's Object.prototype as the prototype of the main realm's classes that a census needs. One query of that realm then also finds
+ * objects of classes that extend them. In a child only, where no other code uses these prototypes.
+ * @returns {boolean} false when these classes are not reachable, or frozen
  */
-function hangBelow (root, main) {
-  // In jest this file is in a realm of its own.
+function attachBelow (root, main) {
+  // In jest this file runs in a realm of its own.
   if (Object.prototype !== main.objectPrototype) return false
   const done = BASES.every((base) => Reflect.setPrototypeOf(base, root))
   if (!done) for (const base of BASES) Reflect.setPrototypeOf(base, main.objectPrototype)
@@ -218,7 +218,7 @@ function evaluate (session, contextId, expression) {
   return value(post(session, 'Runtime.evaluate', { contextId, expression, silent: true }))
 }
 
-/** The object itself that the inspector knows by this id. */
+/** The object that the inspector knows by this id. */
 function take (session, main, objectId) {
   const taken = isFrozen(main.Error) ? takeByGlobal(session, main, objectId) : takeByError(session, main, objectId)
   if (taken === undefined) throw new NotAnswered('nothing was handed over')
@@ -243,7 +243,7 @@ function takeByError (session, main, objectId) {
   }
 }
 
-/** With --frozen-intrinsics no Error takes a prepareStackTrace. Then the main realm alone can be seen, by its global object. */
+/** With --frozen-intrinsics, no prepareStackTrace can be set. Then only objects of the main realm can be taken, through its global object. */
 function takeByGlobal (session, main, objectId) {
   if (main.objectPrototype !== Object.prototype) return undefined
   const key = MARK.description
@@ -262,7 +262,7 @@ function isFrozen (Error) {
 
 class NotAnswered extends Error {}
 
-/** One command of the protocol, which a session on its own thread answers at once. */
+/** Sends one command of the protocol. A session on its own thread answers synchronously. */
 function post (session, method, params) {
   let answer
   let failure
@@ -274,13 +274,13 @@ function post (session, method, params) {
   return answer
 }
 
-/** The result of an evaluation, unless it threw. */
+/** The result of an evaluation. Throws when the evaluation threw. */
 function value ({ result, exceptionDetails }) {
   if (exceptionDetails !== undefined) throw new NotAnswered(exceptionDetails.exception?.description ?? exceptionDetails.text)
   return result
 }
 
-/** Objects of Node's own realm, which is another than this file's where jest loaded it. */
+/** Objects of the main realm. When jest loads this file, the file's own realm is another one. */
 function mainRealm () {
   const objectPrototype = Object.getPrototypeOf(v8)
   let error
@@ -289,17 +289,18 @@ function mainRealm () {
   } catch (caught) {
     error = caught
   }
-  // Up to Error.prototype: the one whose prototype is that of plain objects.
+  // Climbs to Error.prototype, whose prototype is Object.prototype.
   while (Object.getPrototypeOf(error) !== objectPrototype) error = Object.getPrototypeOf(error)
   return { objectPrototype, Error: error.constructor, arrayPrototype: Object.getPrototypeOf(v8.getHeapSpaceStatistics()) }
 }
 
-/** Enough to tell the list of all objects from the small arrays that Node itself may make on the way. */
+/** The least length of the list of all objects. Node may create smaller arrays during the query. */
 const LEAST_OBJECTS = 500
 
 /**
- * v8.queryObjects makes the list and returns a text for each; the list is what `map` asks for its constructor. In a child
- * only: this makes `map` and its like slower for good, and reads no object's properties.
+ * Takes the list of all objects from v8.queryObjects, which itself returns only texts. It calls `map` of the list, and `map` reads the list's
+ * `constructor`, which is replaced here. In a child only, because this makes `map` and similar functions slower permanently. It reads no property
+ * of a found object.
  */
 function visitWithQueryObjects (visit) {
   const { objectPrototype, arrayPrototype } = mainRealm()
