@@ -14,7 +14,7 @@ const { removeAbandoned } = require('./folder.js')
 const { partialName, snapshotName } = require('./names.js')
 
 /**
- * Makes the directory, checks it and the disk, and names the temporary file beside the final one.
+ * Creates the directory, checks it and the disk, and names the temporary file, which is in the same directory as the final one.
  * @returns {Promise<{ directory: string, file: string, temporaryPath: string, finished: () => void }>}
  */
 async function prepareDestination (settings) {
