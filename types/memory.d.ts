@@ -20,7 +20,7 @@ export interface BufferPool {
   currentSlab: { byteLength: number, usedBytes: number, freeBytes: number } | null
   /**
    * `'full'` while `trackBuffers()` runs: each slab made since `fullCoverageAt` is counted. `'partial'` otherwise: offheap changes nothing
-   * in Node, and counts only the slabs that were current when somebody read this figure or a Monitor took a sample.
+   * in Node, and counts only the slabs that were current when the pool was read, by `memory()` or by a sample of a Monitor.
    */
   coverage: 'full' | 'partial'
   /** Why the coverage is partial; `null` when it is full. */
