@@ -1,7 +1,7 @@
 'use strict'
 
-// offheap/express: one reading as JSON, and every other request under the name of its route.
-// Whatever fails in here, the request goes on as if this middleware were not there.
+// offheap/express: serves a reading as JSON, and counts every other request under the name of its route.
+// When something fails here, the request continues as it would without this middleware.
 
 const { createRouteContext, reading } = require('../../index.js')
 const { routeName, unmatchedName } = require('./express/route-name.js')
@@ -30,7 +30,7 @@ class RequestRoute {
     this.#context.run(next)
   }
 
-  /** The response is through: the name is final, and nothing that outlives it (a pooled connection) keeps the request. */
+  /** Called when the response has ended. Fixes the name, and releases the request, so that a pooled connection does not retain it. */
   end () {
     const req = this.#req
     if (req === undefined) return
@@ -45,7 +45,7 @@ class RequestRoute {
     this.#context.settle()
   }
 
-  // Asked on every track(): a request may pass several routes, the last of which has it.
+  // Called by every track(). A request may pass several routes, and the last one counts.
   #current () {
     const req = this.#req
     if (req === undefined) return this.#name
@@ -81,7 +81,7 @@ function offheapExpress (options) {
       return
     }
     const serve = (allowed) => {
-      // The answer has been given, or nobody waits for it any more.
+      // The response was sent already, or the client has gone.
       if (res.headersSent || res.writableEnded || res.destroyed) return
       if (allowed === true && answer(req, res, warn)) return
       if (routes) enter(req, res, next)
@@ -97,14 +97,14 @@ function checkPath (path) {
   if (!path.startsWith('/') || /[?#]/.test(path)) throw invalidValue('options.path', 'a path that starts with "/", without query', path)
 }
 
-/** The path in full and nothing else: where the middleware is mounted, Express has taken the mount path away. */
+/** Whether the request is for exactly this path. Express has removed the mount path of the middleware from the URL. */
 function isReading (req, path) {
   const { url, method } = req
   return (method === 'GET' || method === 'HEAD') && typeof url === 'string' && url.startsWith(path) &&
     (url.length === path.length || url[path.length] === '?')
 }
 
-/** Refused and failed are the same to the outside: the request goes on, and finds no such route. */
+/** Asks `authorize`. A failure is a refusal. The request then continues, and finds no such route. */
 async function ask (authorize, req, warn) {
   try {
     return await authorize(req)
@@ -134,10 +134,10 @@ function answer (req, res, warn) {
 function enter (req, res, next) {
   let route
   try {
-    // Once more by a second middleware: the same context, also where it has got lost on the way.
+    // A second middleware enters the same context again, because the first context may have been lost on the way.
     route = req[REQUEST_ROUTE] ?? begin(req, res)
   } catch {
-    // A request or response that is not one of Node's.
+    // The request or the response is not one of Node's.
   }
   if (route === undefined) next()
   else route.run(next)
@@ -145,7 +145,7 @@ function enter (req, res, next) {
 
 function begin (req, res) {
   const route = new RequestRoute(req)
-  // Ours is not one of the ten listeners that the application may add before Node warns of a leak.
+  // Node warns of a leak after ten listeners. This listener must not be one of the application's ten.
   const limit = res.getMaxListeners()
   if (limit > 0 && limit !== Infinity) res.setMaxListeners(limit + 1)
   res.on('close', () => route.end())
@@ -158,8 +158,8 @@ let warnedOfNoApp = false
 function warnOfNoApp () {
   if (warnedOfNoApp) return
   warnedOfNoApp = true
-  process.emitWarning('offheap/express: requests have no Express application (req.app), as under Fastify with @fastify/middie, Koa with koa-connect, or ' +
-    'plain http: they are served and counted, and their routes cannot be told apart: all of them are "(no route)"', 'OffheapWarning')
+  process.emitWarning('offheap/express: requests have no Express application (req.app), as with Fastify and @fastify/middie, Koa and koa-connect, or ' +
+    'plain http. Requests are served and counted, all of them under the route "(no route)". Use createRouteContext() to name routes', 'OffheapWarning')
 }
 
 function outermostApp (app) {
@@ -168,7 +168,7 @@ function outermostApp (app) {
   return outermost
 }
 
-/** JSON has no BigInt, and a figure that becomes one some day is not to break the page. */
+/** JSON has no BigInt. A figure that becomes a BigInt in a later version must not break the page. */
 function toJson (value) {
   return JSON.stringify(value, (key, item) => typeof item === 'bigint' ? Number(item) : item)
 }

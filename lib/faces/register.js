@@ -1,7 +1,7 @@
 'use strict'
 
-// offheap/register: for `node -r` and `node --import`, and NODE_OPTIONS. Switches on what the environment asks for, in the main thread
-// and in every worker. Whatever is wrong with it, the service starts: a warning says what is not used, and why.
+// offheap/register: for `node -r`, `node --import` and NODE_OPTIONS. Switches on what the environment variables request, in the main thread and
+// in every worker. An error never stops the service from starting: a process warning says which value is not used, and why.
 
 const fs = require('node:fs')
 const os = require('node:os')
@@ -9,7 +9,7 @@ const { isMainThread } = require('node:worker_threads')
 const { readVariables, unused } = require('./register/variables.js')
 const { bytes } = require('../base/format.js')
 
-// One for the thread, however many copies of this file there are.
+// The key of the one registration of this thread; there may be several copies of this file.
 const REGISTERED = Symbol.for('offheap.registered')
 
 const STDERR = 2
@@ -18,15 +18,15 @@ function register () {
   const known = globalThis[REGISTERED]?.deref()
   if (known !== undefined) return known
   const registration = new Registration()
-  // Weak, and held by the addon: in a heap snapshot the shortest path to half of a service would lead from the global object through our
-  // modules to all others.
+  // The global object has a weak reference only, and the addon retains the registration. With a strong one, the shortest paths of a heap snapshot
+  // would lead from the global object through offheap's modules to all other modules of the service.
   require('../base/load.js').threadState.registration = registration
   Object.defineProperty(globalThis, REGISTERED, { value: new WeakRef(registration), configurable: true })
   return registration
 }
 
-// A row for each thing that can be switched on, begun by itself: what fails with one leaves the others on. It gives something with a
-// stop(), or null when it is not wanted.
+// The parts that can be switched on. Each part begins independently: when one fails, the others begin. `begin` returns an object with stop(), or
+// null when the part is switched off.
 const PARTS = [
   { name: 'addonWatch', begin: watchEveryAddon, without: 'OFFHEAP_ADDONS=0 leaves this out' },
   { name: 'bufferTracking', begin: trackBuffers, without: 'OFFHEAP_TRACK_BUFFERS=0 leaves this out' },
@@ -46,27 +46,27 @@ class Registration {
         this[name] = begin(wanted, (problem) => this.#warn(problem))
         if (this[name] !== null) this.#running.push(this[name])
       } catch ({ message, code }) {
-        // It keeps all parts from working, and is said once.
+        // One cause may make all parts fail. It is reported once.
         if (!this.#warned.has(message)) this.#warn({ message: `${message}; ${without}`, code })
         this.#warned.add(message)
       }
     }
   }
 
-  /** Every worker would say it again. */
+  /** Warns once per message, and in the main thread only, because every worker has the same environment. */
   #warn ({ message, code }) {
     if (!isMainThread || this.#warned.has(message)) return
     this.#warned.add(message)
     process.emitWarning(`offheap/register: ${message}`, { type: 'OffheapWarning', code })
   }
 
-  /** Ends all that was begun; again does nothing. */
+  /** Ends all parts that began; a second call does nothing. */
   stop = () => {
     for (const part of this.#running.splice(0)) part.stop()
   }
 }
 
-/** For all threads: begun by whichever comes first. */
+/** The first thread begins the watch, for all threads. */
 function watchEveryAddon ({ addons }) {
   const { isWatching, watchAddons } = require('../addons/addons.js')
   return addons && !isWatching() ? watchAddons() : null
@@ -78,14 +78,14 @@ function trackBuffers ({ buffers }) {
   return buffers === true ? trackBuffers() : trackBuffers({ sampleIntervalBytes: buffers })
 }
 
-/** One that watches the process is enough for all threads. */
+/** Starts a Monitor in the main thread. One Monitor is enough for the process. */
 function startMonitor ({ thresholds, signal, directory }, warn) {
   if (!isMainThread || (thresholds.length === 0 && signal === undefined)) return null
-  // What keeps all of it from working is said once, and not of each threshold.
+  // When nothing works, this throws, so that the reason is reported once and not for each threshold.
   require('../memory/memory.js').memory()
   const { checkThreshold } = require('../monitor/start.js')
   const { checkSignal } = require('../monitor/signals.js')
-  /** Whether `check` finds nothing wrong. Each thing by itself: without its listener a signal that was to write a snapshot ends the service. */
+  /** Whether `check` passes. A wrong threshold must not disable the signal: without its listener, the signal would end the service. */
   const works = (variable, text, check) => {
     try {
       check()
@@ -98,7 +98,7 @@ function startMonitor ({ thresholds, signal, directory }, warn) {
   const wanted = new Map()
   for (const { metric, limit, text } of thresholds) {
     if (!works('OFFHEAP_SNAPSHOT_AT', text, () => checkThreshold('OFFHEAP_SNAPSHOT_AT', metric, limit))) continue
-    // Several of a metric are fine.
+    // A metric may have several thresholds.
     wanted.set(metric, [...(wanted.get(metric) ?? []), limit])
   }
   const listens = signal !== undefined && works('OFFHEAP_SNAPSHOT_SIGNAL', signal, () => checkSignal('OFFHEAP_SNAPSHOT_SIGNAL', signal))
@@ -107,34 +107,34 @@ function startMonitor ({ thresholds, signal, directory }, warn) {
     thresholds: Object.fromEntries(wanted),
     snapshot: { ...(listens && { processSignal: signal }), ...(directory !== undefined && { directory }) }
   })
-  return monitor.on('snapshotWritten', sayWritten).on('triggered', sayHeldBack)
+  return monitor.on('snapshotWritten', logWritten).on('triggered', logRefused)
 }
 
-function sayWritten ({ file, byteLength, pauseMs }) {
-  say(`heap snapshot ${file}, ${bytes(byteLength)}, the thread paused ${pauseMs.toFixed(1)} ms`)
+function logWritten ({ file, byteLength, pauseMs }) {
+  log(`heap snapshot ${file}, ${bytes(byteLength)}, the thread paused ${pauseMs.toFixed(1)} ms`)
 }
 
-const HELD_BACK = { cooldown: 'the last one was begun less than 30 minutes ago', 'daily-limit': 'there were as many as there may be in 24 hours' }
+const REFUSALS = { cooldown: 'the last one began less than 30 minutes ago', 'daily-limit': 'the limit of 6 in 24 hours is reached' }
 
-/** A threshold fires once, until the metric has come down: what is not written then is not written at all. */
-function sayHeldBack ({ metric, valueBytes, valueCount, snapshot }) {
+/** Logs that a limit forbids a snapshot. The threshold does not fire again until the metric has fallen, so there will be no snapshot of this breach. */
+function logRefused ({ metric, valueBytes, valueCount, snapshot }) {
   const value = valueBytes === undefined ? String(valueCount) : bytes(valueBytes)
-  if (HELD_BACK[snapshot] !== undefined) say(`${metric} is over its limit, at ${value}; no heap snapshot: ${HELD_BACK[snapshot]}`)
+  if (REFUSALS[snapshot] !== undefined) log(`${metric} is at ${value}, over its limit; no heap snapshot was written: ${REFUSALS[snapshot]}`)
 }
 
-/** One line for whoever sent the signal, or reads the log of the night. */
-function say (text) {
+/** Writes one line to stderr, for an operator who sent the signal or reads the log. */
+function log (text) {
   try {
-    // Not through process.stderr: a service may have put something of its own there, and a closed one is none of its errors.
+    // It does not use process.stderr, because the service may have replaced that. A closed stderr must not become an error of the service.
     if (raisesNoSignal()) fs.writeSync(STDERR, `offheap: ${text}\n`)
   } catch {
-    // Nobody reads it.
+    // stderr is closed.
   }
 }
 
 /**
- * Whether a write to stderr raises no SIGPIPE where nobody reads any more. Node ignores that signal; a service that has had a listener for it
- * does not, and would be ended, or would hear of a pipe that is none of its own. Files and terminals have no such end.
+ * Whether a write to stderr cannot raise SIGPIPE. A pipe without a reader raises that signal. Node ignores it. But a service that has had a
+ * listener for SIGPIPE no longer ignores it: the signal would end the service, or call its listener. Files and terminals never raise it.
  */
 function raisesNoSignal () {
   const stderr = fs.fstatSync(STDERR)
@@ -143,6 +143,6 @@ function raisesNoSignal () {
   return (BigInt(`0x${ignored[1]}`) >> BigInt(os.constants.signals.SIGPIPE - 1) & 1n) === 1n
 }
 
-// For `import { monitor } from 'offheap/register'`: Node looks for the names in this text. One object for all copies of this file.
+// Node finds the names for `import { monitor } from 'offheap/register'` in the text of this line. All copies of this file export one object.
 exports.addonWatch = exports.bufferTracking = exports.monitor = exports.stop = undefined
 module.exports = register()

@@ -132,7 +132,7 @@ test('an id may have its @', (t) => {
   assert.strictEqual(offheap(['retainers', snapshot, '--id', '@21']).stdout, offheap(['retainers', snapshot, '--id', '21']).stdout)
 })
 
-test('an output that cannot be written is said', { skip: fs.existsSync('/dev/full') ? false : 'no /dev/full' }, (t) => {
+test('an output that cannot be written is an error', { skip: fs.existsSync('/dev/full') ? false : 'no /dev/full' }, (t) => {
   const run = spawnSync('sh', ['-c', `'${process.execPath}' '${command}' analyze '${file(t, leakySketch().json())}' > /dev/full`], { encoding: 'utf8', timeout: 240_000 })
   assert.strictEqual(run.status, 1)
   assert.match(run.stderr, /^offheap: standard output could not be written: .*ENOSPC/)

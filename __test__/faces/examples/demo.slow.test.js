@@ -98,7 +98,7 @@ test('a port that is taken is a clear error', async (t) => {
   assert.match(stderr, /demo: the service ended \(code 1\)/)
 })
 
-test('wrong options are told with the usage, and end with 2', async () => {
+test('wrong options print the usage, and the exit code is 2', async () => {
   for (const args of [['--seconds', '2'], ['--seconds', 'x'], ['--seconds', '1.5'], ['--seconds', '3601'], ['--port', '-1'], ['--port', '65536'], ['--nosuch'], ['extra'], ['--seconds']]) {
     const { code, stdout, stderr } = await runChild(demo, { args })
     assert.strictEqual(code, 2, args.join(' '))

@@ -117,7 +117,7 @@ for (const { name, express } of versions.filter((version) => version.name !== 'E
     await until('the request is counted', async () => (await ask('/memory')).json().requestCounts['GET /hangs/:id'] === before + 1)
   })
 
-  test(`${name}: what goes on after the response belongs to its route still`, async (t) => {
+  test(`${name}: work after the response still counts under its route`, async (t) => {
     const app = express()
     app.use(offheap())
     let done
@@ -139,7 +139,7 @@ for (const { name, express } of versions.filter((version) => version.name !== 'E
     assert.strictEqual(liveBytes('GET /stream/:id') - before, 2_011)
   })
 
-  test(`${name}: twice is once, and the second finds a context that got lost`, async (t) => {
+  test(`${name}: a second middleware counts nothing twice, and restores a context that got lost`, async (t) => {
     const app = express()
     app.use(offheap({ path: '/memory' }))
     app.use(offheap())
@@ -209,7 +209,7 @@ test('ten listeners of the application are still no leak', async () => {
   assert.doesNotMatch(stderr, /MaxListeners/)
 })
 
-test('a request is let go of when it is over, whatever was begun in it', async () => {
+test('a request is released when it has ended, whatever was started in it', async () => {
   // GIVEN a resource that a request made and that lives on, as a pooled connection does
   const app = require('express')()
   app.use(offheap())
@@ -236,7 +236,7 @@ test('a request is let go of when it is over, whatever was begun in it', async (
   assert.strictEqual(liveBytes('GET /pool') - before, 2_039)
 })
 
-test('requests that are none of Node\'s go on all the same', () => {
+test('requests that are not Node\'s own continue', () => {
   const middleware = offheap({ path: '/memory' })
   for (const [req, res] of [[{}, {}], [{ method: 'GET', url: '/x' }, {}], [Object.freeze({ method: 'GET', url: '/x' }), new http.ServerResponse({ method: 'GET' })]]) {
     let called = 0

@@ -13,7 +13,7 @@ const { until } = require('../../helpers/until.js')
 
 const kept = []
 
-/** Keeps and tracks so many bytes: each test has a size of its own. */
+/** Keeps and tracks this many bytes. Each test has a size of its own. */
 function keep (byteLength) {
   kept.push(track(Buffer.alloc(byteLength)))
 }
@@ -87,7 +87,7 @@ for (const { name, express, ready, wildcard } of versions) {
     assert.deepStrictEqual(grown(before), { 'GET /owners/:owner/of/things/:thing': 11_000 })
   })
 
-  test(`${name}: what param callbacks make of a value does not matter`, async (t) => {
+  test(`${name}: a value that param callbacks change has no effect on the name`, async (t) => {
     const app = express()
     app.use(offheap())
     const router = express.Router()
@@ -260,7 +260,7 @@ test('Express 4: paths of a mount that path-to-regexp 0.1 writes in many ways', 
   }
 })
 
-test('Express 5 before 5.3: a mount\'s path is worked out without a word of the request', async (t) => {
+test('Express 5 before 5.3: the path of a mount is inferred, and contains no text of the request', async (t) => {
   const { express, ready } = versions[1]
   for (const [mount, url, expected] of [
     ['/q/:a-:b', '/q/s3cret-2', 'GET /q/:a:b/x'],

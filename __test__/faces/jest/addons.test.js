@@ -15,7 +15,7 @@ function loadTwice () {
   return [first, second]
 }
 
-test('two registries share one watch, which ends with the last', () => {
+test('two registries use one watch, which ends with the last', () => {
   const { file, skip } = fixtureAddon('external-memory')
   const [first, second] = loadTwice()
   if (skip !== undefined || !first.support().watchAddons.available) return

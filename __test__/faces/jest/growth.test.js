@@ -81,7 +81,7 @@ test('a condition that never comes true rejects with its name', async () => {
   expect(error).toMatchObject({ code: 'ERR_OFFHEAP_GC_TIMEOUT', message: expect.stringContaining('"never" is not true after 2 full garbage collections') })
 })
 
-test('what an addon holds is a matcher too', async () => {
+test('growth of what an addon holds has a matcher too', async () => {
   // The addon is offheap's own and never counted: nothing grows, whatever is tracked.
   await expect(() => { track(Buffer.alloc(12_347), { label: 'jest clean' }) }).toHaveNoAddonGrowth({ iterations: 5 })
   await expect(expect(() => {}).not.toHaveNoAddonGrowth({ iterations: 5 })).rejects.toThrow('no count grew beyond its tolerance')

@@ -73,7 +73,7 @@ test('the helpers of one registry see the leak of another', async () => {
   expect(failure).toMatchObject({ code: 'ERR_OFFHEAP_EXTERNAL_GROWTH', growth: { figures: [{ label: 'other registry', bytesPerIteration: 2_027 }] } })
 })
 
-test('something is left for the next file', () => {
+test('one value stays tracked for the next file', () => {
   // Kept by the process, beyond the end of this file and of its registry.
   const keeper = require('node:events')
   keeper.offheapTestKept = require('offheap').track(Buffer.alloc(2_029), { label: 'left for the next file' })

@@ -61,7 +61,7 @@ test('OFFHEAP_SNAPSHOT_SIGNAL alone is enough for one', async () => {
   assert.deepStrictEqual([monitor, listeners], [true, 1])
 })
 
-test('what is wrong with a threshold is said of that threshold, with a code', () => {
+test('the warning about a wrong threshold names that threshold, with a code', () => {
   const problemsOf = (value) => {
     const { thresholds, problems } = readVariables({ OFFHEAP_SNAPSHOT_AT: value })
     return [thresholds, problems]
@@ -75,13 +75,13 @@ test('what is wrong with a threshold is said of that threshold, with a code', ()
   assert.deepStrictEqual(problemsOf('references:100')[0], [{ metric: 'references', limit: 100, text: 'references:100' }])
 })
 
-test('a threshold that can be read and not meant is a warning with its code, and the rest goes on', async () => {
+test('a threshold without a sensible value is a warning with its code, and the others are used', async () => {
   const { stderr, ...state } = await run(SAY, { env: { OFFHEAP_SNAPSHOT_AT: 'rss:much,rssx:80%,rss:101%,__proto__:5MB' } })
   assert.deepStrictEqual(state, { tracking: true, monitor: false, coverage: 'full' })
   assert.strictEqual(stderr.match(/\[ERR_(INVALID_ARG_VALUE|OUT_OF_RANGE)\] OffheapWarning: offheap\/register: OFFHEAP_SNAPSHOT_AT: "[^"]*" is not used/g)?.length, 4, stderr)
 })
 
-test('one wrong thing leaves the right ones on, and what is on by default', async () => {
+test('one wrong value does not disable the right ones, nor the defaults', async () => {
   const { stderr, thresholds, listeners, ...state } = await run(`
     console.log(JSON.stringify({ ...report(), listeners: process.listenerCount('SIGUSR2') }))
   `, { env: { OFFHEAP_TRACK_BUFFERS: 'many', OFFHEAP_ADDONS: 'perhaps', OFFHEAP_SNAPSHOT_AT: 'rss:banana,heapUsed:90%', OFFHEAP_SNAPSHOT_SIGNAL: 'USR2' } })
@@ -125,12 +125,12 @@ test('a variable that is not known, or does nothing, is a warning', async () => 
   }
 })
 
-test('a directory that cannot be written to is said when the service starts', async () => {
+test('a directory that cannot be written to is a warning when the service starts', async () => {
   const { stderr } = await run(SAY, { env: { OFFHEAP_SNAPSHOT_AT: 'rss:99%', OFFHEAP_SNAPSHOT_DIR: path.join(__filename, 'inside') } })
   assert.match(stderr, /\[ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED\] OffheapWarning: offheap: no heap snapshot can be written to .*inside: a part of the path is not a directory/)
 })
 
-test('loaded twice, from two places, it is one', async () => {
+test('two loads, from two places, are one registration', async () => {
   assert.deepStrictEqual(await run(`
     const first = registration
     delete require.cache[${JSON.stringify(register)}]
@@ -167,7 +167,7 @@ test('where the addon does not load the process starts, with a warning', async (
   assert.match(stderr, /\[ERR_OFFHEAP_BINDING_LOAD_FAILED\] OffheapWarning/)
 })
 
-test('where nobody reads stderr any more the line is left out, and the service lives, also without Node\'s own handling of SIGPIPE', { skip: process.platform === 'linux' ? false : 'needs /proc' }, async (t) => {
+test('without a reader of stderr the line is left out, and the service lives, also when it does not ignore SIGPIPE', { skip: process.platform === 'linux' ? false : 'needs /proc' }, async (t) => {
   const script = `
     const registration = require(${JSON.stringify(register)})
     // Not ignored any more.

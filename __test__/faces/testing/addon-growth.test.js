@@ -17,7 +17,7 @@ const name = skip === undefined ? path.basename(file) : undefined
 const failure = (promise) => promise.then(() => assert.fail('nothing was found'), (error) => error)
 const figure = ({ figures }, metric) => figures.find((each) => each.metric === metric && each.addon === name)
 
-test('references that nobody deletes are found, by the addon and the count per iteration', { skip }, async () => {
+test('references that are not deleted are found, by addon and count per iteration', { skip }, async () => {
   // GIVEN a function that makes three references a call and deletes one
   const leaky = () => { addon.deleteReference(addon.references(3, 1)) }
 
@@ -32,7 +32,7 @@ test('references that nobody deletes are found, by the addon and the count per i
     `  ${name}: +2 references per iteration (block 1: +20, block 2: +20, of 10 iterations each; tolerance 0)`,
     '  after 4 calls to warm up, in each of 2 attempts',
     'Find what keeps it; if it is a cache, raise *warmup* until the cache is full',
-    'Counted: what addons hold through Node-API; neither their own malloc nor what Node itself holds (docs/testing.md)'
+    'Counted: what addons hold through Node-API; not memory of their own malloc, and not what Node itself holds (docs/testing.md)'
   ].join('\n'))
   assert.deepStrictEqual(figure(error.growth, 'references'),
     { addon: name, metric: 'references', blockCounts: [20, 20], countPerIteration: 2, toleranceCount: 0, grew: true })
@@ -74,7 +74,7 @@ test('each kind of thing that an addon can leave behind is found under its name'
   assert.ok(kept.length > 0)
 })
 
-test('an addon that lets go of everything passes, and what it held before does not matter', { skip }, async () => {
+test('an addon that releases everything passes, and what it held before does not matter', { skip }, async () => {
   addon.references(1_003, 1)
   const clean = async () => {
     addon.deleteReference(addon.references(1, 1))
@@ -99,13 +99,13 @@ test('a cache that fills up in the first block is no growth, and a tolerance is 
   assert.strictEqual(figure(growth, 'references').toleranceCount, 5)
 })
 
-test('without a name every addon is looked at', { skip }, async () => {
+test('without a name every addon is checked', { skip }, async () => {
   const { growth } = await failure(expectNoAddonGrowth(() => { addon.references(1, 1) }, { iterations: 3 }))
 
   assert.strictEqual(figure(growth, 'references').grew, true)
 })
 
-test('what another thread does meanwhile is not this one\'s growth', { skip }, async (t) => {
+test('growth of another thread is not growth of this one', { skip }, async (t) => {
   const worker = new Worker(`
     const addon = require(${JSON.stringify(file)})
     const { parentPort } = require('node:worker_threads')

@@ -10,7 +10,7 @@ const grown = ({ figures }) => figures.filter(({ grew }) => grew).map(({ metric 
 
 globalThis.headers = []
 
-test('a small slice that is kept of each large Buffer is found, with who holds it', async () => {
+test('a small retained slice of each large Buffer is found, with its retaining path', async () => {
   const { headers } = globalThis
   const leaky = () => { headers.push(Buffer.alloc(100_003).subarray(7, 27)) }
 
@@ -22,7 +22,7 @@ test('a small slice that is kept of each large Buffer is found, with who holds i
   const figure = error.growth.figures.find(({ metric }) => metric === 'slices.pinnedBytes')
   assert.deepStrictEqual(figure, { metric: 'slices.pinnedBytes', blockBytes: [1_000_030, 1_000_030], bytesPerIteration: 100_003, toleranceBytes: 2_048, grew: true })
   assert.match(error.message, /slices\.pinnedBytes: \+100003 bytes per iteration \(block 1: \+1000030 bytes, block 2: \+1000030 bytes, of 10 iterations each; tolerance 2048 bytes\)/)
-  assert.match(error.message, /\nCounted: Buffers, ArrayBuffers and what they pin; no other native memory \(docs\/testing\.md\)$/)
+  assert.match(error.message, /\nCounted: Buffers, ArrayBuffers and the memory that they pin; no other native memory \(docs\/testing\.md\)$/)
   assert.match(error.message, /20 of 100003 bytes: Buffer, held by global\.headers(\[\d+\]| \(Array\)\[\d+\])? ?\(Buffer\) → backing store/)
   headers.length = 0
 })
@@ -44,7 +44,7 @@ test('censuses that could not read all realms in their time are not compared', a
   const realm = vm.createContext({})
   await assert.rejects(expectNoBufferGrowth(() => vm.isContext(realm), { mode: 'in-process', timeoutMs: 1, iterations: 1 }), (error) => {
     assert.strictEqual(error.code, 'ERR_OFFHEAP_CENSUS_INCOMPLETE')
-    assert.match(error.message, /could read 1 of 2 realms/)
+    assert.match(error.message, /read only 1 of 2 realms/)
     return true
   })
 })

@@ -8,7 +8,7 @@ const { runChildForJson } = require('../../helpers/child.js')
 
 const WRONG_NUMBERS = [null, NaN, -1, 0, 1.5, Infinity, '5', {}, 2 ** 53]
 
-test('a tracked value that nobody holds is gone when gcUntil resolves', async () => {
+test('an unreachable tracked value is released when gcUntil resolves', async () => {
   // GIVEN a tracked value that dies at once, and one that is held
   const held = track(Buffer.alloc(1_237), { label: 'held' })
   track(Buffer.alloc(1_249), { label: 'dropped' })
@@ -156,7 +156,7 @@ test('nothing is left behind: no timer, no handle, no listener, and the process 
   assert.deepStrictEqual(result, { left: [], listenersAdded: false })
 })
 
-test('loaded many times, its copies go away again', async () => {
+test('copies of a module that was loaded many times are collected', async () => {
   const result = await runChildForJson(require.resolve('../../fixtures/load-many-times.js'))
 
   assert.deepStrictEqual(result, { alive: 1 })

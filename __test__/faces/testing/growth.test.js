@@ -33,7 +33,7 @@ test('a planted leak is found under its label, by its bytes and values per itera
     '  label "leak": +1238 bytes, 2 values per iteration (block 1: +12380 bytes, block 2: +12380 bytes, of 10 iterations each; tolerance 0 bytes)',
     '  after 4 calls to warm up, in each of 2 attempts',
     'Find what keeps it; if it is a cache, raise *warmup* until the cache is full',
-    'Counted: what is tracked, and what V8 was told of; native memory that nobody declares comes on top (docs/testing.md)'
+    'Counted: tracked memory, and memory that V8 knows of; native memory that nothing declares is not counted (docs/testing.md)'
   ].join('\n'))
   assert.deepStrictEqual(figure(error.growth, 'trackedExternalBytes', 'leak'), {
     metric: 'trackedExternalBytes',
@@ -66,11 +66,11 @@ test('the message says that only what is tracked was counted, where that is so',
   const leaky = () => { kept.push(track({}, { label: 'counted', byteLength: 7 })) }
   for (const options of [{ label: 'counted' }, { metrics: ['trackedExternalBytes'] }]) {
     const { message } = await failure(expectNoExternalGrowth(leaky, { iterations: 5, ...options }))
-    assert.match(message, /\nCounted: only what is tracked \(docs\/testing\.md\)$/)
+    assert.match(message, /\nCounted: only tracked memory \(docs\/testing\.md\)$/)
   }
 })
 
-test('native memory of Node that nobody declares is not covered: kept hashes and open files pass', async () => {
+test('undeclared native memory of Node is not covered: retained hashes and open files pass', async () => {
   const kept = []
   const files = []
   const leaky = () => {
@@ -83,7 +83,7 @@ test('native memory of Node that nobody declares is not covered: kept hashes and
   assert.ok(growth.figures.every(({ grew }) => !grew))
 })
 
-test('a leak of Buffers that nobody tracks is found in the figures of V8', async () => {
+test('a leak of untracked Buffers is found in the figures of V8', async () => {
   const kept = []
 
   const error = await failure(expectNoExternalGrowth(() => { kept.push(Buffer.alloc(100_003)) }, { iterations: 20 }))
@@ -183,8 +183,8 @@ test('what grew in one attempt only is not reported beside a leak', async () => 
   assert.doesNotMatch(error.message, /attempt"/)
 })
 
-test('memory that goes away in steps, one garbage collection each, is waited for', async () => {
-  // GIVEN a function whose values are let go of by the finalizer of the one before, six links long
+test('the test waits for memory that is released in steps, one garbage collection each', async () => {
+  // GIVEN a function each of whose values is released by the finalizer of the one before, six values long
   const held = new Set()
   const registry = new FinalizationRegistry((next) => { held.delete(next) })
   const chained = () => {
@@ -249,7 +249,7 @@ test('what the function throws is passed through unchanged, whenever it does', a
   assert.strictEqual(nested, thrown)
 })
 
-test('a label that nothing was ever tracked under is an error, because it would be flat for ever', async () => {
+test('a label that was never used is an error, because it would never grow', async () => {
   await assert.rejects(expectNoExternalGrowth(() => {}, { iterations: 1, warmup: 0, label: 'misspelt' }), {
     name: 'TypeError',
     code: 'ERR_INVALID_ARG_VALUE',

@@ -1,25 +1,25 @@
 'use strict'
 
-// Lines that are as long as the terminal is wide.
+// Cuts lines to the width of the terminal.
 
-// Around a retaining path. No text of a snapshot has these characters: `clean()` in lib/base/format.js takes them out.
+// The marks around a retaining path. No text of a snapshot contains these characters, because `clean()` in lib/base/format.js replaces them.
 const PATH = ['\u0001', '\u0002']
 const MARKS = new RegExp(`[${PATH.join('')}]`, 'gu')
-/** Characters of a path that are worth their line: less says nothing, and the line is cut at its end instead. */
+/** The least characters of a path that are useful. With less room, the line is cut at its end instead. */
 const ENOUGH = 20
 
 // A colour, or a character with the marks that combine with it.
 // eslint-disable-next-line no-control-regex
 const PIECES = /\u001b\[[\d;]*m|.\p{M}*/gsu
 
-/** A path that may be cut at its beginning: what holds the object is at its end. For `fit()`, which takes the marks out. */
+/** Marks a path, so that `fit()` cuts it at its beginning: the retainer of the object is at its end. `fit()` removes the marks. */
 function path (text) {
   return `${PATH[0]}${text}${PATH[1]}`
 }
 
 /**
- * Cuts the lines of a text that are longer than `columns` characters. A line with a path loses the beginning of that, any other its end; "…" stands for
- * it. Colours take no room, and are closed.
+ * Cuts the lines of a text that are longer than `columns` characters. In a line with a path, the beginning of the path is cut; in any other line,
+ * the end. "…" stands for the part that was cut. Colours take no room. A colour that is cut off is reset.
  */
 function fit (text, columns) {
   return text.split('\n').map((line) => {

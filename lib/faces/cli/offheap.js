@@ -27,7 +27,7 @@ FILE, BEFORE and AFTER are .heapsnapshot or .heapsnapshot.gz files, or - for sta
   --filter TEXT  only classes whose name contains TEXT
   --id N         the object's id, as the reports and DevTools show it: 58977 or @58977
   --salt TEXT    16 characters or more; equal strings get equal hashes in every file redacted with it
-                 (default: random and forgotten)
+                 (default: a random key that is not kept)
   --json         the whole result as JSON; a failure as { error: { code, message } }
   -h, --help     this text
   -v, --version  the version
@@ -111,7 +111,7 @@ async function execute ({ name, files, values }, common, analysis, style) {
   }
 }
 
-/** By a file beside it, since a copy is written as a whole or not at all. */
+/** Redacts to standard output through a temporary file, because a copy is written as a whole or not at all. */
 async function redactToOutput (file, options, analysis) {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'offheap-redact-'))
   try {
@@ -149,7 +149,7 @@ async function main (argv) {
   process.once('SIGINT', interrupt)
   const bar = progressBar(process.stderr)
   try {
-    // Loaded here: --help must work where the addon does not.
+    // Loaded here, so that --help also works without the addon.
     const analysis = require('../../../analysis.js')
     const common = { signal: controller.signal, onProgress: bar.onProgress }
     const answer = await execute(command, common, analysis, styles(process.stdout, process.env))
@@ -172,7 +172,7 @@ function errorJson (code, message) {
 }
 
 process.stdout.on('error', ({ code, message }) => {
-  // `| head` closes the pipe: nothing is wrong then.
+  // `| head` closes the pipe, which is no failure.
   if (code === 'EPIPE') process.exit(0)
   process.stderr.write(`offheap: standard output could not be written: ${message}\n`)
   process.exit(1)

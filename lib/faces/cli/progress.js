@@ -1,6 +1,6 @@
 'use strict'
 
-// A progress bar on a terminal; nothing anywhere else.
+// A progress bar on a terminal. Writes nothing when the stream is no terminal.
 
 const WIDTH = 30
 const TEXTS = { read: 'reading', dominators: 'dominators', distances: 'distances', report: 'summing up' }

@@ -6,7 +6,10 @@ const { plain } = require('../../base/format.js')
 const wrap = (open, close) => (text) => `\u001b[${open}m${text}\u001b[${close}m`
 const coloured = { bold: wrap(1, 22), dim: wrap(2, 22), red: wrap(31, 39) }
 
-/** How a text is shown. Paths are marked for `fit()`. Colours, or none: NO_COLOR (https://no-color.org) and what is no terminal get none, unless FORCE_COLOR (https://force-color.org) asks for them. */
+/**
+ * The style of a text. Paths get marks for `fit()`. There are no colours with NO_COLOR (https://no-color.org), and none when the stream is no
+ * terminal, unless FORCE_COLOR (https://force-color.org) requests them.
+ */
 function styles (stream, env) {
   return { ...colours(stream, env), path }
 }

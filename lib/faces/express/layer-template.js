@@ -1,25 +1,25 @@
 'use strict'
 
-// The path that a router layer was registered with, as text. Never anything of a request's own: a raw value would be a new
-// route for every user, and a secret in a debug page.
+// Finds the path that a router layer was registered with, as text. It never contains a value of a request: that would make a new route for every
+// user, and would show a secret in a debug page.
 //
-// What a layer keeps of its path:
-//   router ≥ 2.3 (Express 5.3)    rawPath, as it was given
-//   router 2.0–2.2 (Express 5.0)  only functions that match: the template is found by asking them
+// How a layer keeps its path:
+//   router ≥ 2.3 (Express 5.3)    rawPath, as it was registered
+//   router 2.0–2.2 (Express 5.0)  only functions that match a path: the template is inferred from their results
 //   Express 4                     a regular expression and the names of its groups
-// A route's layer also has the route, which keeps its path in all of them.
+// The layer of a route also has the route, which keeps its path in all versions.
 
 // How path-to-regexp 0.1 writes a parameter: a group in a group with its prefix, such as (?:\/([^/]+?))
 const PARAMETER = /\(\?:(\\[/.])?\((?:[^()]|\([^()]*\))*\)\)(\?)?|\(\.\*\)/g
 const END = '\\/?(?=\\/|$)'
 
-// Letters and a digit to put in place of a character: what still matches was not fixed.
+// Characters that replace one character of a path. When the path still matches, that part is not fixed.
 const PROBES = ['q', 'z', '7']
 
 /**
  * @param {object} layer of Express 4 or 5
  * @param {string | undefined} matched the part of a path that the layer matched, if it is known
- * @returns {string | undefined} with a leading slash; '' for the root; undefined when it cannot be told without `matched`
+ * @returns {string | undefined} with a leading slash; '' for the root; undefined when it needs `matched` and there is none
  */
 function layerTemplate (layer, matched) {
   if (layer.slash || layer.regexp?.fast_slash) return ''
@@ -29,7 +29,7 @@ function layerTemplate (layer, matched) {
   return matched === undefined ? undefined : inferred(layer, matched)
 }
 
-/** A path as it is given to Express: a string, a regular expression, or an array of such. */
+/** The text of a path as it is passed to Express: a string, a regular expression, or an array of them. */
 function pathText (path) {
   if (Array.isArray(path)) return path.flat(Infinity).map((one) => pathText(one) || '/').join('|')
   if (typeof path !== 'string') return `(${String(path)})`
@@ -52,11 +52,11 @@ function fromRegExp (source, keys) {
     if (/[\\^$.*+?()[\]{}|]/.test(text.replace(/\./g, ''))) return undefined
     return text.replaceAll('\u0000', '*').replaceAll('\u0001', '?')
   })
-  // Not one that path-to-regexp made, or one with more in it than names: the expression itself is as fixed as a name.
+  // Not every expression is made by path-to-regexp, or has only names in it. Such an expression is itself the template.
   return parts.includes(undefined) ? `(/${source}/)` : parts.join('|')
 }
 
-/** The template that `matched` was matched with, segment by segment: a name, a wildcard, or text that nothing else matches. */
+/** The template that matches `matched`, segment by segment: a name, a wildcard, or fixed text. */
 function inferred (layer, matched) {
   const matcher = layer.matchers.find((candidate) => safely(candidate, matched))
   if (matcher === undefined) return undefined
@@ -69,10 +69,10 @@ function inferred (layer, matched) {
     const decoded = decode(segment)
     const names = values.filter(([, parts]) => parts.some((part) => part !== '' && decoded.includes(part))).map(([name]) => name)
     if (!isFixed(segment, probe)) return names.length === 0 ? '*' : names.map((name) => `:${name}`).join('')
-    // Matched without regard to case, so that it is one text for all spellings.
+    // The layer matches upper and lower case, so all spellings get one text.
     return segment.toLowerCase()
   })
-  // A wildcard takes any number of segments, which is one name.
+  // A wildcard matches any number of segments. They become one name.
   return found.filter((text, index) => !/^[:*]/.test(text) || text !== found[index - 1]).join('/')
 }
 
@@ -88,7 +88,7 @@ function isFixed (segment, probe) {
 }
 
 /**
- * How much of a path the layer takes, from its start. `match()` of older routers writes into the layer, so it is not used.
+ * The part of a path that the layer matches, from its beginning. `match()` of older routers is not used, because it writes into the layer.
  * @returns {string | undefined} undefined when it does not match
  */
 function layerMatch (layer, path) {
@@ -105,7 +105,7 @@ function safely (matcher, path) {
   try {
     return matcher(path)
   } catch {
-    // A percent sign that decodes to nothing.
+    // The path has a percent sign that cannot be decoded.
     return false
   }
 }

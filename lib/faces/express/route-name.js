@@ -1,30 +1,29 @@
 'use strict'
 
-// The name of the route that serves a request: its method and the path it was registered with, through all routers above it.
+// Finds the name of the route that serves a request: its method and the path that it was registered with, through all routers above it.
 //
-// `req.baseUrl + req.route.path` is not it: baseUrl holds raw values where a router is mounted on a parameter, and is put
-// back to '' when an error leaves the router. The route object stays in the request, so it is looked up in the app's
-// routers, once per route.
+// The name is not `req.baseUrl + req.route.path`: baseUrl has raw values where a router is mounted on a parameter, and Express resets it to ''
+// when an error leaves the router. The route object stays in the request, so it is looked up in the app's routers, once per route.
 
 const { METHODS } = require('node:http')
 
 const { layerMatch, layerTemplate, pathText } = require('./layer-template.js')
 
-// A path through routers that can be found is not deeper than this, unless a router is mounted in itself.
+// The deepest nesting of routers. Deeper ones exist only where a router is mounted in itself.
 const MAX_DEPTH = 16
 
-// Several mounts of one router are told apart by the request; of more than these only the first are looked at.
+// The most mounts of one router that are compared with the request. Only the first ones are compared.
 const MAX_CHAINS = 64
 
 const UNKNOWN = '/(unknown)'
 
 const methods = new Set(METHODS)
 
-/** @type {WeakMap<object, WeakMap<object, Entry>>} app → route → what is known of it */
+/** @type {WeakMap<object, WeakMap<object, Entry>>} app → route → entry */
 const known = new WeakMap()
 
 /**
- * Of one route: the layers that lead to it, and its names by method where no request can change them.
+ * Of one route: the chains of layers that lead to it, and its names by method when they are the same for every request.
  * @typedef {{ chains: object[][], names: Map<string, string> }} Entry
  */
 const NOT_FOUND = { chains: [], names: new Map() }
@@ -32,7 +31,7 @@ const NOT_FOUND = { chains: [], names: new Map() }
 /**
  * @param {object} req
  * @param {object | undefined} app the outermost app
- * @returns {string | undefined} undefined as long as no route has taken the request
+ * @returns {string | undefined} undefined while no route has taken the request
  */
 function routeName (req, app) {
   const route = req.route
@@ -47,12 +46,12 @@ function routeName (req, app) {
   return name
 }
 
-/** A request that no route took; of a framework whose routes cannot be seen, any request. */
+/** The name of a request that no route took. Without an app, routes cannot be seen, and this is the name of every request. */
 function unmatchedName (req, app) {
   return `${methodName(req.method)} ${app === undefined ? '(no route)' : '(unmatched)'}`
 }
 
-// A method that HTTP does not know comes from a header, through some middleware: there is no end to them.
+// An unknown method comes from a header, through some middleware. Their number has no limit, so they have one name.
 function methodName (method) {
   return methods.has(method) ? method : '(other)'
 }
@@ -84,7 +83,7 @@ function template (req, route, app, chains) {
     if (takes(chain, path)) return chainTemplate(chain, path, chains.length)
   }
   if (chains.length === 1) return chainTemplate(chains[0], undefined, 1)
-  // A rewritten URL, and an error that left the router: one of these.
+  // The URL was rewritten, or an error left the router. The route is one of these.
   return { text: either(chains), fixed: false }
 }
 
@@ -106,7 +105,7 @@ function chainTemplate (chain, path, chainCount) {
   return { text, fixed }
 }
 
-/** Whether all layers of a chain match one after the other, with nothing left. */
+/** Whether all layers of a chain match, one after the other, and the whole path is matched. */
 function takes (chain, path) {
   let remaining = path
   for (const layer of chain) {
@@ -119,7 +118,7 @@ function takes (chain, path) {
   return remaining === '/'
 }
 
-/** A route in an app that is mounted with app.use(path, other): the layer holds a closure, but the app knows its path. */
+/** The template of a route in an app that is mounted with app.use(path, other). The layer has only a closure, but the app knows its path. */
 function mountedApps (req, route, app) {
   let inner = req.app
   if (inner === undefined || inner === app) return undefined
@@ -135,8 +134,8 @@ function mountedApps (req, route, app) {
 }
 
 /**
- * A router that a function calls, where no layer leads to it: the layers that lead to such functions and match best.
- * Whatever they leave of the base is not named.
+ * The template of a router that a function calls, so that no layer leads to it. It is built from the layers that match the longest part of the
+ * path. The rest of the base has no name.
  */
 function opaqueTemplate (app, baseUrl, path) {
   const wanted = baseUrl === '' ? path : baseUrl
@@ -154,7 +153,7 @@ function opaqueTemplate (app, baseUrl, path) {
     }
   }
   if (app !== undefined) walk(stackOf(app), '', wanted, 0)
-  // Where baseUrl is not known any more, what is left is the route's own part, or cannot be told.
+  // Without baseUrl, the rest is the route's own part, or unknown.
   return baseUrl === '' || best.left === '' ? best.text : best.text + UNKNOWN
 }
 
@@ -167,12 +166,12 @@ function chainsTo (route, stack, above, found) {
   }
 }
 
-/** The layers of a router, or of an app, which is used like one. */
+/** The layers of a router, or of an app that is used as a router. */
 function stackOf (handle) {
   if (typeof handle !== 'function') return undefined
   if (Array.isArray(handle.stack)) return handle.stack
   if (typeof handle.handle !== 'function' || typeof handle.set !== 'function') return undefined
-  // Express 4 has its router under another name, and throws at this one.
+  // Express 4 has its router in `_router`, and its `router` throws.
   return (typeof handle.lazyrouter === 'function' ? handle._router : handle.router)?.stack
 }
 
@@ -180,7 +179,7 @@ function pathname (url) {
   const end = url.search(/[?#]/)
   const path = end === -1 ? url : url.slice(0, end)
   if (path.startsWith('/')) return path
-  // The absolute form, which proxies use.
+  // The URL has the absolute form, which proxies use.
   const slash = path.indexOf('/', path.indexOf('://') + 3)
   return slash === -1 ? '/' : path.slice(slash)
 }

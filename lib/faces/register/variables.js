@@ -1,13 +1,13 @@
 'use strict'
 
-// What the OFFHEAP_… variables ask for, and what of it cannot be meant. Pure: reads an object, warns nobody.
+// Parses the OFFHEAP_… environment variables, and finds wrong values. Pure: it reads an object, and returns the problems.
 
 const { bytes } = require('../../base/units.js')
 const { invalidValue, nearest } = require('../../base/validate.js')
 
 const KNOWN = ['OFFHEAP_ADDONS', 'OFFHEAP_TRACK_BUFFERS', 'OFFHEAP_SNAPSHOT_AT', 'OFFHEAP_SNAPSHOT_SIGNAL', 'OFFHEAP_SNAPSHOT_DIR']
 const SWITCH = new Map([['0', false], ['false', false], ['off', false], ['no', false], ['1', true], ['true', true], ['on', true], ['yes', true]])
-// Counts: a number is what is meant.
+// Metrics that are counts, so that their limits need no unit.
 const COUNTED = new Set(['references'])
 
 /**
@@ -15,12 +15,12 @@ const COUNTED = new Set(['references'])
  * @returns {{
  *   addons: boolean, buffers: boolean | number, thresholds: { metric: string, limit: string | number, text: string }[],
  *   signal: string | undefined, directory: string | undefined, problems: { message: string, code: string }[]
- * }} `problems`: what is wrong, and so is not used; what it stands for is then as if the variable were not set
+ * }} `problems`: the values that are wrong. They are not used, as if the variable were not set.
  */
 function readVariables (environment) {
   const problems = []
   const valueOf = (variable) => environment[variable]?.trim() || undefined
-  /** What `read` makes of a variable's value; what it makes of none where the value is wrong. */
+  /** Parses a variable's value with `reader`. When the value is wrong, the result is that of a variable that is not set. */
   const read = (variable, reader) => {
     const value = valueOf(variable)
     if (value === undefined) return reader(undefined)
@@ -49,7 +49,7 @@ function readVariables (environment) {
   return { ...wanted, problems }
 }
 
-/** A problem: of this variable this text is not used. */
+/** The problem that this text of this variable is not used. */
 function unused (variable, text, { message, code }) {
   return { message: `${variable}: "${text}" is not used. ${message}`, code }
 }
@@ -67,7 +67,7 @@ function switchedOrSize (value) {
   return bytes('OFFHEAP_TRACK_BUFFERS', value)
 }
 
-/** 'rss:80%,heapUsed:900MB'. Each by itself: what is wrong with one leaves the others. */
+/** Parses 'rss:80%,heapUsed:900MB'. A wrong threshold does not affect the others. */
 function thresholds (value, problems) {
   const found = []
   for (const text of value?.split(',').map((part) => part.trim()) ?? []) {
@@ -75,7 +75,7 @@ function thresholds (value, problems) {
     if (!metric || !limit || more !== undefined) {
       problems.push(unused('OFFHEAP_SNAPSHOT_AT', text, invalidValue('OFFHEAP_SNAPSHOT_AT', 'metrics with limits, such as "rss:80%,heapUsed:900MB"', value)))
     } else if (isBareNumber(limit) && !COUNTED.has(metric)) {
-      // 80 bytes are never meant, and a snapshot would be written at once.
+      // Nobody means 80 bytes, and with such a limit a snapshot would be written at once.
       problems.push(unused('OFFHEAP_SNAPSHOT_AT', text, { message: `A limit needs its unit: did you mean ${Number(limit) <= 100 ? `"${metric}:${limit}%" or ` : ''}"${metric}:${limit}MB"?`, code: 'ERR_INVALID_ARG_VALUE' }))
     } else {
       found.push({ metric, limit: isBareNumber(limit) ? Number(limit) : limit, text })
@@ -84,7 +84,7 @@ function thresholds (value, problems) {
   return found
 }
 
-/** `usr2` is SIGUSR2, as kill(1) has it. */
+/** Parses a signal: `usr2` is SIGUSR2, as for kill(1). */
 function signal (value) {
   if (value === undefined) return undefined
   const name = value.toUpperCase()

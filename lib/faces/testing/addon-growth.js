@@ -1,15 +1,15 @@
 'use strict'
 
-// Readings of what addons hold, and what three of them say. Two equal blocks, as for external memory (measure-growth.js).
+// Counts what addons hold, before, between and after two equal blocks, as measure-growth.js does for external memory.
 
 const { threadId } = require('node:worker_threads')
 const { addons, watchAddons } = require('../../../index.js')
 const { isAddon } = require('../../addons/name.js')
 const { OffheapError } = require('../../base/errors.js')
 const { func, integer, invalidValue, options: checkOptions, string } = require('../../base/validate.js')
-const { ATTEMPTS, ITERATIONS, WARMUP, run, settledReading } = require('./measure-growth.js')
+const { ATTEMPTS, ITERATIONS, WARMUP, run, settledFigures } = require('./measure-growth.js')
 
-/** What an addon can hold on to, and the word for it. */
+/** The kinds of things that an addon can hold, by name. */
 const METRICS = {
   references: ({ references }) => references.liveCount,
   wraps: ({ wraps }) => wraps.liveCount,
@@ -28,7 +28,7 @@ const METRICS = {
 /**
  * @param {() => unknown} fn
  * @param {import('../../testing.js').AddonsGrowthOptions} [options]
- * @returns {Promise<import('../../testing.js').AddonsGrowth>} rejects with what `fn` throws, and with argument errors
+ * @returns {Promise<import('../../testing.js').AddonsGrowth>} rejects with errors of `fn`, and with argument errors
  */
 async function measureAddonGrowth (fn, options) {
   func('fn', fn)
@@ -47,7 +47,7 @@ async function measureAddonGrowth (fn, options) {
 }
 
 async function measure (fn, { addon, iterations, warmup, toleranceCount }) {
-  const settled = () => settledReading(() => read(addon), agree)
+  const settled = () => settledFigures(() => read(addon), agree)
   await run(fn, warmup)
   let before = await settled()
   let figures
@@ -67,24 +67,24 @@ async function measure (fn, { addon, iterations, warmup, toleranceCount }) {
   }
 }
 
-/** The rows of this thread: those of others come and go with what others do. One without id has not called anything yet. */
+/** The rows of this thread, because other threads change theirs. A row without id is of an addon that has not called Node-API yet. */
 function ownRows (addon) {
   return addons().rows.filter((row) => (row.threadId === threadId || row.id === null) && (addon === undefined || isAddon(row, addon)))
 }
 
 /** @returns {Map<string, { addon: string, metric: string, count: number }>} by key */
 function read (addon) {
-  const reading = new Map()
+  const counts = new Map()
   for (const row of ownRows(addon)) {
     if (row.coverage === 'none') continue
     for (const [metric, count] of Object.entries(METRICS)) {
       const key = `${metric} ${row.name}`
       // An addon may have several environments in one thread.
-      const known = reading.get(key)?.count ?? 0
-      reading.set(key, { addon: row.name, metric, count: known + count(row) })
+      const known = counts.get(key)?.count ?? 0
+      counts.set(key, { addon: row.name, metric, count: known + count(row) })
     }
   }
-  return reading
+  return counts
 }
 
 function agree (one, other) {
@@ -104,17 +104,17 @@ function compare ([before, between, after], iterations, toleranceCount) {
   })
 }
 
-// A misspelt name would be flat for ever, and so would an addon that cannot be counted.
+// Refuses an addon that is not loaded or cannot be counted: a misspelt name, and such an addon, would never grow.
 function checkAddon (addon) {
   if (addon === undefined) return
-  // In any thread: one that is watched again has no row in this one until it calls something.
+  // Rows of all threads: an addon that is watched again has no row in this thread until it calls Node-API.
   const rows = addons().rows.filter((row) => isAddon(row, addon))
-  if (rows.length === 0) throw invalidValue('options.addon', 'the name of an addon that is loaded; the function loaded none of this name', addon)
+  if (rows.length === 0) throw invalidValue('options.addon', 'the name of an addon that is loaded; the function loaded no addon of this name', addon)
   const uncounted = rows.find(({ coverage }) => coverage === 'none')
   if (uncounted !== undefined) throw new OffheapError('ERR_OFFHEAP_METRIC_UNAVAILABLE', `What ${uncounted.name} holds cannot be counted: ${uncounted.coverageReason}`)
 }
 
-/** The figures that grew, a line each. */
+/** The counts that grew, one line each. */
 function describe ({ iterations, warmup, attempts, figures }) {
   const times = `${iterations} iteration${iterations === 1 ? '' : 's'}`
   const signed = (value) => value < 0 ? String(value) : `+${value}`

@@ -1,21 +1,21 @@
 'use strict'
 
-// What each assertion counts and what it does not, in one sentence: a figure of 1 kB may stand for 100 kB of native memory.
+// One sentence per assertion that says what it counts. A figure of 1 kB may belong to 100 kB of native memory.
 
 const PAGE = '(docs/testing.md)'
 
 function coveredByExternal ({ figures }) {
   return figures.every(({ metric }) => metric === 'trackedExternalBytes')
-    ? `Counted: only what is tracked ${PAGE}`
-    : `Counted: what is tracked, and what V8 was told of; native memory that nobody declares comes on top ${PAGE}`
+    ? `Counted: only tracked memory ${PAGE}`
+    : `Counted: tracked memory, and memory that V8 knows of; native memory that nothing declares is not counted ${PAGE}`
 }
 
 function coveredByBuffers () {
-  return `Counted: Buffers, ArrayBuffers and what they pin; no other native memory ${PAGE}`
+  return `Counted: Buffers, ArrayBuffers and the memory that they pin; no other native memory ${PAGE}`
 }
 
 function coveredByAddons () {
-  return `Counted: what addons hold through Node-API; neither their own malloc nor what Node itself holds ${PAGE}`
+  return `Counted: what addons hold through Node-API; not memory of their own malloc, and not what Node itself holds ${PAGE}`
 }
 
 module.exports = { coveredByBuffers, coveredByExternal, coveredByAddons }

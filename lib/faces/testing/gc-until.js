@@ -17,7 +17,7 @@ async function gcUntil (condition, options) {
 
   const started = now()
   for (let round = 1; round <= maxRounds; round++) {
-    // What this turn still holds (its handles, WeakRefs it has read) is not garbage before it ends.
+    // Values that this event-loop tick holds (handles, WeakRefs that it has read) become garbage when the tick ends.
     await turn()
     collectGarbage()
     await rest()

@@ -1,31 +1,31 @@
 'use strict'
 
-// Readings of external memory, and what three of them say. No timers and no garbage collection in here.
+// Reads figures of external memory, and compares those of three moments. No timers and no garbage collection in this file.
 
 const { externalAllocations, memory } = require('../../../index.js')
 
-/** Figures of this isolate, from the exact one to the broad ones; `tracked` is one figure per label. */
+/** Figures of this isolate, the exact one first; `trackedExternalBytes` is one figure per label. */
 const METRICS = ['trackedExternalBytes', 'external', 'arrayBuffers', 'declaredExternalBytes']
 
 /**
- * @param {{ metrics: string[], label?: string }} watched
+ * @param {{ metrics: string[], label?: string }} selection
  * @returns {Map<string, Figure>} by key
  */
 function read ({ metrics, label }) {
-  const reading = new Map()
+  const figures = new Map()
   if (metrics.includes('trackedExternalBytes')) {
     for (const [name, { liveBytes, liveCount }] of Object.entries(externalAllocations().labels)) {
-      if (label === undefined || label === name) reading.set(`trackedExternalBytes ${name}`, { metric: 'trackedExternalBytes', label: name, bytes: liveBytes, count: liveCount })
+      if (label === undefined || label === name) figures.set(`trackedExternalBytes ${name}`, { metric: 'trackedExternalBytes', label: name, bytes: liveBytes, count: liveCount })
     }
   }
-  const figures = memory()
+  const now = memory()
   for (const metric of metrics) {
-    if (metric !== 'trackedExternalBytes') reading.set(metric, { metric, label: null, bytes: figures[metric], count: null })
+    if (metric !== 'trackedExternalBytes') figures.set(metric, { metric, label: null, bytes: now[metric], count: null })
   }
-  return reading
+  return figures
 }
 
-/** Whether nothing has changed between two readings. */
+/** Whether all figures are equal. */
 function agree (one, other) {
   if (one.size !== other.size) return false
   for (const [key, { bytes, count }] of one) {
@@ -36,8 +36,8 @@ function agree (one, other) {
 }
 
 /**
- * How each figure went over two blocks of equal length, given the readings before, between and after.
- * A leak grows in every block, a cache or an allocator only in the first: so the second decides.
+ * The growth of each figure over two blocks of equal length, from the figures before, between and after them.
+ * A leak grows in every block. A cache or an allocator grows in the first block only. So the second block decides.
  */
 function compare ([before, between, after], iterations, toleranceOf) {
   return [...after].map(([key, { metric, label, bytes, count }]) => {
@@ -59,7 +59,7 @@ function compare ([before, between, after], iterations, toleranceOf) {
   })
 }
 
-/** The figures that grew, a line each. */
+/** The figures that grew, one line each. */
 function describe ({ iterations, warmup, attempts, figures }) {
   const times = `${iterations} iteration${iterations === 1 ? '' : 's'}`
   return figures.filter((figure) => figure.grew).map(({ metric, label, blockBytes, blockCounts, bytesPerIteration, toleranceBytes }) => {

@@ -1,14 +1,14 @@
 'use strict'
 
 /* global expect */
-// For jest's setupFilesAfterEnv. `expect` is the test file's own, a global unless `injectGlobals` is off.
+// For jest's setupFilesAfterEnv. `expect` is that of the test file. It is a global unless `injectGlobals` is off.
 
 const matchers = require('./matchers.js')
 
 if (typeof expect === 'function') {
   expect.extend(matchers)
 } else {
-  // Resolved by jest itself, in a test file's sandbox; nothing else may ask for it.
+  // jest itself resolves this module, in the sandbox of a test file. It cannot be required elsewhere.
   require('@jest/globals').expect.extend(matchers)
 }
 

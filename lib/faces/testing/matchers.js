@@ -1,6 +1,6 @@
 'use strict'
 
-// Matchers for expect.extend(), jest's or vitest's. This file registers nothing.
+// Matchers for expect.extend() of jest and vitest. This file does not register them.
 
 const { coveredByBuffers, coveredByExternal, coveredByAddons } = require('./covered.js')
 const { bufferGrowthMessage } = require('./expect-no-buffer-growth.js')

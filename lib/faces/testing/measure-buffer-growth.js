@@ -1,6 +1,6 @@
 'use strict'
 
-// Two equal blocks, a census before, between and after; once more when something grew.
+// Runs two equal blocks, and takes a census before, between and after them. Runs both once more when a figure grew.
 
 const { census } = require('../../../index.js')
 const { bytes } = require('../../base/units.js')
@@ -15,10 +15,10 @@ const ATTEMPTS = 2
 const TOP = 10
 const MODES = ['auto', 'probe', 'in-process']
 
-// What Node itself does with Buffers meanwhile, beside the pool.
+// Bytes of Buffers that Node itself may allocate in a block, without the pool.
 const NOISE_BYTES = 2_048
 
-/** What a census says, in bytes; the name of each is its place in there. */
+/** The figures of a census that are compared, in bytes. The name of a figure is its place in the census. */
 const FIGURES = {
   'slabs.pinnedBytes': ({ slabs }) => slabs.pinnedBytes,
   'slices.pinnedBytes': ({ slices }) => slices.pinnedBytes,
@@ -39,24 +39,24 @@ async function measureBufferGrowth (fn, options) {
   const toleranceBytes = given === undefined ? undefined : bytes('options.toleranceBytes', given, { min: 0 })
   oneOf('options.mode', mode, MODES)
   integer('options.timeoutMs', timeoutMs, { min: 1, max: LONGEST_MS })
-  // A test may stand still for as long as a child may take.
+  // A test may pause this thread for as long as a child may take.
   const take = (more) => census({ mode, fallback: true, top: TOP, timeoutMs, maxPauseMs: timeoutMs, ...more })
-  const reading = async () => comparable(await take())
+  const measured = async () => comparable(await take())
   const toleranceOf = (name, slabBytes) => toleranceBytes ?? NOISE_BYTES + (name === 'slices.pinnedBytes' ? 0 : slabBytes)
 
   await run(fn, warmup)
-  let before = await reading()
+  let before = await measured()
   let grew = []
   let figures
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     await run(fn, iterations)
-    const between = await reading()
+    const between = await measured()
     await run(fn, iterations)
-    const after = await reading()
+    const after = await measured()
     figures = Object.entries(FIGURES).map(([name, of]) => {
       const blockBytes = [of(between) - of(before), of(after) - of(between)]
       const allowed = toleranceOf(name, after.slabs.slabBytes)
-      // Of a second attempt only what grew in the first as well: what grew once was somebody else's.
+      // In a second attempt, only figures count that also grew in the first. Other code can make a figure grow once.
       const isGrowth = blockBytes[1] > allowed && (attempt === 1 || grew.includes(name))
       return { metric: name, blockBytes, bytesPerIteration: blockBytes[1] / iterations, toleranceBytes: allowed, grew: isGrowth }
     })
@@ -64,19 +64,19 @@ async function measureBufferGrowth (fn, options) {
     if (grew.length === 0) return { iterations, warmup, attempts: attempt, figures, census: after }
     before = after
   }
-  // Who holds it is worth a snapshot; that there is no room for one is no reason to say nothing.
+  // The last census also finds retaining paths, with a snapshot. When there is no memory for a snapshot, it is taken without paths.
   const last = await take({ retainers: true }).catch(() => take())
   return { iterations, warmup, attempts: ATTEMPTS, figures, census: last }
 }
 
-/** Of two censuses that read different realms the difference would be no growth. */
+/** Refuses an incomplete census: the difference of two censuses that read different realms is no growth. */
 function comparable (taken) {
   const { missing, realms: { count, readCount } } = taken
   if (!missing.includes('realms')) return taken
-  throw new OffheapError('ERR_OFFHEAP_CENSUS_INCOMPLETE', `A census could read ${readCount} of ${count} realms in its time, so what grew cannot be told; raise *timeoutMs*`)
+  throw new OffheapError('ERR_OFFHEAP_CENSUS_INCOMPLETE', `A census read only ${readCount} of ${count} realms before its time limit, so growth cannot be measured; raise *timeoutMs*`)
 }
 
-/** What grew, and the largest offenders there are now. */
+/** The figures that grew, and the largest offenders at the end. */
 function describe ({ iterations, warmup, attempts, figures, census: { slabs, slices, large } }) {
   const lines = figures.filter((figure) => figure.grew).map(({ metric, blockBytes: [first, second], bytesPerIteration, toleranceBytes }) =>
     `  ${metric}: +${Math.round(bytesPerIteration)} bytes per iteration (block 1: ${signed(first)} bytes, block 2: ${signed(second)} bytes, of ${iterations} iterations each; tolerance ${toleranceBytes} bytes)`)

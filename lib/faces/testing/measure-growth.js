@@ -1,6 +1,6 @@
 'use strict'
 
-// Two equal blocks, a settled reading before, between and after; once more when something grew.
+// Runs two equal blocks, and measures settled memory before, between and after them. Runs both once more when a figure grew.
 
 const { OffheapError } = require('../../base/errors.js')
 const { bytes } = require('../../base/units.js')
@@ -13,28 +13,28 @@ const ITERATIONS = 100
 const WARMUP = 10
 const ATTEMPTS = 2
 
-// Memory that goes away in steps (a finalizer that lets go of something with a finalizer) takes a round for each.
+// Memory that is released in steps (a finalizer releases another value with a finalizer) takes one round per step.
 const MIN_SETTLE_ROUNDS = 3
 const MAX_SETTLE_ROUNDS = 15
 
-// Of V8's figures, beside what the pool does: what blocks of an empty function showed; docs/testing.md has the numbers.
+// The growth of V8's figures in blocks of an empty function, without that of the Buffer pool; docs/testing.md has the measurements.
 const NOISE_BYTES = 2_048
 
 /**
  * @param {() => unknown} fn
  * @param {import('../../testing.js').ExternalGrowthOptions} [options]
- * @returns {Promise<import('../../testing.js').ExternalGrowth>} rejects with what `fn` throws, and with argument errors
+ * @returns {Promise<import('../../testing.js').ExternalGrowth>} rejects with errors of `fn`, and with argument errors
  */
 async function measureGrowth (fn, options) {
   func('fn', fn)
-  const { iterations, warmup, watched, explicit, toleranceOf } = check(options)
-  const refused = watched.metrics.filter((metric) => explicit && metric !== 'trackedExternalBytes' && read({ metrics: [metric] }).get(metric).bytes === null)
+  const { iterations, warmup, selection, explicit, toleranceOf } = check(options)
+  const refused = selection.metrics.filter((metric) => explicit && metric !== 'trackedExternalBytes' && read({ metrics: [metric] }).get(metric).bytes === null)
   if (refused.length > 0) {
     throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM', `${refused.join(' and ')} cannot be measured here; leave it out of *options.metrics*`)
   }
 
   await run(fn, warmup)
-  const settled = () => settledReading(() => read(watched), agree)
+  const settled = () => settledFigures(() => read(selection), agree)
   let before = await settled()
   let figures
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
@@ -43,10 +43,10 @@ async function measureGrowth (fn, options) {
     const between = await settled()
     await run(fn, iterations)
     const after = await settled()
-    checkLabel(watched.label, after)
+    checkLabel(selection.label, after)
     figures = compare([before, between, after], iterations, toleranceOf)
     for (const figure of figures) {
-      // Only what grew in both attempts: what grew once was somebody else's, or a step that comes now and then.
+      // Only figures that grew in both attempts count. Other code, or a step that happens now and then, can make a figure grow once.
       if (earlier !== undefined && figure.grew) figure.grew = earlier.some((known) => known.grew && known.metric === figure.metric && known.label === figure.label)
     }
     if (attempt === ATTEMPTS || !figures.some((figure) => figure.grew)) return { iterations, warmup, attempts: attempt, figures }
@@ -54,24 +54,24 @@ async function measureGrowth (fn, options) {
   }
 }
 
-// A function of its own, so that nothing of the last call is still on the stack when memory is read.
+// A separate function, so that no value of the last call is on the stack when memory is measured.
 async function run (fn, times) {
   for (let call = 0; call < times; call++) {
     await fn()
-    // Finalizers run between turns only: without one, the memory of all calls would be there at once.
+    // Finalizers run only between event-loop ticks. Without a tick, the memory of all calls would exist at the same time.
     await turn()
   }
 }
 
-async function settledReading (read, agree) {
+async function settledFigures (read, agree) {
   let last
   for (let round = 1; ; round++) {
     await turn()
     collectGarbage()
     await rest()
-    const reading = read()
-    if (round >= MAX_SETTLE_ROUNDS || (round >= MIN_SETTLE_ROUNDS && agree(last, reading))) return reading
-    last = reading
+    const figures = read()
+    if (round >= MAX_SETTLE_ROUNDS || (round >= MIN_SETTLE_ROUNDS && agree(last, figures))) return figures
+    last = figures
   }
 }
 
@@ -86,12 +86,12 @@ function check (options) {
   if (metrics.length === 0) throw invalidValue('options.metrics', 'an array of at least one figure', metrics)
   metrics.forEach((metric, index) => oneOf(`options.metrics[${index}]`, metric, METRICS))
   if (label !== undefined && !metrics.includes('trackedExternalBytes')) {
-    throw invalidValue('options.metrics', 'an array with "trackedExternalBytes", which *options.label* is about', metrics)
+    throw invalidValue('options.metrics', 'an array with "trackedExternalBytes", because *options.label* selects one of its labels', metrics)
   }
-  return { iterations, warmup, watched: { metrics, label }, explicit: given.metrics !== undefined, toleranceOf: tolerance(toleranceBytes) }
+  return { iterations, warmup, selection: { metrics, label }, explicit: given.metrics !== undefined, toleranceOf: tolerance(toleranceBytes) }
 }
 
-/** What each figure may grow by in a block. */
+/** How much each figure may grow in a block. */
 function tolerance (given) {
   if (typeof given === 'number' || typeof given === 'string') {
     const all = bytes('options.toleranceBytes', given, { min: 0 })
@@ -106,16 +106,16 @@ function tolerance (given) {
   return (metric) => each[metric] ?? (metric === 'trackedExternalBytes' ? 0 : others)
 }
 
-// One slab more or less of the Buffer pool depends on where in a slab a block ends. Its size is asked for: Node's lines
-// differ, and Buffer.poolSize can be set.
+// A block may end with one slab more or less, depending on the place in the current slab. The size of a slab is read, because Node's lines differ
+// and Buffer.poolSize can be set.
 function defaultTolerance () {
   return Buffer.allocUnsafe(1).buffer.byteLength + NOISE_BYTES
 }
 
-// A misspelt label would be flat for ever.
-function checkLabel (label, reading) {
-  if (label === undefined || reading.has(`trackedExternalBytes ${label}`)) return
-  throw invalidValue('options.label', 'a label that something has been tracked under; the function tracked nothing under it', label)
+// Refuses a label that was never used: a misspelt label would never grow.
+function checkLabel (label, figures) {
+  if (label === undefined || figures.has(`trackedExternalBytes ${label}`)) return
+  throw invalidValue('options.label', 'a label that is in use; the function tracked nothing under this label', label)
 }
 
-module.exports = { ATTEMPTS, ITERATIONS, WARMUP, measureGrowth, run, settledReading }
+module.exports = { ATTEMPTS, ITERATIONS, WARMUP, measureGrowth, run, settledFigures }

@@ -1,19 +1,19 @@
 'use strict'
 
-// Turns of the event loop that fake timers do not stop. jest's replace the sandbox's globals, node:test's and sinon's
-// those of node:timers too: so the real ones are taken when this file is loaded.
+// Event-loop ticks that fake timers do not stop. jest's fake timers replace the globals of the sandbox; those of node:test and sinon also replace
+// the functions of node:timers. So this file keeps the real functions when it is loaded.
 
 const { performance } = require('node:perf_hooks')
 const { setImmediate, setTimeout } = require('node:timers')
 
 const now = performance.now.bind(performance)
 
-/** One turn: finalizers that Node deferred have run after it. */
+/** One event-loop tick. After it, finalizers that Node deferred have run. */
 function turn () {
   return new Promise((resolve) => { setImmediate(resolve) })
 }
 
-/** Two turns and a millisecond: sockets that were being closed, and V8's threads that free ArrayBuffers, get on. */
+/** Two event-loop ticks and one ms. Sockets can close in that time, and V8's threads can free ArrayBuffers. */
 async function rest () {
   await turn()
   await turn()
