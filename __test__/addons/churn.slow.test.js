@@ -12,14 +12,14 @@ const script = path.join(__dirname, 'fixtures', 'lifecycle.js')
 const { file, skip } = fixtureAddon('everything')
 const story = (...args) => runChildForJson(script, { args, execArgv: ['--expose-gc'] })
 
-test('an addon that 200 workers loaded and used, and left, shows no growth of theirs', { skip }, async () => {
+test('an addon shows no growth after 200 workers have loaded it, used it and ended', { skip }, async () => {
   const { rows, growth } = await story('churn', file, '200')
 
   assert.deepStrictEqual(rows, [[0, 5]])
   assert.strictEqual(growth.references, 2)
 })
 
-test('calls that Node refuses because an exception is pending leave no memory of ours behind', { skip }, async () => {
+test('calls that Node refuses because of a pending exception leak no memory of offheap', { skip }, async () => {
   const bare = await story('refused', file, 'bare')
   const watched = await story('refused', file, 'watched')
 
@@ -28,7 +28,7 @@ test('calls that Node refuses because an exception is pending leave no memory of
   assert.ok(watched.grewBytes < bare.grewBytes + 10_000_000, `${watched.grewBytes} watched, ${bare.grewBytes} bare`)
 })
 
-test('what a burst of references took is given back, without a stop and at the stop', { skip }, async () => {
+test('memory for a burst of references is freed while the watch runs, and at its stop', { skip }, async () => {
   const bare = await story('burst', file, 'bare')
   const watched = await story('burst', file, 'watched')
 

@@ -9,6 +9,6 @@ const { PARTS, conforms } = require('./helpers/conformance.js')
 for (const kind of ['plt', 'experimental']) {
   const { file, skip } = fixtureAddon('conformance', kind)
   for (const part of Object.keys(PARTS)) {
-    test(`a watched addon (${kind}) observes what it observes unwatched: ${part}`, { skip }, () => conforms(file, part))
+    test(`an addon (${kind}) observes the same whether it is watched or not: ${part}`, { skip }, () => conforms(file, part))
   }
 }

@@ -9,5 +9,5 @@ const { conforms } = require('./helpers/conformance.js')
 
 const { file, skip } = fixtureAddon('conformance')
 for (const part of ['references', 'finalizers', 'wraps', 'memory']) {
-  test(`a watched addon observes what it observes unwatched: ${part}`, { skip }, () => conforms(file, part, ['all']))
+  test(`an addon observes the same whether it is watched or not: ${part}`, { skip }, () => conforms(file, part, ['all']))
 }

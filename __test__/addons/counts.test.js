@@ -120,10 +120,10 @@ for (const kind of ['plt', 'relro', 'no-plt', 'dlsym', 'constructor']) {
     assert.strictEqual(new Date(loadedAt).toISOString(), loadedAt)
   })
 
-  test(`of an addon that was loaded before watching began, what comes after is exact (${kind})`, { skip }, async () => {
+  test(`calls after the watch began are counted exactly, for an addon that was loaded before (${kind})`, { skip }, async () => {
     const { row, steps, finalized } = await runChildForJson(script, { args: [file, 'late'], execArgv: ['--expose-gc'] })
 
-    assert.deepStrictEqual(steps, [['what was there before watching is let go', {}], ...STEPS])
+    assert.deepStrictEqual(steps, [['things from before the watch are released', {}], ...STEPS])
     assert.deepStrictEqual(finalized, { ...FINALIZED, threadsafeFunctions: 4 })
     assert.strictEqual(row.coverage, 'partial')
     assert.match(row.coverageReason, /before/)

@@ -31,7 +31,7 @@ test('each figure has its own number', { skip }, () => {
   }
 })
 
-test('what nobody looked at is null, and so is everything where nothing was counted', { skip }, () => {
+test('a figure that is only counted on request is null without the request, and all figures are null without counting', { skip }, () => {
   const ones = new Float64Array(NUMBERS).fill(1)
   const sized = { liveCount: 1, liveBytes: 1, totalCount: 1, totalBytes: 1 }
 

@@ -20,7 +20,7 @@ test('each thread has a row of its own, which is gone with its thread', { skip }
   assert.deepStrictEqual(after, [[-1, 3]])
 })
 
-test('an addon that 16 workers loaded and used, and left, shows no growth of theirs', { skip }, async () => {
+test('an addon shows no growth after 16 workers have loaded it, used it and ended', { skip }, async () => {
   const { rows, growth, read } = await story('churn', file, '16')
 
   assert.deepStrictEqual(rows, [[0, 5]])
@@ -41,7 +41,7 @@ test('two copies of an addon are two addons', { skip }, async (t) => {
 })
 
 for (const kind of ['plt', 'no-plt', 'dlsym']) {
-  test(`what an addon opens by itself counts as the opener's (${kind})`, { skip }, async () => {
+  test(`calls of a library that an addon opens count as the addon's (${kind})`, { skip }, async () => {
     const { opener, inner } = await story('opened', file, fixtureAddon('everything', kind === 'plt' ? 'relro' : kind).file)
 
     assert.deepStrictEqual(opener, [8])
@@ -55,7 +55,7 @@ test('an addon in a package has the package\'s name', { skip }, async (t) => {
 })
 
 for (const kind of ['plt', 'no-plt', 'dlsym', 'constructor']) {
-  test(`watching can end and begin again (${kind})`, { skip }, async () => {
+  test(`a watch can end and a new one begin (${kind})`, { skip }, async () => {
     const { counted, stopped, late, deleted } = await story('restored', fixtureAddon('everything', kind).file)
 
     assert.deepStrictEqual(counted, [3])
@@ -65,22 +65,22 @@ for (const kind of ['plt', 'no-plt', 'dlsym', 'constructor']) {
     assert.deepStrictEqual(deleted, [6])
   })
 
-  test(`finalizers from while it was watched run as they should when it no longer is (${kind})`, { skip }, async () => {
+  test(`finalizers that were created during the watch run correctly after it (${kind})`, { skip }, async () => {
     const { wraps, externalBuffers, finalizers, wrong } = await story('orphans', fixtureAddon('everything', kind).file)
 
     assert.deepStrictEqual({ wraps, externalBuffers, finalizers, wrong }, { wraps: 3, externalBuffers: 5, finalizers: 1, wrong: 0 })
   })
 }
 
-test('several may watch: it ends with the last, and ending twice is ending once', { skip }, async () => {
+test('several watches end with the last one, and a second stop() of one does nothing', { skip }, async () => {
   assert.deepStrictEqual(await story('several', file), { one: [8], none: ['none'] })
 })
 
-test('unwatched addons are listed, with no made-up zeros', { skip }, async () => {
+test('unwatched addons have rows with null figures, never 0', { skip }, async () => {
   assert.deepStrictEqual(await story('unwatched', file), [{ coverage: 'none', why: 'string', counted: [null, null, null] }])
 })
 
-test('growth between two readings is that of all an addon holds', { skip }, async () => {
+test('growth between two readings covers everything that an addon holds', { skip }, async () => {
   assert.deepStrictEqual(await story('growth', file), {
     references: 17,
     wraps: 0,
@@ -95,7 +95,7 @@ test('growth between two readings is that of all an addon holds', { skip }, asyn
   })
 })
 
-test('growth says whether a full collection has been done since; a minor one is none', { skip }, async () => {
+test('collectedSince says whether a full collection has ended since; a minor one does not count', { skip }, async () => {
   const { afterMinor, after, copied, filtered, first } = await story('garbage', file)
 
   assert.strictEqual(afterMinor, false)
@@ -104,7 +104,7 @@ test('growth says whether a full collection has been done since; a minor one is 
   assert.deepStrictEqual({ copied, filtered, first }, { copied: null, filtered: true, first: 'none' })
 })
 
-test('a settled reading has no garbage in it: after collections that it forces, or after the next one that V8 does', { skip }, async () => {
+test('a settled reading contains no garbage, after forced collections and after the next one of V8', { skip }, async () => {
   const { forced, awaited, early, code, gone, refused, withoutSince } = await story('settled', file)
 
   assert.deepStrictEqual(forced, [10_007, 1, true])
@@ -124,11 +124,11 @@ test('an addon whose library is unmapped with its last worker, and mapped again,
   assert.deepStrictEqual(after, ['none'])
 })
 
-test('what a library does for the addon that was linked with it counts as the addon\'s', { skip }, async () => {
+test('calls of a library count as those of the addon that is linked with it', { skip }, async () => {
   assert.deepStrictEqual(await story('dependent', fixtureAddon('dependent', 'dependent').file), { held: [5], left: [4] })
 })
 
-test('stacks name the function that made what is still there', { skip }, async () => {
+test('stacks name the function that created the live things', { skip }, async () => {
   const dependent = fixtureAddon('dependent', 'dependent').file
 
   assert.deepStrictEqual(await story('stacks', dependent), [{
@@ -156,7 +156,7 @@ test('counts are exact while other threads acquire and release a thread-safe fun
   assert.strictEqual(after, 0)
 })
 
-test('what was counted and is gone takes no memory', { skip }, async () => {
+test('counts of released things take no memory', { skip }, async () => {
   const { grewBytes, row: [references, wraps, externalBuffers, finalizers] } = await story('flat', file)
 
   assert.deepStrictEqual([references.liveCount, references.totalCount], [0, 1_500_000])
@@ -184,7 +184,7 @@ test('a crash of an addon is that addon\'s crash, with its own stack', { skip },
   assert.match(frames[0] ?? stdout, /offheap_fixture_crash/)
 })
 
-test('a finalizer is not lost when an object of the same native one was unwrapped that nobody saw being wrapped', { skip }, async () => {
+test('a finalizer is not lost when an object with the same native object, wrapped before the watch, is unwrapped', { skip }, async () => {
   const bare = await story('removedUnknown', file, 'bare')
   const watched = await story('removedUnknown', file, 'watched')
 

@@ -11,8 +11,8 @@ const { runChild } = require('../helpers/child.js')
 const root = path.join(__dirname, '..', '..')
 const script = path.join(__dirname, 'fixtures', 'real-addons.js')
 
-// Why the addon is here; what its work must return; and some of what one work makes, as its JavaScript has it: so many promises, so many
-// pieces of work for other threads, so many Buffers.
+// For each addon: why it is here, what its work must return, and how many things one run of the work creates, according to its JavaScript:
+// promises, pieces of work for other threads, Buffers.
 const ADDONS = {
   sharp: {
     why: 'C++, with a second library behind it that has no Node-API',
@@ -65,7 +65,7 @@ const ADDONS = {
 const unpacked = path.join(root, '.cache', 'swc')
 
 for (const [name, { why, returns, makes }] of Object.entries(ADDONS)) {
-  test(`${name} (${why}) works as ever while it is watched, and its counts go back to where they were`, async () => {
+  test(`${name} (${why}) works as before while it is watched, and its counts return to their start`, async () => {
     fs.mkdirSync(unpacked, { recursive: true })
 
     // WHEN it works five times, ten times more, and once more after watching has ended

@@ -46,9 +46,9 @@ test('every count of an addon made with napi-rs is exact', { skip }, async () =>
   assert.deepStrictEqual([row.references.strongCount, row.references.totalCount, row.threadsafeFunctions.liveCount], [2, 2, 1])
 })
 
-test('of an addon made with napi-rs that was loaded before watching began, what comes after is exact', { skip }, async () => {
+test('calls after the watch began are counted exactly, for a napi-rs addon that was loaded before', { skip }, async () => {
   const { row, steps } = await runChildForJson(script, { args: [file, 'late'], execArgv: ['--expose-gc'] })
 
-  assert.deepStrictEqual(withoutHighest(steps), [['what was there before watching is let go', {}], ...STEPS])
+  assert.deepStrictEqual(withoutHighest(steps), [['things from before the watch are released', {}], ...STEPS])
   assert.strictEqual(row.coverage, 'partial')
 })

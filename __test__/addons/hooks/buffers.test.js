@@ -16,7 +16,7 @@ function make (addon) {
   return [addon.buffer(1_013), addon.buffer(1_013), addon.bufferCopy(2_027), addon.arrayBuffer(4_057), addon.arrayBuffer(4_057)]
 }
 
-test('what is live of the Buffers that Node allocates is known when it is asked for', { skip: skip ?? (available ? false : reason) }, async () => {
+test('live Buffers that Node allocates are counted with the option buffers', { skip: skip ?? (available ? false : reason) }, async () => {
   // GIVEN a watch that does not ask for it
   const plain = offheap.watchAddons()
   const addon = require(file)

@@ -40,7 +40,7 @@ const ANSWERS = `return {
   errno: addon.keepsErrno(file)
 }`
 
-test('dlopen, dlsym and dlerror answer a watched addon as one that is not', { skip }, async () => {
+test('dlopen, dlsym and dlerror give a watched addon the same results as an unwatched one', { skip }, async () => {
   const bare = await run(ANSWERS, { watched: false })
   assert.match(bare.missing, /cannot open shared object file/)
   assert.match(bare.symbolError, /undefined symbol/)
@@ -50,7 +50,7 @@ test('dlopen, dlsym and dlerror answer a watched addon as one that is not', { sk
   assert.deepStrictEqual(await run(ANSWERS, { late: true }), bare)
 })
 
-test('dlsym leads to our hooks, and to Node\'s functions when nobody watches', { skip }, async () => {
+test('dlsym returns offheap\'s hooks while addons are watched, and otherwise Node\'s functions', { skip }, async () => {
   const answers = await run(`
     const watched = addon.imageOf('napi_create_reference')
     watch.stop()
@@ -100,7 +100,7 @@ test('an addon that another tool has redirected is left alone as a whole, and it
   assert.match(row.coverageReason, /slot for napi_delete_reference .* another tool has redirected it/)
 })
 
-test('what another tool has redirected while we watched stays as it is when we stop', { skip }, async () => {
+test('a slot that another tool redirected during the watch stays redirected after it', { skip }, async () => {
   const { hooked, tool, stopped } = await run(`
     addon.redirect('napi_delete_reference')
     const slot = () => addon.slots().find((slot) => slot.startsWith('napi_delete_reference='))

@@ -25,7 +25,7 @@ const REPORT = `
   }
 `
 
-test('a second copy of offheap does not patch again, and says who did', { skip: skip ?? unsupported }, async (t) => {
+test('a second copy of offheap does not patch again, and names the first copy', { skip: skip ?? unsupported }, async (t) => {
   const copy = emptyFolder(t)
   for (const part of ['index.js', 'lib', 'package.json', 'prebuilds']) fs.cpSync(path.join(root, part), path.join(copy, part), { recursive: true, dereference: true })
 

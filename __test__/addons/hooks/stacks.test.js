@@ -44,7 +44,7 @@ test('a leak names its function', { skip: needs }, async () => {
   assert.ok(stacks[0].frames.some((frame) => frame.file === file && frame.symbol === null), 'its caller is in the addon as well')
 })
 
-test('one in so many is sampled', { skip: needs }, async () => {
+test('one thing in everyNth is sampled', { skip: needs }, async () => {
   // 900 references: numbers 1, 8, 15, … are sampled, 129 of them; of each three the first leaks.
   const { stacks } = await run({ stacks: { everyNth: 7 } })
 
@@ -52,7 +52,7 @@ test('one in so many is sampled', { skip: needs }, async () => {
   assert.strictEqual(stacks.reduce((sum, { liveCount }) => sum + liveCount, 0), 43)
 })
 
-test('nothing is sampled unless it is asked for', { skip: needs }, async () => {
+test('nothing is sampled without the option stacks', { skip: needs }, async () => {
   assert.deepStrictEqual(await run({}), { live: 300 })
   assert.deepStrictEqual(await run({ stacks: false }), { live: 300 })
 })

@@ -14,7 +14,7 @@ const { file, skip } = fixtureAddon('external-memory')
 const { watchAddons, probe } = offheap.support()
 const needs = (...capabilities) => skip ?? capabilities.find((capability) => !capability.available)?.reason ?? false
 
-test('a probe sees what its service has counted, and counts on for itself', { skip: needs(watchAddons, probe) }, async () => {
+test('a child sees the counts of its service, and continues them for itself', { skip: needs(watchAddons, probe) }, async () => {
   const { inside, outside } = await runChildForJson(`
     const offheap = require(${JSON.stringify(root)})
     const watch = offheap.watchAddons()
@@ -36,7 +36,7 @@ test('a probe sees what its service has counted, and counts on for itself', { sk
   assert.strictEqual(outside, 13)
 })
 
-test('threads that load, use and let go of an addon while others begin and end watches', { skip: needs(watchAddons) }, async () => {
+test('threads load, use and release an addon while other threads begin and end watches', { skip: needs(watchAddons) }, async () => {
   const { exits, rows, environments } = await runChildForJson(`
     const { Worker } = require('node:worker_threads')
     const offheap = require(${JSON.stringify(root)})
@@ -73,7 +73,7 @@ test('threads that load, use and let go of an addon while others begin and end w
   assert.deepStrictEqual({ rows, environments }, { rows: 0, environments: 0 })
 })
 
-test('what a worker watches ends with it', { skip: needs(watchAddons) }, async () => {
+test('a watch of a worker ends with the worker', { skip: needs(watchAddons) }, async () => {
   const { during, after } = await runChildForJson(`
     const { Worker } = require('node:worker_threads')
     const offheap = require(${JSON.stringify(root)})
@@ -94,7 +94,7 @@ test('what a worker watches ends with it', { skip: needs(watchAddons) }, async (
   assert.deepStrictEqual({ during, after }, { during: 'partial', after: 'none' })
 })
 
-test('checks from outside tell an addon that takes back more than it declared', { skip: needs(watchAddons) }, async () => {
+test('checks name an addon that takes back more than it declared', { skip: needs(watchAddons) }, async () => {
   const { before, declared, below, off } = await runChildForJson(`
     const offheap = require(${JSON.stringify(root)})
     const off = offheap.addons().checks
@@ -126,7 +126,7 @@ test('checks from outside tell an addon that takes back more than it declared', 
   assert.match(message, /10000 bytes/)
 })
 
-test('what no hook has seen declared has a figure that strings, ArrayBuffers and Blobs do not change', { skip: needs(watchAddons) }, async () => {
+test('declared memory that no hook has counted has a figure, which strings, ArrayBuffers and Blobs do not change', { skip: needs(watchAddons) }, async () => {
   const { grown, hidden } = await runChildForJson(`
     const zlib = require('node:zlib')
     const offheap = require(${JSON.stringify(root)})
@@ -161,7 +161,7 @@ test('what no hook has seen declared has a figure that strings, ArrayBuffers and
   assert.ok(hidden > 2_000_000 && hidden < 4_000_000, `ten zlib streams declared ${hidden} bytes`)
 })
 
-test('a census knows the external Buffers of addons that are watched, and takes them off nothing that is held natively', { skip: needs(watchAddons, probe) }, async () => {
+test('a census recognizes external Buffers of watched addons, and does not subtract them from natively held memory', { skip: needs(watchAddons, probe) }, async () => {
   const { watched, unwatched, outweighed } = await runChildForJson(`
     const offheap = require(${JSON.stringify(root)})
     const addon = require(${JSON.stringify(file)})
