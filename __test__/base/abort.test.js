@@ -39,7 +39,7 @@ test('a listener is called once, at once where the signal has aborted, and not a
   assert.deepStrictEqual([seen, listeners(controller.signal)], [['kept', 'late'], 0])
 })
 
-test('who aborts leaves a joined run to the others; the last one ends it and waits for its end', async () => {
+test('an abort of one caller leaves a joined run to the others; an abort of the last caller ends the run', async () => {
   let end
   const run = { waiting: 0, controller: new AbortController(), result: new Promise((resolve, reject) => { end = reject }) }
   const [first, last] = [new AbortController(), new AbortController()]
@@ -62,7 +62,7 @@ test('a joined run that succeeds takes its listener off the signal', async () =>
   assert.strictEqual(listeners(signal), 0)
 })
 
-test('who has aborted already does not join', async () => {
+test('a caller that is aborted already does not join', async () => {
   const run = { waiting: 1, controller: new AbortController(), result: new Promise(() => {}) }
   await assert.rejects(joined(run, AbortSignal.abort()), { code: 'ERR_OFFHEAP_ABORTED' })
   assert.deepStrictEqual([run.waiting, run.controller.signal.aborted], [1, false])

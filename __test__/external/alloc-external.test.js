@@ -83,14 +83,14 @@ test('tracking an external allocation relabels it and does not count it twice', 
 test('an external allocation that is untracked is still freed, and only once', async () => {
   await collectThoroughly()
   const before = memory().declaredExternalBytes
-  let buffer = allocExternal(SIZE, { label: 'let go' })
+  let buffer = allocExternal(SIZE, { label: 'released' })
   assert.strictEqual(untrack(buffer), true)
-  assert.strictEqual(tallyOf('let go').liveCount, 0)
+  assert.strictEqual(tallyOf('released').liveCount, 0)
   assert.strictEqual(untrack(buffer), false)
 
   buffer = undefined
   await settledWhen('V8 has released it', () => memory().declaredExternalBytes - before < 100_000)
-  assert.strictEqual(tallyOf('let go').liveCount, 0)
+  assert.strictEqual(tallyOf('released').liveCount, 0)
 })
 
 test('0 bytes make an empty Buffer that is counted', () => {
@@ -107,7 +107,7 @@ test('more than a Buffer can have is a RangeError', () => {
   }
 })
 
-test('memory that is not to be had is ERR_OFFHEAP_OUT_OF_MEMORY, and nothing is counted', { skip: constants.MAX_LENGTH < 2 ** 47 && 'a Buffer cannot be that long before Node 22' }, () => {
+test('memory that the system does not have is ERR_OFFHEAP_OUT_OF_MEMORY, and nothing is counted', { skip: constants.MAX_LENGTH < 2 ** 47 && 'a Buffer cannot be that long before Node 22' }, () => {
   for (const size of [2 ** 47, constants.MAX_LENGTH]) {
     assert.throws(() => allocExternal(size, { label: 'too much' }), (error) => {
       assert.strictEqual(error.code, 'ERR_OFFHEAP_OUT_OF_MEMORY')

@@ -13,7 +13,7 @@ const preamble = `
   const { settledWhen } = require(${JSON.stringify(path.join(root, '__test__', 'helpers', 'settle.js'))});
 `
 
-test('a million distinct labels are folded into (other), and the reading says so', async () => {
+test('a million distinct labels are folded into (other), and labelsFolded says so', async () => {
   const { before, after, labelCount, other, labelsFolded, first, heapBytes } = await runChildForJson(`${preamble}
     track(Buffer.alloc(100), { label: 'before' })
     gc()
@@ -118,7 +118,7 @@ test('the references that offheap holds return to the baseline, and V8 agrees', 
   assert.ok(Math.abs(releasedHandles) < 100, `${releasedHandles} handles too many`)
 })
 
-test('strong references are counted while there are values, and let go of with the last one', async () => {
+test('strong references are counted while there are values, and released with the last one', async () => {
   let value = track(Buffer.alloc(1_000), { label: 'the only one' })
   const { liveCount, strongCount, weakCount, totalCount } = support().ownReferences
   assert.strictEqual(weakCount, 1)

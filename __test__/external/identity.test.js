@@ -19,7 +19,7 @@ test('several views of the same bytes are several values', () => {
   assert.strictEqual(tallyOf('aliases').liveCount, 3)
 })
 
-test('thousands of views over the start of one ArrayBuffer are told apart', async () => {
+test('thousands of views over the start of one ArrayBuffer are different values', async () => {
   const store = new ArrayBuffer(100_000)
   let views = Array.from({ length: 3_000 }, () => new Uint8Array(store, 0, 500))
   views.forEach((view) => track(view, { label: 'crowded' }))
@@ -60,7 +60,7 @@ test('a new view over bytes that were transferred is another value than the old 
   assert.strictEqual(untrack(old), true)
 })
 
-test('empty values are told apart, and count 0 bytes', () => {
+test('empty values are different values, and count 0 bytes', () => {
   const values = [Buffer.alloc(0), Buffer.alloc(0), new Uint8Array(0), new ArrayBuffer(0), Buffer.from('abc').subarray(3), new DataView(new ArrayBuffer(0))]
   for (const value of values) track(value, { label: 'empty' })
   for (const value of values) track(value, { label: 'empty' })

@@ -107,7 +107,7 @@ test('the memory of a terminated worker\'s external allocations is freed', async
   assert.ok(rss[5] - rss[1] < size, `${rss.map((bytes) => Math.round(bytes / 2 ** 20))} MiB`)
 })
 
-test('loaded a second time in one thread, it is the same tallies and the same values', async () => {
+test('a second copy in one thread has the same tallies and the same values', async () => {
   const buffer = track(Buffer.alloc(2_222), { label: 'twice' })
   const object = track({}, { label: 'twice', byteLength: 1 })
   const bindingFile = Object.keys(require.cache).find((file) => file.endsWith('offheap.node'))

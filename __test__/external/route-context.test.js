@@ -46,7 +46,7 @@ test('a route that becomes known later gets what was counted before', () => {
   assert.strictEqual(bytesOf('(no route)'), before)
 })
 
-test('the next value finds out as well', () => {
+test('the next value moves earlier values under the route too', () => {
   const known = {}
   const context = createRouteContext(() => known.route)
   context.run(() => held.push(track(Buffer.alloc(1_000))))
@@ -56,7 +56,7 @@ test('the next value finds out as well', () => {
   assert.strictEqual(bytesOf('PUT /next'), 1_100)
 })
 
-test('a route that never becomes known, or whose function throws, harms nobody', () => {
+test('a route that never becomes known, or whose function throws, causes no error', () => {
   const before = bytesOf('(no route)')
   for (const route of [() => undefined, () => '', () => 5, () => { throw new Error('the host\'s') }]) {
     const context = createRouteContext(route)

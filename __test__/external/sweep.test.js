@@ -40,7 +40,7 @@ async function inTheMiddleOfASweep () {
   assert.fail('no sweep was ever under way')
 }
 
-test('a large table is looked at over several turns, and whoever reads the tallies has it done first', async (t) => {
+test('a large table is swept over several event-loop ticks, and a read of the tallies completes the sweep first', async (t) => {
   const values = make()
   await untilOld()
   assert.strictEqual(externalAllocations().labels.swept.liveCount, COUNT)
@@ -59,7 +59,7 @@ test('a large table is looked at over several turns, and whoever reads the talli
   values.length = 0
 })
 
-test('without a reading the turns of the event loop finish it', async () => {
+test('without a read, event-loop ticks complete the sweep', async () => {
   await settledWhen('the values of other tests', () => externalAllocations().liveCount === 0)
   const values = make()
   await untilOld()

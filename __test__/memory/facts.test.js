@@ -72,7 +72,7 @@ test('external leaves out what an addon declares; the declared counter has it', 
   close(grown, { external: 0, arrayBuffers: 0, declared: 100_000_001 })
 })
 
-test('declaring less than nothing ends the process on Node 24 and later', { skip }, async () => {
+test('an external counter below zero ends the process on Node 24 and later', { skip }, async () => {
   const script = `\nconst { adjust } = require(${JSON.stringify(addon.file)}); console.log(adjust(-1e12))`
 
   if (major >= 24) await assert.rejects(runChild(script), /ended by SIG(ILL|TRAP|ABRT)/)
@@ -97,7 +97,7 @@ test('each live napi_ref is 32 bytes of globalHandlesBytes', { skip }, async () 
   const { handles } = await counted(() => native.reference(10_000))
   const { handles: released } = await counted(() => native.release())
 
-  // Node's own handles come and go by tens.
+  // The number of Node's own handles changes by tens.
   assert.ok(Math.abs(handles / 10_000 - 32) < 0.5, `${handles} for 10,000 references`)
   assert.ok(Math.abs(released / 10_000 + 32) < 0.5, `${released} for 10,000 references`)
 })

@@ -56,7 +56,7 @@ test('the figures of the heap are those of Node', () => {
 })
 
 test('a Buffer of 12,345,678 bytes moves external, arrayBuffers and the declared counter by exactly that', async () => {
-  // In a process of its own: the test runner's own Buffers come and go.
+  // In a process of its own, because the test runner allocates and releases Buffers.
   const { before, after } = await runChildForJson(`
     const { memory } = require(${JSON.stringify(root)})
     const { settledReading } = require(${JSON.stringify(path.join(root, '__test__', 'helpers', 'settle.js'))})

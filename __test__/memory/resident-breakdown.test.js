@@ -188,7 +188,7 @@ test('what zlib declares and does not touch makes no row 0, and malloc says the 
   assert.ok(releasedBytes <= after.mallocFreeAtMostBytes + MiB, `${releasedBytes} went back of at most ${after.mallocFreeAtMostBytes}`)
 })
 
-test('memory that an addon tells nobody about is in use by malloc', { skip: withMalloc || addon.skip }, async () => {
+test('memory that an addon does not declare is in use by malloc', { skip: withMalloc || addon.skip }, async () => {
   const { external } = require(addon.file)
 
   const { grown, kept } = await growth(() => external(67_890_123))
@@ -242,7 +242,7 @@ test('many breakdowns at once are each complete', { skip }, async () => {
   for (const { rss } of tables) near(rss, tables[0].rss, 16 * MiB, 'rss')
 })
 
-test('where descriptors are short the reason is said, and no platform is blamed', { skip }, async () => {
+test('when descriptors are short, the error has this reason and does not blame the platform', { skip }, async () => {
   const said = await runChildForJson(`
     const fs = require('node:fs')
     const { residentBreakdown } = require(${JSON.stringify(root)})

@@ -34,7 +34,7 @@ test('small blocks that were freed are held by malloc, until trim() gives them b
   await smallBlocks()
 })
 
-test('so are they where the break cannot grow, and malloc takes its memory elsewhere', { skip: skip || fullBreak.skip }, async () => {
+test('the same holds where the break cannot grow and malloc uses mappings', { skip: skip || fullBreak.skip }, async () => {
   await smallBlocks({ LD_PRELOAD: fullBreak.file })
 })
 

@@ -17,7 +17,7 @@ async function run (script) {
   return messages
 }
 
-test('a threshold on the references of an addon fires when there are so many, and names the addon', { skip }, async () => {
+test('a threshold on the references of an addon fires at its count, and names the addon', { skip }, async () => {
   const [{ counts, events, before, during, after }] = await run(`
     const before = offheap.addons().rows.map(({ coverage }) => coverage)
     const monitor = offheap.start({ sampleIntervalMs: 1e6, thresholds: { references: [{ addon: name, above: 100, cooldownMs: 0 }, { addon: 'another', above: 1 }, { above: 101, forSamples: 1 }] } })
@@ -50,7 +50,7 @@ test('a threshold on the references of an addon fires when there are so many, an
   assert.deepStrictEqual([before, after], [[], ['none']])
 })
 
-test('a threshold on an addon\'s external memory counts what it handed out and what it declared, in all threads', { skip }, async () => {
+test('a threshold on an addon\'s external memory counts external Buffers and declared memory, in all threads', { skip }, async () => {
   const [events] = await run(`
     const { Worker } = require('node:worker_threads')
     const events = []
@@ -88,7 +88,7 @@ test('growth of references is growth of their floor', { skip }, async () => {
   assert.deepStrictEqual(events, { kind: 'growth', threshold: { addon: name, growth: 50, overMs: 200 }, thresholdCount: 50, enough: true })
 })
 
-test('samples say nothing of addons that nobody watches', async () => {
+test('samples have no addons while they are not watched', async () => {
   const monitor = start(interval)
   const { addons } = monitor.sample()
   monitor.stop()

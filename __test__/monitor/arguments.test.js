@@ -98,7 +98,7 @@ test('the codes are the right ones', () => {
   }
 })
 
-test('signals that would harm the service, or never come, are refused', () => {
+test('signals that would harm the service, or never arrive, are refused', () => {
   for (const signal of ['SIGUSR1', 'SIGKILL', 'SIGSTOP', 'SIGTERM', 'SIGINT', 'SIGSEGV', 'SIGABRT', 'SIGPROF', 'SIGCHLD', 'SIGNONSENSE', 'sigusr2', 'toString']) {
     assert.strictEqual(refusal({ snapshot: { processSignal: signal } }).code, 'ERR_INVALID_ARG_VALUE', signal)
   }

@@ -16,7 +16,7 @@ test('kB, MB, GB and TB are powers of 1000, KiB, MiB, GiB and TiB powers of 1024
   for (const [value, expected] of cases) assert.strictEqual(bytes('x', value), expected, String(value))
 })
 
-test('what a report prints, read as a size, is that size again', () => {
+test('a size that a report prints can be parsed as the same size', () => {
   for (const size of [0, 999, 1_500, 676_000, 4_200_000, 382_000_000, 1_200_000_000, 9_100_000_000_000]) assert.strictEqual(bytes('x', print(size), { min: 0 }), size)
 })
 

@@ -12,7 +12,7 @@ function monitorOf (t, options) {
   return monitor
 }
 
-test('a Monitor is an EventEmitter, and sample() gives the reading that its listeners get', (t) => {
+test('a Monitor is an EventEmitter, and sample() returns the sample that its listeners get', (t) => {
   const monitor = monitorOf(t)
   const seen = []
   monitor.once('sample', (reading) => seen.push(reading))
@@ -35,7 +35,7 @@ test('the history is bounded, oldest first, and a copy', (t) => {
   assert.strictEqual(monitor.history().length, 3)
 })
 
-test('a listener that throws or rejects keeps no other from hearing, and is told as an error', async (t) => {
+test('a listener that throws or rejects becomes an error event, and the other listeners are still called', async (t) => {
   const monitor = monitorOf(t, { thresholds: { rss: { above: 1, forSamples: 1 } } })
   const heard = []
   const errors = []

@@ -42,7 +42,7 @@ test('stop() leaves no timer, no signal handler and no native state, any number 
   assert.deepStrictEqual(after, before)
 })
 
-test('a stopped Monitor still takes a reading when asked, and does nothing with it', () => {
+test('sample() of a stopped Monitor returns a sample, and does nothing else', () => {
   const monitor = start({ sampleIntervalMs: 1_000_000, thresholds: { rss: { above: 1, forSamples: 1 } } })
   monitor.stop()
   // Not by an assertion in a listener: a Monitor reports what a listener throws, and goes on.
@@ -121,7 +121,7 @@ test('a signal writes a snapshot, limits or not, beside the handlers of others a
   assert.match(written[2][2], /-SIGUSR2\.heapsnapshot$/)
 })
 
-test('workers each have their own Monitors, and one that is terminated takes nothing along', async (t) => {
+test('each worker has its own Monitors, and its termination affects no other', async (t) => {
   const workers = await Promise.all([0, 1].map(async () => {
     const worker = new Worker(`
       const { parentPort } = require('node:worker_threads')
@@ -144,7 +144,7 @@ test('workers each have their own Monitors, and one that is terminated takes not
   assert.strictEqual(triggered, 1)
 })
 
-test('under the permission model a Monitor is started without a false word on its directory, and with the true one', async (t) => {
+test('under the permission model a Monitor warns of its directory only when it is not granted', async (t) => {
   const directory = path.join(emptyFolder(t), 'made', 'later')
   const flag = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission'
   const flags = [flag, '--allow-addons', `--allow-fs-read=${root}`, `--allow-fs-read=${directory}`, '--no-warnings']

@@ -97,7 +97,7 @@ test('a threshold on a figure of the breakdown fires by the breakdown, which is 
   assert.ok(samples >= 2)
 })
 
-test('malloc is asked when a threshold is about what it knows', { skip: noBreakdown }, async (t) => {
+test('malloc is asked only when a threshold needs its figures', { skip: noBreakdown }, async (t) => {
   const monitor = start({ sampleIntervalMs: 10, thresholds: { mallocInUseBytes: { above: 1, forSamples: 1 } } })
   t.after(() => monitor.stop())
   const alive = setInterval(() => {}, 1_000)
@@ -108,7 +108,7 @@ test('malloc is asked when a threshold is about what it knows', { skip: noBreakd
   assert.ok(event.metricBytes > 1_000_000)
 })
 
-test('a figure that the first breakdown has not is said in an error event, once', { skip: noBreakdown }, async (t) => {
+test('a figure that the first breakdown lacks becomes one error event', { skip: noBreakdown }, async (t) => {
   // malloc is asked for the first, and then its memory is divided: the second never has a figure. start() refuses the two together, so one comes late.
   const { missingIn } = require('../../lib/monitor/thresholds.js')
   const thresholds = ['mallocInUseBytes', 'mallocUndividedBytes', 'mallocUndividedBytes', 'rss'].map((metric) => ({ metric }))
@@ -127,7 +127,7 @@ test('a Monitor without such a threshold takes no breakdown', async (t) => {
   }
 })
 
-test('where one threshold writes and another only says, each does what its action is', async (t) => {
+test('each threshold follows its own action, event or snapshot', async (t) => {
   const directory = emptyFolder(t)
   const seen = (options) => {
     const monitor = start({ sampleIntervalMs: 1e6, ...options })

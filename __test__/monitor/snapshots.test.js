@@ -38,7 +38,7 @@ async function idle (t) {
   }
 }
 
-test('the short form writes one snapshot when its threshold is crossed, and tells which', async (t) => {
+test('the short form writes one snapshot when its threshold is reached, and the event names the threshold', async (t) => {
   const directory = emptyFolder(t)
   const { monitor, events } = monitorOf(t, { thresholds: { rss: '1KB' }, snapshot: { directory, gzip: true } })
 
@@ -115,7 +115,7 @@ test('within the cooldown a threshold fires and writes nothing', async (t) => {
   assert.deepStrictEqual(events.map(([name, event]) => [name, event.snapshot]), [['triggered', 'started'], ['snapshotWritten', undefined], ['triggered', 'cooldown']])
 })
 
-test('so many a day, and no more', async (t) => {
+test('maxPerDay limits the snapshots of 24 hours', async (t) => {
   const directory = emptyFolder(t)
   const { monitor, events } = monitorOf(t, { thresholds: { rss: [1, 2, 3].map((samples) => ({ above: 1, forSamples: samples })) }, snapshot: { directory, cooldownMs: 0, maxPerDay: 2 } })
   for (let sample = 1; sample <= 3; sample++) {
@@ -126,7 +126,7 @@ test('so many a day, and no more', async (t) => {
   assert.strictEqual(fs.readdirSync(directory).length, 2)
 })
 
-test('a restart does not reset the limits: what lies in the directory counts, finished or not', async (t) => {
+test('a restart does not reset the limits: complete and incomplete snapshots in the directory count', async (t) => {
   const name = (hoursAgo) => `heap-${new Date(Date.now() - hoursAgo * HOUR_MS).toISOString().replaceAll(/[-:]/g, '')}-pid1-thread0-rss.heapsnapshot`
   const cases = [
     ['one within the cooldown', [name(0.2)], 'cooldown'],
@@ -147,7 +147,7 @@ test('a restart does not reset the limits: what lies in the directory counts, fi
   }
 })
 
-test('a snapshot that a signal asked for does not hold up the one of a threshold', async (t) => {
+test('a snapshot by signal does not delay the one of a threshold', async (t) => {
   const directory = emptyFolder(t)
   const { monitor, events } = monitorOf(t, { thresholds: { rss: 1 }, snapshot: { processSignal: 'SIGHUP', directory, cooldownMs: HOUR_MS, maxPerDay: 1 } })
   // Not SIGUSR2: where the test runner runs this file on Node 24 and later, Node writes a diagnostic report at that signal.
@@ -181,7 +181,7 @@ test('a failed snapshot is an error event, counts for the cooldown, and throws n
   assert.deepStrictEqual(events.map(([name, event]) => [name, event.snapshot]), [['triggered', 'started'], ['error', undefined], ['triggered', 'cooldown']])
 })
 
-test('a snapshot that somebody else is writing elsewhere is an error event', async (t) => {
+test('a snapshot that another caller is writing to another destination is an error event', async (t) => {
   const { monitor, events } = monitorOf(t, { thresholds: { rss: { above: 1, forSamples: 1 } }, snapshot: { directory: emptyFolder(t) } })
   const other = writeHeapSnapshot({ directory: emptyFolder(t) })
   monitor.sample()
@@ -189,7 +189,7 @@ test('a snapshot that somebody else is writing elsewhere is an error event', asy
   assert.deepStrictEqual(events.map(([, event]) => event.code ?? event.snapshot), ['started', 'ERR_OFFHEAP_SNAPSHOT_IN_PROGRESS'])
 })
 
-test('stop() gives up a snapshot that is being written, with nothing left and nothing said', async (t) => {
+test('stop() aborts a snapshot that is being written, and leaves no file and no event', async (t) => {
   const directory = emptyFolder(t)
   const { monitor, events } = monitorOf(t, { thresholds: { rss: 1 }, snapshot: { directory } })
   breach(monitor)

@@ -85,9 +85,9 @@ test('rss, heapUsed and external each see their own growth, absolute and as a pe
   assert.deepStrictEqual(messages, [[[], ['rss absolute', 'external absolute'], ['heapUsed absolute', 'heapUsed percentage']]])
 })
 
-test('growth fires on a leak and not on buffers that come and go', async () => {
+test('growth fires on a leak, and not on Buffers that are allocated and released', async () => {
   const messages = await run(`
-    // A clock of the test's own: on a busy machine a timer stands still for as long as the window is wide.
+    // The test uses a clock of its own: on a busy machine, a timer can be late by the length of the window.
     const { performance } = require('node:perf_hooks')
     let now = performance.now()
     performance.now = () => now
@@ -104,7 +104,7 @@ test('growth fires on a leak and not on buffers that come and go', async () => {
     }
     ;(async () => {
       for (let samples = 1; samples <= 80; samples++) {
-        // 40 MB that come and go, every four samples.
+        // 40 MB that are allocated and released, every four samples.
         if (samples % 4 === 0) {
           passing = undefined
           await settledWhen('the buffers are freed', () => process.memoryUsage().arrayBuffers <= 10 * 2 ** 20)
@@ -123,7 +123,7 @@ test('growth fires on a leak and not on buffers that come and go', async () => {
   assert.deepStrictEqual(messages, [[0, [['growth', { growth: '30MiB', overMs: 400 }, 30 * MB, true, true]]]])
 })
 
-test('forSamples, rearmBelow and cooldownMs reach the state machine, and a figure that goes missing changes nothing', async () => {
+test('forSamples, rearmBelow and cooldownMs reach the state machine, and a sample without the figure changes nothing', async () => {
   const messages = await run(`
     // Before anything loads it: figures of our own, for exact numbers.
     const file = require.resolve(root + '/lib/memory/memory.js')

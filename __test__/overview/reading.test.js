@@ -18,7 +18,7 @@ function texts (value) {
   return value === null || typeof value !== 'object' ? [] : Object.values(value).flatMap(texts)
 }
 
-test('it is what the functions say, under their names', () => {
+test('reading() contains the results of the functions, under their names', () => {
   const held = track(Buffer.alloc(70_001), { label: 'of the reading' })
   const { at, memory, externalAllocations, bufferProfile, addons, ownReferences, ...rest } = reading()
 
@@ -48,7 +48,7 @@ test('a route context that is settled counts once under its route, for any frame
   assert.deepStrictEqual(Object.entries(reading().requestCounts), [['GET /items/:id', 2], ['__proto__', 1], ['(no route)', 1], [`${'x'.repeat(255)}…`, 1]])
 })
 
-test('of more routes than a thousand the rest is counted together', async () => {
+test('request counts keep a thousand routes apart and count the others together', async () => {
   const counts = await runChildForJson(`
     const { createRouteContext, reading } = require(${JSON.stringify(require.resolve('../..'))})
     for (let n = 0; n < 1_200; n++) createRouteContext('GET /' + n).settle()
@@ -60,7 +60,7 @@ test('of more routes than a thousand the rest is counted together', async () => 
   assert.deepStrictEqual([counts['GET /999'], counts['GET /7'], counts['(other)']], [1, 2, 200])
 })
 
-test('while addons are watched it has what each holds, and no path of the machine', { skip }, () => {
+test('while addons are watched, reading() has a row for each addon and no path of the machine', { skip }, () => {
   const watch = offheap.watchAddons({ stacks: { everyNth: 1 } })
   const addon = require(file)
   const first = addon.references(37, 1)

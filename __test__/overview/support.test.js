@@ -10,7 +10,7 @@ const { memory, residentBreakdown, support, trim } = require('../../index.js')
 
 const root = path.join(__dirname, '..', '..')
 
-test('every capability is available, or says why not', () => {
+test('every capability is available or has a reason', () => {
   const { platform, node, ...capabilities } = support()
 
   assert.match(platform, process.platform === 'linux' ? /^linux-\w+-(glibc|musl|unknown)$/ : /^\w+-\w+$/)
@@ -22,7 +22,7 @@ test('every capability is available, or says why not', () => {
   }
 })
 
-test('what support() says is what happens', async () => {
+test('each feature works exactly where support() says so', async () => {
   const { cgroup, residentBreakdown: breakdown, trim: trimming } = support()
 
   assert.strictEqual(cgroup.version, memory().cgroupVersion)
@@ -32,7 +32,7 @@ test('what support() says is what happens', async () => {
   else await assert.rejects(residentBreakdown(), { code: 'ERR_OFFHEAP_UNSUPPORTED_PLATFORM' })
 })
 
-test('the platform is named like the folder of the build', () => {
+test('the platform has the name of the prebuilds folder', () => {
   const folders = fs.readdirSync(path.join(root, 'prebuilds'))
 
   assert.ok(folders.includes(support().platform), `${support().platform} is not among ${folders}`)

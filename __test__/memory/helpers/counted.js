@@ -6,7 +6,7 @@ const assert = require('node:assert')
 const { memory } = require('../../../index.js')
 const { settledReading } = require('../../helpers/settle.js')
 
-/** The four counters, once they stand still. */
+/** The four counters, when they no longer change. */
 function counters () {
   return settledReading(() => {
     const { external, arrayBuffers, declaredExternalBytes: declared, globalHandlesBytes: handles } = memory()
