@@ -156,7 +156,7 @@ test('gzip is read like the file in it', async (t) => {
   assert.deepStrictEqual(packed, plain)
 })
 
-test('top, retainers and filter bound what is said', async (t) => {
+test('top, paths and filter limit the result', async (t) => {
   const snapshot = file(t, leakySketch().json())
   const result = await snapshots.analyzeHeapSnapshot(snapshot, { top: 2, paths: 0, filter: 'sess' })
 
@@ -294,7 +294,7 @@ test('an onProgress that throws is not called again, a warning says so, and the 
   assert.match(warning.message, /analyzeHeapSnapshot\(\) threw and is not called again: a broken bar/)
 }, { timeout: 240_000 })
 
-test('the synchronous twin says the same', async (t) => {
+test('the synchronous analysis gives the same result', async (t) => {
   const snapshot = file(t, leakySketch().json())
   const { durationMs: _, ...wanted } = await snapshots.analyzeHeapSnapshot(snapshot)
   const { durationMs: __, ...result } = analyzeHeapSnapshotSync(snapshot)

@@ -40,7 +40,7 @@ test('two snapshots of one process are matched by id: new, deleted and what hold
   assert.deepStrictEqual(growth, growth.toSorted?.((a, b) => b - a) ?? [...growth].sort((a, b) => b - a))
 })
 
-test('snapshots of two processes are told apart and compared by class and path', async (t) => {
+test('snapshots of two processes are recognized, and compared by class and path', async (t) => {
   const make = (count) => `
     class Session { constructor (user) { this.user = user } }
     globalThis.sessions = new Map()
@@ -82,7 +82,7 @@ test('an id that stands for an object of another class is one deleted and one ne
   ])
 })
 
-test('two default snapshots of one process say how many came at least, and with a baseline what went of the old ones', { skip: require('../../../index.js').support().probe.available ? false : 'no probe here' }, async (t) => {
+test('two default snapshots of one process give lower bounds of new objects, and with a baseline exact deleted ones', { skip: require('../../../index.js').support().probe.available ? false : 'no probe here' }, async (t) => {
   for (const baseline of [false, true]) {
     const { first, second } = await runChildForJson(`
       const { start, writeHeapSnapshot } = require(${JSON.stringify(root)})

@@ -74,7 +74,7 @@ function checkLines (result) {
   return sum
 }
 
-test('what grows in place and what becomes more are each one line, with the place and what its keys have in common', (t) => {
+test('grown objects and new objects have one line each, with the place and the common part of its keys', (t) => {
   const out = inChild(temporaryFolder(t), `${SERVICE}; gc(); snapshot(0); grow(); gc(); snapshot(1)`)
   return snapshots.compareHeapSnapshots(out(0), out(1), { top: 1000 }).then((result) => {
     assert.strictEqual(result.matchedById, true)
@@ -105,7 +105,7 @@ test('the path of a class has exactly as many objects as the class has gained wh
   }))
 })
 
-test('what moves from one place to another is no growth', async (t) => {
+test('objects that move from one place to another are no growth', async (t) => {
   const make = (shift) => `
     class Thing {}
     globalThis.shift = Array.from({ length: ${shift} }, (_, index) => 'text ' + index * 3)
@@ -131,7 +131,7 @@ function apart (t, script) {
   return snapshots.compareHeapSnapshots(before, after, { top: 1000 })
 }
 
-test('of objects that are held in another way no more have come than their class has grown by, however many they were', async (t) => {
+test('objects that are retained in another way count as new only up to the growth of their class', async (t) => {
   const { growth, classes } = await apart(t, `
     class Conn { constructor (id) { this.id = id; this.data = Buffer.alloc(2_000) } }
     const service = { deep: { pool: Array.from({ length: 200 }, (_, id) => new Conn(id)) } }
@@ -172,7 +172,7 @@ test('a list that is held at both ends, a chain of promises and pending timers a
   assert.match(timers.path, /\(TimersList\)\._idle(Next|Prev) \(Timeout\)( ×n)?\._onTimeout \(function \[eval\]:\d+\)$/)
 })
 
-test('a list of any length keeps the name of who holds it, and of no other reference', async (t) => {
+test('a list of any length has the name of the reference that retains it, and of no other', async (t) => {
   const out = inChild(temporaryFolder(t), `
     class Link { constructor (value) { this.value = value } }
     class Terminus { constructor () { this.text = 'x'.repeat(10) } }
@@ -228,7 +228,7 @@ test('a function on a path says in which file and line it was written', async (t
   ])
 })
 
-test('without retainers no place is looked at', async (t) => {
+test('with paths: 0 no place is computed', async (t) => {
   const sketch = new Sketch()
   const global = sketch.node('object', 'global', 10)
   sketch.edge(0, 'shortcut', '1', global)

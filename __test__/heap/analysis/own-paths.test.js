@@ -47,7 +47,7 @@ test('no path to what a service leaks leads through its Monitor, the registratio
   }
 })
 
-test('offheap is no line of what has grown, no class and no path, however busy it is', { skip: support().probe.available ? false : 'no probe here' }, async (t) => {
+test('offheap is in no line of growth, no class and no path, however busy it is', { skip: support().probe.available ? false : 'no probe here' }, async (t) => {
   // GIVEN a service with all of offheap on, which leaks, and two snapshots of it by children
   const [before, after] = await runChildForJson(`
     const { start, track, writeHeapSnapshot } = require(${JSON.stringify(root)})

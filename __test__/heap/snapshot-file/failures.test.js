@@ -57,7 +57,7 @@ test('a file or link under the temporary name is neither opened nor followed', a
   assert.deepStrictEqual(fs.readdirSync(directory).sort(), ['dangling', 'file', 'link'])
 })
 
-test('a directory that is a symlink of our own is followed', async (t) => {
+test('a directory that is a symlink of the same user is followed', async (t) => {
   const directory = emptyFolder(t)
   fs.mkdirSync(path.join(directory, 'real'))
   fs.symlinkSync('real', path.join(directory, 'link'))
@@ -65,7 +65,7 @@ test('a directory that is a symlink of our own is followed', async (t) => {
   assert.strictEqual(path.dirname(result.file), path.join(directory, 'real'))
 })
 
-test('a directory that is a symlink of somebody else is refused', { skip: !isRoot && 'only root can make a link that belongs to another user; runs as root' }, async (t) => {
+test('a directory that is a symlink of another user is refused', { skip: !isRoot && 'only root can make a link that belongs to another user; runs as root' }, async (t) => {
   const directory = emptyFolder(t)
   fs.mkdirSync(path.join(directory, 'real'))
   fs.symlinkSync('real', path.join(directory, 'link'))
@@ -74,7 +74,7 @@ test('a directory that is a symlink of somebody else is refused', { skip: !isRoo
   assert.deepStrictEqual(fs.readdirSync(path.join(directory, 'real')), [])
 })
 
-test('a directory that cannot be written to is told with the error of the file system', async (t) => {
+test('a directory that cannot be written to is an error with the cause of the file system', async (t) => {
   const directory = emptyFolder(t)
   fs.chmodSync(directory, 0o555)
   // Root may write anywhere, so the child becomes somebody else first.
@@ -91,7 +91,7 @@ test('a directory that cannot be written to is told with the error of the file s
   assert.deepStrictEqual(fs.readdirSync(directory), [])
 })
 
-test('a directory that was deleted under us is an error, not a crash', async (t) => {
+test('a working directory that was deleted is an error, not a crash', async (t) => {
   const { messages } = await runScript(`
     const fs = require('fs')
     process.chdir(process.argv[1])
@@ -116,7 +116,7 @@ test('without --allow-fs-write a snapshot is refused with Node\'s ERR_ACCESS_DEN
   assert.deepStrictEqual(granted.messages, ['probe'], granted.stderr)
 })
 
-test('a directory that cannot be made is refused, where Node\'s own mkdir would try for ever', { skip: process.platform === 'linux' ? false : 'no /proc' }, async () => {
+test('a directory that cannot be created is refused, where Node\'s own mkdir would not return', { skip: process.platform === 'linux' ? false : 'no /proc' }, async () => {
   for (const directory of ['/proc/nope', '/proc/nope/deeper/still', path.join(__filename, 'inside')]) {
     const error = await writeHeapSnapshot({ directory }).then(() => undefined, (failure) => failure)
     assert.strictEqual(error?.code, 'ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED', directory)
@@ -195,7 +195,7 @@ test('a file that stops early never gets its name', async (t) => {
   }
 })
 
-test('aborting in any phase ends it with nothing left', async (t) => {
+test('an abort in any phase ends the snapshot and leaves no file', async (t) => {
   const directory = emptyFolder(t)
   const phases = new Set()
   for (const abortIn of ['prepare', 'generate', 'serialize', 'compress', 'finish']) {
@@ -229,7 +229,7 @@ test('a second call for the same destination joins the first, any other is refus
   assert.strictEqual(fs.readdirSync(directory).length, 1)
 })
 
-test('one of two who wait may leave; when the last leaves, it ends', async (t) => {
+test('an abort of one of two callers does not end the snapshot, and an abort of both does', async (t) => {
   const directory = emptyFolder(t)
   const stays = writeHeapSnapshot({ directory })
   const leaving = new AbortController()

@@ -32,7 +32,7 @@ for (const [mode, skip] of [['probe', noProbe], ['in-process', false]]) {
   })
 }
 
-test('with report: only, the report stays and the snapshot goes', { skip: noProbe }, async (t) => {
+test('with report: only, the report stays and the snapshot is deleted', { skip: noProbe }, async (t) => {
   const directory = emptyFolder(t)
   const result = await writeHeapSnapshot({ directory, gzip: true, report: 'only' })
 
@@ -99,7 +99,7 @@ test('report takes true, false or "only"', async () => {
   }
 })
 
-test('progress is told by phases, and by the bytes that the child has written', { skip: noProbe }, async (t) => {
+test('progress reports the phases, and the bytes that the child has written', { skip: noProbe }, async (t) => {
   const seen = []
   const { byteLength } = await writeHeapSnapshot({ directory: emptyFolder(t), mode: 'probe', onProgress: (progress) => seen.push(progress) })
 
@@ -119,7 +119,7 @@ test('a progress listener that throws is not called again, and the snapshot goes
   assert.match((await warned).message, /a broken bar/)
 })
 
-test('a Monitor tells progress too, and onProgress is a function', { skip: noProbe }, async (t) => {
+test('a Monitor reports progress too, and onProgress must be a function', { skip: noProbe }, async (t) => {
   for (const onProgress of [null, 'x', {}]) await assert.rejects(writeHeapSnapshot({ onProgress }), { code: 'ERR_INVALID_ARG_TYPE' })
   const monitor = start({ sampleIntervalMs: 20, thresholds: { heapUsed: 1 }, snapshot: { directory: emptyFolder(t) } })
   const alive = setInterval(() => {}, 1_000)

@@ -15,7 +15,7 @@ function fill (directory, names, content = 'x'.repeat(1000)) {
   for (const name of names) fs.writeFileSync(path.join(directory, name), content)
 }
 
-test('the oldest snapshots go, by the time in their name, and the result lists them', async (t) => {
+test('the oldest snapshots are deleted, by the time in their name, and the result lists them', async (t) => {
   const directory = emptyFolder(t)
   fill(directory, [NEWER, OLD])
 
@@ -25,7 +25,7 @@ test('the oldest snapshots go, by the time in their name, and the result lists t
   assert.deepStrictEqual(fs.readdirSync(directory).sort(), [NEWER, path.basename(result.file)].sort())
 })
 
-test('only regular files with a name of ours go', async (t) => {
+test('only regular files with offheap\'s names are deleted', async (t) => {
   const directory = emptyFolder(t)
   const others = ['notes.txt', 'Heap.20250101.000000.1.0.001.heapsnapshot', `${OLD}.bak`, `my-${OLD}`, 'heap-20250101T000000.000Z-pid1-thread0-.heapsnapshot']
   fill(directory, others)
@@ -39,7 +39,7 @@ test('only regular files with a name of ours go', async (t) => {
   assert.deepStrictEqual(fs.readdirSync(directory).sort(), [...others, 'target', OLD, NEWER, path.basename(result.file)].sort())
 })
 
-test('the one just written stays, though it alone is over the limit and others claim to be newer', async (t) => {
+test('the snapshot that was just written stays, even above the limit and with newer names in the directory', async (t) => {
   const directory = emptyFolder(t)
   fill(directory, [OLD, FROM_THE_FUTURE])
 
@@ -56,7 +56,7 @@ test('without limits everything stays', async (t) => {
   assert.strictEqual(fs.readdirSync(directory).length, 3)
 })
 
-test('temporary files of dead processes go, others stay', async (t) => {
+test('temporary files of dead processes are deleted, and others stay', async (t) => {
   const directory = emptyFolder(t)
   const dead = 4_194_304 + 1 // more than the largest process number of Linux
   const files = {
