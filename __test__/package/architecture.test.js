@@ -89,7 +89,7 @@ function circles (edges) {
   return found
 }
 
-test('circles are found where there are some', () => {
+test('the check finds circles in a sample that has some', () => {
   assert.deepStrictEqual(circles(new Map([['a', ['b']], ['b', ['c']], ['c', ['b']], ['d', ['a']]])), [['b', 'c']])
 })
 

@@ -49,7 +49,7 @@ test('a probe with too few descriptors says so, however many there are', { skip:
   }
 })
 
-test('a threshold that cannot be measured for want of a descriptor is no metric that does not exist', { skip }, async () => {
+test('a threshold that cannot be checked without a descriptor is ERR_OFFHEAP_READ_FAILED, not an unavailable metric', { skip }, async () => {
   const [answer] = await run(`
     offheap.memory()
     withFree(0, () => offheap.start({ thresholds: { rss: '80%' } }).stop()).then(send)

@@ -42,7 +42,7 @@ const REPORT = `
 const REFUSED = Object.fromEntries(['addons', 'allocExternal', 'analyzeHeapSnapshot', 'census', 'externalAllocations', 'memory', 'probe', 'reading', 'residentBreakdown', 'settledAddons', 'start',
   'trackBuffers', 'trim', 'watchAddons', 'writeHeapSnapshot', 'writeHeapSnapshot in-process'].map((name) => [name, 'ERR_OFFHEAP_BINDING_LOAD_FAILED']))
 
-test('where there is no addon the package loads, each part says why it is missing, and requests go on', async (t) => {
+test('without an addon for the platform the package loads, each function throws the reason, and requests continue', async (t) => {
   const directory = emptyFolder(t)
   for (const part of ['index.js', 'analysis.js', 'lib', 'package.json']) fs.cpSync(path.join(root, part), path.join(directory, part), { recursive: true })
   const { said, message, support, wrong, goesOn } = await runChildForJson(REPORT, { args: [directory], cwd: directory })

@@ -10,7 +10,7 @@ const { LANGUAGES, root, samples, scripts } = require('../helpers/samples.js')
 
 const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 
-test('each block says what it is: JavaScript, a command, JSON, or text', () => {
+test('each code block has a tag: JavaScript, a command, JSON, or text', () => {
   const unsaid = samples().filter(({ language }) => !LANGUAGES.includes(language)).map(({ name, language }) => [name, language])
   assert.deepStrictEqual(unsaid, [])
   assert.ok(scripts().length > 50, String(scripts().length))

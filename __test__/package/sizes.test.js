@@ -41,7 +41,7 @@ for (const [name, read] of Object.entries(TAKEN)) {
   })
 }
 
-test('unslab() puts up with as much waste as a string says', () => {
+test('unslab() takes ifWasteOver as a string', () => {
   const view = Buffer.alloc(1_100).subarray(0, 100)
   assert.deepStrictEqual([unslab(view, { ifWasteOver: '1kB' }) === view, unslab(view, { ifWasteOver: '0.999kB' }) === view], [true, false])
 })

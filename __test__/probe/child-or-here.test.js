@@ -35,17 +35,17 @@ const NO_OTHER_WAY = [
   'ERR_OFFHEAP_SNAPSHOT_NO_DISK_SPACE', 'ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED', 'ERR_OFFHEAP_INTERNAL'
 ]
 
-test('in-process is here, without a look at the probe', async () => {
+test('in-process runs here, and does not check whether the probe is available', async () => {
   for (const fallback of [true, false]) assert.deepStrictEqual(await done({ mode: 'in-process', fallback }), ['here', 'here'])
 })
 
-test('what succeeds in the child is not done here', { skip }, async () => {
+test('work that succeeds in the child does not run here too', { skip }, async () => {
   for (const mode of ['auto', 'probe']) {
     for (const fallback of [true, false]) assert.deepStrictEqual(await done({ mode, fallback }), ['child', 'child'])
   }
 })
 
-test('here is another way only with auto and fallback, and only where the child itself could not be had', { skip }, async () => {
+test('work falls back to this process only with auto and fallback, and only when the child itself failed', { skip }, async () => {
   for (const code of ANOTHER_WAY) {
     assert.deepStrictEqual(await done({ mode: 'auto', fallback: true }, code), ['here', 'child here'], code)
     assert.deepStrictEqual(await done({ mode: 'auto', fallback: false }, code), [code, 'child'], code)
@@ -56,7 +56,7 @@ test('here is another way only with auto and fallback, and only where the child 
 
 const inProgress = () => { throw new OffheapError('ERR_OFFHEAP_PROBE_IN_PROGRESS', 'as the test says') }
 
-test('a probe of another thread is waited for, and the time that this takes is gone', async () => {
+test('work waits for the probe of another thread, and the wait counts for its time limit', async () => {
   const left = []
   const result = await inTurn(undefined, 60_000, async (timeLeftMs) => {
     left.push(timeLeftMs)
@@ -66,7 +66,7 @@ test('a probe of another thread is waited for, and the time that this takes is g
   assert.ok(left[0] <= 60_000 && left[2] < left[1] && left[1] < left[0], `${left}`)
 })
 
-test('nobody waits longer than the timeout, after an abort, or for another failure', async () => {
+test('a wait ends at the timeout, at an abort, and at any other failure', async () => {
   let tries = 0
   const busy = async () => {
     tries++

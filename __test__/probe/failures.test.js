@@ -157,7 +157,7 @@ function compile (t, source) {
   return program
 }
 
-test('a descriptor above the limit on descriptors, inherited from before it was lowered, is in nobody\'s way', { skip: skip || (fs.existsSync('/bin/bash') ? false : 'needs bash') }, async () => {
+test('an inherited descriptor above the lowered limit on descriptors does not disturb a probe', { skip: skip || (fs.existsSync('/bin/bash') ? false : 'needs bash') }, async () => {
   const command = ['/bin/bash', '-c', 'exec 250> /dev/null; exec prlimit --nofile=60 "$0" "$@"']
   const { code, signal, stderr, said } = await runFixture('quiet.js', [], { command })
   assert.deepStrictEqual([code, signal], [0, null], stderr)

@@ -15,13 +15,13 @@ const skip = available ? addon.skip ?? false : `no probe here: ${reason}`
 const take = (kind) => runChildForJson(path.join(__dirname, 'fixtures', 'held.js'), { args: ['lock', addon.file, kind], timeoutMs: 60_000 })
 
 for (const kind of ['mutex', 'inheriting mutex', 'rwlock', 'semaphore', 'condition', 'assembly', 'images']) {
-  test(`a wait that nobody would end is found out in whatever library: ${kind}`, { skip }, async () => {
+  test(`a wait without end is detected in any library: ${kind}`, { skip }, async () => {
     assert.deepStrictEqual(await take(kind), { code: 'ERR_OFFHEAP_PROBE_DEADLOCK', attempts: 5 })
   })
 }
 
 for (const kind of ['stream', 'thread']) {
-  test(`the C library itself sees to it that a child need not wait: ${kind}`, { skip }, async () => {
+  test(`the C library itself frees its locks in a child: ${kind}`, { skip }, async () => {
     assert.deepStrictEqual(await take(kind), { value: 'taken' })
   })
 }

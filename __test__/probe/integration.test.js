@@ -27,7 +27,7 @@ async function run (t, scenario) {
   return said
 }
 
-test('writeHeapSnapshot() uses the probe unless told otherwise, and its file is whole in every mode', { skip }, async (t) => {
+test('writeHeapSnapshot() uses the probe by default, and its file is complete in every mode', { skip }, async (t) => {
   const { said, others, kept } = await run(t, 'modes')
   const probe = { mode: 'probe', attempts: 1, hasPeak: true, scratch: 'memory', comparableIds: false, count: kept }
   assert.deepStrictEqual(said, {
@@ -58,7 +58,7 @@ function finished (directory) {
   return fs.readdirSync(directory).filter((name) => !name.endsWith('.partial'))
 }
 
-test('an abort is held up no longer than delayAbortMs, and takes the child with it', { skip }, async (t) => {
+test('an abort waits no longer than delayAbortMs, and then ends the child too', { skip }, async (t) => {
   const directory = folder(t)
   const { signal, said } = await runFixture('integration.js', ['abortWhileWriting', directory])
   assert.strictEqual(signal, 'SIGABRT')
@@ -66,7 +66,7 @@ test('an abort is held up no longer than delayAbortMs, and takes the child with 
   assert.deepStrictEqual(finished(directory), [])
 })
 
-test('a SIGABRT from outside is not held up', { skip }, async (t) => {
+test('a SIGABRT from another process is not delayed', { skip }, async (t) => {
   const directory = folder(t)
   const service = spawn(process.execPath, [path.join(fixtures, 'integration.js'), 'stoppedWhileWriting', directory], { stdio: ['ignore', 'pipe', 'pipe'] })
   const end = ended(service, { timeoutMs: 120_000, mayBeKilled: true })
@@ -77,10 +77,10 @@ test('a SIGABRT from outside is not held up', { skip }, async (t) => {
   assert.deepStrictEqual(finished(directory), [])
 })
 
-test('SIGABRT has a handler only while a snapshot is written that is to be waited for', { skip }, async (t) => {
+test('SIGABRT has a handler only while a snapshot with delayAbortMs is written', { skip }, async (t) => {
   assert.deepStrictEqual(await run(t, 'abortIsItselfAgain'), { during: [1, 'without: 0'], after: 0, afterFailure: 0 })
 })
 
-test('a Monitor holds an abort up for the snapshots that heapUsed asks for, and for no others', { skip }, async (t) => {
+test('a Monitor delays an abort for snapshots of its heapUsed threshold only', { skip }, async (t) => {
   assert.deepStrictEqual(await run(t, 'abortUnderAMonitor'), { heapUsed: true, rss: false })
 })

@@ -15,7 +15,7 @@ const addon = available ? fixtureAddon('held') : {}
 const skip = available ? addon.skip ?? false : `no probe here: ${reason}`
 const scenario = (...args) => runChildForJson(path.join(__dirname, 'fixtures', 'held.js'), { args, timeoutMs: 60_000 })
 
-test('what a child writes into a file that is mapped shared is in the child alone', { skip }, async (t) => {
+test('writes of a child to a shared file mapping stay in the child', { skip }, async (t) => {
   assert.deepStrictEqual(await scenario('file', addon.file, path.join(emptyFolder(t), 'mapped file')), {
     child: [1, 99, 3], service: [1, 2, 3], file: [1, 2, 3], afterwards: [7, 2, 3]
   })

@@ -36,7 +36,7 @@ test('a service in which SIGPIPE has its default action survives every end of a 
   assert.deepStrictEqual([code, signal, stdout], [0, null, 'survived\n'])
 })
 
-test('a service that listens to SIGPIPE hears of none', { skip }, async (t) => {
+test('a service with a listener for SIGPIPE receives none', { skip }, async (t) => {
   assert.strictEqual(await runChildForJson(`
     let heard = 0
     process.on('SIGPIPE', () => { heard++ })

@@ -24,7 +24,7 @@ test('two copies of the package in two threads have one probe at a time between 
   assert.deepStrictEqual([during, first, after], ['ERR_OFFHEAP_PROBE_IN_PROGRESS', 'first', 'second'])
 })
 
-test('while one copy watches addons the other one probes, and says who is in the way of its own watch', { skip: available ? false : `no probe here: ${reason}` }, async (t) => {
+test('while one copy watches addons, the other copy can probe, and its own watch is refused with a reason', { skip: available ? false : `no probe here: ${reason}` }, async (t) => {
   const said = await runChildForJson(`
     const first = require(${JSON.stringify(root)})
     const watch = first.watchAddons()
