@@ -75,9 +75,9 @@ export interface AddonRow {
   file: string
   /** The package that contains the file, without the platform (`'@img/sharp'`). Without a package: the name of the file. */
   name: string
-  /** The thread; 0 is the main thread. `null` for a worker that did not load offheap. */
+  /** The thread; 0 is the main thread. `null` for a worker that did not load offheap, and for an addon that has not called Node-API yet. */
   threadId: number | null
-  /** The operating system's number of the thread. */
+  /** The operating system's number of the thread; `null` for an addon that has not called Node-API yet. */
   osThreadId: number | null
   /** When the addon was loaded (ISO 8601, UTC); `null` when it was loaded before watching began. */
   loadedAt: string | null

@@ -18,6 +18,9 @@ export type MemoryMetric = 'rss' | 'rssAnonBytes' | 'rssFileBytes' | 'rssShmemBy
 /**
  * Figures of `residentBreakdown()`, which takes milliseconds on another thread. A Monitor calls it as often as 1 % of the time allows: for
  * every sample of a small process, every 10 to 20 s at 1.5 GB. `forSamples` counts only the samples that contain a new breakdown.
+ *
+ * A threshold on `mallocUndividedBytes` cannot be combined with one on `mallocInUseBytes`, `mallocFreeBytes`, `mallocFreeAtMostBytes` or
+ * `notResidentBytes` (`ERR_INVALID_ARG_VALUE`): the breakdown has either that figure or these.
  */
 export type BreakdownMetric = 'v8HeapBytes' | 'wasmBytes' | 'arrayBuffersResidentBytes' | 'mallocInUseBytes' | 'mallocFreeBytes' | 'mallocFreeAtMostBytes' |
   'mallocUndividedBytes' | 'notResidentBytes' | 'threadStacksBytes' | 'fileMappingsBytes' | 'sharedMemoryBytes' | 'otherAnonymousBytes' | 'unexplainedBytes' | 'otherDeclaredBytes' | 'swappedBytes'
@@ -42,7 +45,7 @@ export interface ThresholdOptions {
   cooldownMs?: number
   /**
    * `'event'`: the Monitor emits `'triggered'`. `'snapshot'`: it also writes a heap snapshot (default: `'snapshot'` when `start()` has the
-   * option `snapshot`, otherwise `'event'`).
+   * option `snapshot`, otherwise `'event'`). With `snapshot: false`, `'snapshot'` is refused (`ERR_INVALID_ARG_VALUE`).
    */
   action?: 'event' | 'snapshot'
 }
