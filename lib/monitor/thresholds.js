@@ -34,7 +34,7 @@ function parseThresholds (name, value, defaults) {
   })
   const [divided, undivided] = [OF_MALLOC, WITHOUT_MALLOC].map((names) => parsed.find(({ metric }) => names.includes(metric)))
   if (divided !== undefined && undivided !== undefined) {
-    throw invalidValue(`${name}.${undivided.metric}`, `left out together with ${divided.metric}: with that threshold, malloc's memory is divided and this figure is null`, undivided.threshold)
+    throw invalidValue(`${name}.${undivided.metric}`, `left out, because ${divided.metric} has a threshold too: malloc's memory is then divided, and this figure is null`, undivided.threshold)
   }
   // Each threshold has its own column; see columns().
   parsed.forEach(({ rule }, index) => { rule.column = index })
@@ -58,7 +58,7 @@ function parseThreshold (name, threshold, defaults, aboveName = `${name}.above`)
   }
   if ((above === undefined) === (growth === undefined)) throw invalidValue(name, 'an object with either *above* or *growth*', threshold)
   if (growth === undefined) {
-    if (overMs !== undefined) throw invalidValue(`${name}.overMs`, 'left out: it needs *growth*', overMs)
+    if (overMs !== undefined) throw invalidValue(`${name}.overMs`, 'left out, because it needs *growth*', overMs)
     refuseShare(aboveName, above)
     const kind = isPercentage(above) ? 'percentage' : 'absolute'
     const read = kind === 'percentage' ? percentage : bytes
