@@ -37,7 +37,10 @@ function parseThresholds (name, value, defaults) {
     throw invalidValue(`${name}.${undivided.metric}`, `left out, because ${divided.metric} has a threshold too: malloc's memory is then divided, and this figure is null`, undivided.threshold)
   }
   // Each threshold has its own column; see columns().
-  parsed.forEach(({ rule }, index) => { rule.column = index })
+  parsed.forEach(({ metric, rule }, index) => {
+    rule.column = index
+    rule.rare = METRICS[metric].ofBreakdown === true
+  })
   return parsed
 }
 

@@ -30,6 +30,8 @@ pub struct ThresholdRule {
     pub growth_bytes: Option<f64>,
     /// The time to gain them in.
     pub over_ms: Option<f64>,
+    /// Whether its samples are rare, and come at no fixed times.
+    pub rare: Option<bool>,
     /// How many samples in a row.
     pub for_samples: u32,
     /// The re-arm level, in the unit of the limit.
@@ -62,7 +64,11 @@ fn rule(from: &ThresholdRule) -> Result<Rule> {
     let limit = match (from.bytes, from.percent, from.growth_bytes, from.over_ms) {
         (Some(bytes), None, None, None) => Limit::Bytes(bytes),
         (None, Some(percent), None, None) => Limit::Percent(percent),
-        (None, None, Some(bytes), Some(over_ms)) => Limit::Growth { bytes, over_ms },
+        (None, None, Some(bytes), Some(over_ms)) => Limit::Growth {
+            bytes,
+            over_ms,
+            rare: from.rare.unwrap_or(false),
+        },
         _ => {
             return Err(
                 Failure::new(Code::Internal, "a threshold with no limit, or with several").into(),

@@ -24,6 +24,9 @@
 //! - A saw whose teeth are shorter than half a stretch measures 0, however tall they are.
 //! - A step that stays measures in full, half a stretch after it happened.
 //! - Until one and a half stretches have been seen it may measure too little, never too much.
+//! - After a gap in regular samples the newest sample before it is the floor, and what happened in the gap counts in full.
+//! - Rare samples, which come at no fixed times, may lie further apart than one stretch where there are fewer than three in a half stretch. Then the rise is
+//!   reduced to one stretch: steady growth still measures r × `over_ms`, and a step too little rather than too much.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -32,19 +35,33 @@ use std::collections::VecDeque;
 /// a few kilobytes instead of megabytes.
 const MAX_SLICES: usize = 512;
 
+/// With this many samples in a half stretch the floor is the floor of a saw; with fewer it is where a sample happened to be taken.
+const DENSE: usize = 3;
+
+/// The lowest sample of a half stretch.
+#[derive(Debug, Clone, Copy)]
+struct Floor {
+    at_ms: f64,
+    value: f64,
+    /// How many samples there were.
+    samples: usize,
+}
+
 /// The samples behind one growth threshold.
 #[derive(Debug, Clone)]
 pub struct Growth {
     over_ms: f64,
+    rare: bool,
     /// Start of a slice of time, and the lowest sample in it; oldest first.
     slices: VecDeque<(f64, f64)>,
 }
 
 impl Growth {
-    /// Measures growth over `over_ms`.
-    pub fn new(over_ms: f64) -> Self {
+    /// Measures growth over `over_ms`. `rare`: samples come at no fixed times, and further apart than a part of that.
+    pub fn new(over_ms: f64, rare: bool) -> Self {
         Growth {
             over_ms,
+            rare,
             slices: VecDeque::new(),
         }
     }
@@ -62,23 +79,36 @@ impl Growth {
         while self.slices.len() > 1 && self.slices[1].0 <= ago_ms - self.over_ms / 2.0 {
             self.slices.pop_front();
         }
-        Some(self.floor(now_ms)? - self.floor(ago_ms)?)
+        let (now, ago) = (self.floor(now_ms)?, self.floor(ago_ms)?);
+        let rise = now.value - ago.value;
+        let apart_ms = now.at_ms - ago.at_ms;
+        if self.rare && now.samples.min(ago.samples) < DENSE && apart_ms > self.over_ms {
+            return Some(rise * self.over_ms / apart_ms);
+        }
+        Some(rise)
     }
 
     /// The lowest sample in the half stretch up to `at_ms`, or the newest one before it where there is none.
-    fn floor(&self, at_ms: f64) -> Option<f64> {
+    fn floor(&self, at_ms: f64) -> Option<Floor> {
         let from_ms = at_ms - self.over_ms / 2.0;
         let mut newest_before = None;
-        let mut lowest: Option<f64> = None;
+        let mut lowest: Option<Floor> = None;
         for &(start, value) in &self.slices {
             if start > at_ms {
                 break;
             }
-            if start > from_ms {
-                lowest = Some(lowest.map_or(value, |known| known.min(value)));
-            } else {
-                newest_before = Some(value);
+            let this = Floor {
+                at_ms: start,
+                value,
+                samples: 1,
+            };
+            if start <= from_ms {
+                newest_before = Some(this);
+                continue;
             }
+            let samples = lowest.map_or(0, |floor| floor.samples) + 1;
+            let lower = lowest.filter(|floor| floor.value <= value).unwrap_or(this);
+            lowest = Some(Floor { samples, ..lower });
         }
         lowest.or(newest_before)
     }
@@ -90,7 +120,7 @@ mod tests {
 
     /// What a growth over 60 s measures at the last of these samples, taken every 5 s.
     fn every_five_seconds(values: &[f64]) -> Option<f64> {
-        let mut growth = Growth::new(60_000.0);
+        let mut growth = Growth::new(60_000.0, false);
         let mut last = None;
         for (index, &value) in values.iter().enumerate() {
             last = growth.add(index as f64 * 5_000.0, value);
@@ -153,7 +183,7 @@ mod tests {
 
     #[test]
     fn after_a_gap_the_newest_sample_before_it_is_the_floor() {
-        let mut growth = Growth::new(60_000.0);
+        let mut growth = Growth::new(60_000.0, false);
         assert_eq!(growth.add(0.0, 10.0), None);
         assert_eq!(growth.add(5_000.0, 20.0), None);
         assert_eq!(growth.add(600_000.0, 50.0), Some(30.0));
@@ -162,7 +192,7 @@ mod tests {
     #[test]
     fn a_day_sampled_every_second_stays_small_and_right() {
         let day_ms = 86_400_000.0;
-        let mut growth = Growth::new(day_ms);
+        let mut growth = Growth::new(day_ms, false);
         let mut last = None;
         for second in 0..(2 * 86_400) {
             last = growth.add(f64::from(second) * 1000.0, f64::from(second));
@@ -171,5 +201,24 @@ mod tests {
         let gained = last.expect("more than a day was seen");
         // One slice of time is 1/341 of a day.
         assert!((gained - 86_400.0).abs() <= 86_400.0 / 341.0, "{gained}");
+    }
+
+    #[test]
+    fn rare_samples_measure_no_more_than_one_stretch() {
+        // GIVEN steady growth of 10 per second, sampled at times that are further apart than half a stretch of 4 s
+        let mut growth = Growth::new(4_000.0, true);
+        let measured: Vec<f64> = [0.0, 3.1, 7.9, 10.2, 16.0, 21.5, 24.0, 33.0]
+            .iter()
+            .filter_map(|seconds| growth.add(seconds * 1_000.0, seconds * 10.0))
+            .collect();
+        // THEN it is measured as 40 in one stretch, or less
+        assert!(measured.len() >= 5);
+        for rise in &measured {
+            assert!(*rise <= 40.001, "{measured:?}");
+        }
+        assert!(
+            measured.last().is_some_and(|rise| *rise > 39.9),
+            "{measured:?}"
+        );
     }
 }

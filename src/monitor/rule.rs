@@ -24,6 +24,8 @@ pub enum Limit {
         bytes: f64,
         /// Milliseconds to gain them in.
         over_ms: f64,
+        /// Samples are rare, and come at no fixed times; see [`super::growth`].
+        rare: bool,
     },
 }
 
@@ -76,6 +78,7 @@ mod tests {
         let growth = Limit::Growth {
             bytes: 200.0,
             over_ms: 1.0,
+            rare: false,
         };
         // Limit, stated re-arm level, base, limit and re-arm level in bytes.
         let cases = [

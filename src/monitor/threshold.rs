@@ -62,7 +62,7 @@ impl Threshold {
     /// Makes an armed threshold.
     pub fn new(rule: Rule) -> Self {
         let growth = match rule.limit {
-            Limit::Growth { over_ms, .. } => Some(Growth::new(over_ms)),
+            Limit::Growth { over_ms, rare, .. } => Some(Growth::new(over_ms, rare)),
             Limit::Bytes(_) | Limit::Percent(_) => None,
         };
         Threshold {
@@ -341,6 +341,7 @@ mod tests {
         let growth = Limit::Growth {
             bytes: 50.0,
             over_ms: 10_000.0,
+            rare: false,
         };
         let leak: Vec<f64> = (0..60)
             .map(|second| 1000.0 + 6.0 * f64::from(second))
