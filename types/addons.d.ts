@@ -208,6 +208,11 @@ export function watchAddons (options?: WatchAddonsOptions): AddonWatch
 
 /** The result of {@link addons}. */
 export interface AddonsReading {
+  /**
+   * The number of the watch that counted; `null` while addons are not watched. When the last watch stops and another one begins, counting begins
+   * anew: then `growth` since a reading of the earlier watch is `null`.
+   */
+  watchNumber: number | null
   /** One row for each addon and thread, and one for each addon that has not called Node-API yet. */
   rows: AddonRow[]
   /** V8's own figures for this thread, to compare with the rows. */

@@ -95,6 +95,21 @@ test('growth between two readings covers everything that an addon holds', { skip
   })
 })
 
+test('growth since a reading of another watch is null, and since a reading without a watch it is from 0', { skip }, async () => {
+  const { grown, numbers } = await story('rewatch', file)
+
+  assert.deepStrictEqual(grown, [null, 1, null, 7])
+  assert.deepStrictEqual(numbers, ['number', null, true])
+})
+
+test('wraps that an addon from before the watch removes take no memory for good', { skip }, async () => {
+  const { bare, watched, live } = await story('removed', file)
+
+  assert.deepStrictEqual(live, [0])
+  // A record has 64 bytes, and there were 100,000.
+  assert.ok(watched - bare < 2_000_000, `${bare} bytes without a watch, ${watched} with one`)
+})
+
 test('collectedSince says whether a full collection has ended since; a minor one does not count', { skip }, async () => {
   const { afterMinor, after, copied, filtered, first } = await story('garbage', file)
 

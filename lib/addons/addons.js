@@ -58,18 +58,20 @@ function addons (options) {
   const { since } = checkOptions('options', options, ['since'])
   checkSince(since)
   checkSupport()
-  const { isOn, rows } = read()
+  const { isOn, watchNumber, rows } = read()
   const checks = checksOf(isOn, rows)
   if (since !== undefined) {
     const collected = collectedSince(since.rows)
+    // While nobody watched there were no figures, and all growth is from 0.
+    const isSameWatch = since.watchNumber === null || since.watchNumber === watchNumber
     for (const row of rows) {
-      row.growth = growth(row, since.rows)
+      row.growth = growth(row, since.rows, isSameWatch)
       // This thread does not know when another thread collects garbage.
       row.collectedSince = row.threadId === threadId ? collected : null
     }
   }
   mark(rows)
-  return { rows, checks }
+  return { watchNumber, rows, checks }
 }
 
 /** Only the rows, for samples and sums. */
@@ -79,7 +81,8 @@ function addonRows () {
 }
 
 function checkSince (since) {
-  if (since === undefined || (Array.isArray(since?.rows) && since.rows.every(isRow))) return
+  const isNumber = since?.watchNumber === null || Number.isSafeInteger(since?.watchNumber)
+  if (since === undefined || (isNumber && Array.isArray(since.rows) && since.rows.every(isRow))) return
   throw invalidType('options.since', 'what addons() returned', since)
 }
 
@@ -121,7 +124,7 @@ function read () {
     if (!image.hasRow) rows.push(idle(image, off, reading.buffers))
   }
   rows.sort((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : (a.id ?? 0) - (b.id ?? 0))
-  return { isOn: reading.on, rows }
+  return { isOn: reading.on, watchNumber: reading.watch === 0 ? null : reading.watch, rows }
 }
 
 function imageOf ({ refusals, imageNumbers }, path, index) {

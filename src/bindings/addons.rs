@@ -111,6 +111,8 @@ pub fn watch_is_on() -> bool {
 pub struct AddonsReading {
     /// Whether a watch is on.
     pub on: bool,
+    /// The number of the watch, which no other has; 0 while none is on.
+    pub watch: u32,
     /// Whether the end of Buffers that Node allocates is looked for.
     pub buffers: bool,
     /// One thing in how many is sampled; 0 for none.
@@ -162,6 +164,7 @@ pub fn addon_figures() -> Vec<AddonFigure> {
 pub fn read_addons() -> AddonsReading {
     let mut reading = AddonsReading {
         on: watch::is_on(),
+        watch: moment::epoch(),
         buffers: moment::looks_for_buffer_ends(),
         every_nth: moment::sampled_every(),
         os_thread_id: moment::current_thread(),

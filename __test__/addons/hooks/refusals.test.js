@@ -92,7 +92,7 @@ test('wrong arguments are refused before anything is patched', { skip: unsupport
   for (const value of [null, 5, 'x', [], true]) assert.throws(() => offheap.watchAddons(value), { code: 'ERR_INVALID_ARG_TYPE', name: 'TypeError' })
   assert.throws(() => offheap.watchAddons({ stack: true }), { code: 'ERR_INVALID_ARG_VALUE' })
   for (const buffers of [null, 0, 1, 'true', {}]) assert.throws(() => offheap.watchAddons({ buffers }), { code: 'ERR_INVALID_ARG_TYPE' })
-  for (const since of [null, 5, 'x', {}, [], { rows: 5 }, { rows: [5] }, { rows: [{}] }, { rows: [null] }]) assert.throws(() => offheap.addons({ since }), { code: 'ERR_INVALID_ARG_TYPE' })
+  for (const since of [null, 5, 'x', {}, [], { rows: 5 }, { rows: [5] }, { rows: [{}] }, { rows: [null] }, { watchNumber: 1, rows: [{}] }, { watchNumber: 'x', rows: [] }, { rows: [] }]) assert.throws(() => offheap.addons({ since }), { code: 'ERR_INVALID_ARG_TYPE' })
   assert.throws(() => offheap.addons({ sinse: [] }), { code: 'ERR_INVALID_ARG_VALUE', message: /did you mean "since"/ })
   assert.ok(offheap.addons().rows.every((row) => row.coverage === 'none'))
 })

@@ -312,6 +312,7 @@ impl Holdings {
             if left.uncertain {
                 let site = self.records.make_stray(place);
                 self.stacks.end(site);
+                self.wraps.note_stray(&self.records, place);
             } else {
                 self.unlink_reference(place);
                 self.release(place);

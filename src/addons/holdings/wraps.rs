@@ -3,7 +3,10 @@
 //! Knows: the wraps of each native object, and how many of them were removed. Node does not say which of several objects that wrap
 //! the same native one was removed; so it is decided when as many were removed as are left.
 //! Out of scope: what a wrap counts as; the caller counts what it is answered.
-//! Limitations: wraps from before the watch began are unknown. Where there may be some, a removal may have been of one of them.
+//! Limitations: wraps from before the watch began are unknown. Where there may be some, a removal may have been of one of them, and Node may still
+//! call the finalizer of the known one: its record stays as a stray. A stray is freed when its native object is wrapped anew, because the addon has then
+//! freed that object and the allocator has given its address out again. Not so in an addon that wraps one native object several times at once. An addon that does
+//! so only with a wrap from before the watch may lose one finalizer; a stray for each removal would be a leak.
 //!
 //! The index exists from the first removal on, as few addons ever remove a wrap.
 
@@ -48,6 +51,10 @@ pub(super) enum Removal {
 pub(super) struct WrapIndex {
     by_native: PointerTable<WrapsOfOne>,
     exists: bool,
+    /// Two wraps of one native object were alive at the same time.
+    shares: bool,
+    /// The record of the stray of a native object, plus 1.
+    strays: PointerTable<u32>,
 }
 
 impl WrapIndex {
@@ -55,6 +62,8 @@ impl WrapIndex {
     pub(super) fn clear(&mut self) {
         self.by_native.clear();
         self.exists = false;
+        self.shares = false;
+        self.strays.clear();
     }
 
     /// For tests: whether no wrap is in it.
@@ -75,9 +84,11 @@ impl WrapIndex {
         let next = match self.by_native.get_mut(native) {
             Some(wraps) => {
                 wraps.count += 1;
+                self.shares = true;
                 std::mem::replace(&mut wraps.head, place + 1)
             }
             None => {
+                self.free_stray(records, native);
                 let wraps = WrapsOfOne {
                     head: place + 1,
                     count: 1,
@@ -96,6 +107,41 @@ impl WrapIndex {
             }
         }
         Ok(())
+    }
+
+    /// The record of a removed wrap is a stray from now on.
+    pub(super) fn note_stray(&mut self, records: &Records, place: u32) {
+        if self.shares {
+            return;
+        }
+        if let Some(record) = records.get(place) {
+            // Without memory for the entry the stray stays.
+            let _ = self.strays.insert(record.native, place + 1);
+        }
+    }
+
+    /// A native object is wrapped that nothing known wraps.
+    fn free_stray(&mut self, records: &mut Records, native: usize) {
+        if self.shares || self.strays.is_empty() {
+            return;
+        }
+        let Some(place) = self
+            .strays
+            .remove(native)
+            .and_then(|place| place.checked_sub(1))
+        else {
+            return;
+        };
+        // A wrap with a reference ends when the addon deletes that. And the place may have been used for something else since.
+        let is_it = records.get(place).is_some_and(|record| {
+            record.state == RecordState::Stray
+                && record.kind == Kind::Wrap
+                && record.native == native
+                && record.reference == 0
+        });
+        if is_it {
+            records.release(place);
+        }
     }
 
     /// A wrap has ended, and its record is about to be released. What is left of its native object's wraps, if all of that was removed.
@@ -315,6 +361,38 @@ mod tests {
         assert_eq!(figures.wraps.live.get(), 0);
         assert_eq!(figures.finalizers_pending.get(), 0);
         assert_eq!(holdings.finalize(&figures, known), Some(ADDON));
+        assert_eq!(holdings.outstanding(), 0);
+    }
+
+    #[test]
+    fn removals_that_may_be_of_unknown_wraps_take_no_memory_for_good() {
+        // GIVEN an addon from before the watch that wraps and removes, again and again at the address that malloc gives out again
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
+        for _ in 0..1_000 {
+            wrap(&mut holdings, &figures, 0x1000, 0);
+            holdings.wrap_removed(&figures, 0x1000, false);
+        }
+        // THEN one record is left, of the last
+        assert_eq!(figures.wraps.live.get(), 0);
+        assert_eq!(figures.finalizers_pending.get(), 0);
+        assert_eq!(holdings.outstanding(), 1);
+    }
+
+    #[test]
+    fn in_an_addon_that_wraps_one_native_object_several_times_no_stray_is_freed() {
+        let (mut holdings, figures) = (Holdings::new(), Figures::default());
+        // GIVEN an addon that does so, which is seen at its first removal
+        let shared: Vec<RecordId> = (0..2)
+            .map(|_| wrap(&mut holdings, &figures, 0x2000, 0))
+            .collect();
+        let known = wrap(&mut holdings, &figures, 0x1000, 0);
+        // WHEN a wrap is removed that may have been an unknown one, and the same native object is wrapped once more
+        holdings.wrap_removed(&figures, 0x1000, false);
+        let third = wrap(&mut holdings, &figures, 0x1000, 0);
+        // THEN every finalizer is found
+        for id in [known, third, shared[0], shared[1]] {
+            assert_eq!(holdings.finalize(&figures, id), Some(ADDON));
+        }
         assert_eq!(holdings.outstanding(), 0);
     }
 
