@@ -66,6 +66,21 @@ test('a route that never becomes known, or whose function throws, causes no erro
   assert.strictEqual(bytesOf('(no route)') - before, 4_000)
 })
 
+test('an async route function by mistake names no route, and its rejection ends nothing', async () => {
+  const unhandled = []
+  const listener = (error) => unhandled.push(error)
+  process.on('unhandledRejection', listener)
+  const context = createRouteContext(async () => { throw new Error('no') })
+  const before = bytesOf('(no route)')
+  context.run(() => held.push(track(Buffer.alloc(700))))
+  context.settle()
+  for (let n = 0; n < 3; n++) await new Promise(setImmediate)
+  process.off('unhandledRejection', listener)
+
+  assert.deepStrictEqual(unhandled, [])
+  assert.strictEqual(bytesOf('(no route)') - before, 700)
+})
+
 test('a value that was released before the route became known is not moved', async () => {
   const known = {}
   const context = createRouteContext(() => known.route)

@@ -76,6 +76,8 @@ test('the codes are the right ones', () => {
     [{ thresholds: { mallocFreeBytes: '1GB', mallocUndividedBytes: '1GB' } }, 'ERR_INVALID_ARG_VALUE'],
     [{ thresholds: { heapLimitBytes: '1GB' } }, 'ERR_INVALID_ARG_VALUE'],
     [{ snapshotAt: { rss: '80%' } }, 'ERR_INVALID_ARG_VALUE'],
+    [{ thresholds: new Map([['rss', 1]]) }, 'ERR_INVALID_ARG_TYPE'],
+    [{ thresholds: { rss: new Set([1]) } }, 'ERR_INVALID_ARG_TYPE'],
     [{ signal: 'SIGUSR2' }, 'ERR_INVALID_ARG_VALUE'],
     [{ snapshot: { file: 'x' } }, 'ERR_INVALID_ARG_VALUE'],
     [{ snapshot: { maxPerDay: 0 } }, 'ERR_OUT_OF_RANGE'],

@@ -5,6 +5,7 @@ const assert = require('node:assert')
 const EventEmitter = require('node:events')
 const { start } = require('../..')
 const { runScript } = require('../helpers/child.js')
+const { emptyFolder } = require('../helpers/folder.js')
 
 function monitorOf (t, options) {
   const monitor = start({ sampleIntervalMs: 1_000_000, ...options })
@@ -94,6 +95,26 @@ test('without an error listener the service lives on, with one warning per code'
     ['OffheapWarning', 'ERR_OFFHEAP_LISTENER_FAILED', 'string'],
     ['OffheapWarning', 'ERR_OFFHEAP_SNAPSHOT_PATH_REFUSED', 'undefined']
   ]])
+})
+
+test('in a program that has frozen Error.prototype nothing is thrown out of a timer, and a snapshot goes on', async (t) => {
+  const { code, signal, stderr, messages } = await runScript(`
+    process.on('uncaughtException', (error) => { send(['uncaught', error.message]); process.exitCode = 1 })
+    process.on('unhandledRejection', (error) => { send(['unhandled', error.message]); process.exitCode = 1 })
+    Object.freeze(Error.prototype)
+    const monitor = offheap.start({ sampleIntervalMs: 10 })
+    let samples = 0
+    monitor.on('sample', () => { samples++; throw new Error('no') })
+    const alive = setInterval(async () => {
+      if (samples < 3) return
+      clearInterval(alive)
+      monitor.stop()
+      const { mode } = await offheap.writeHeapSnapshot({ directory: process.argv[1], mode: 'in-process', onProgress () { throw new Error('a broken bar') } })
+      await send(mode)
+    }, 5)
+  `, { args: [emptyFolder(t)] })
+  assert.deepStrictEqual([code, signal], [0, null], stderr)
+  assert.deepStrictEqual(messages, ['in-process'])
 })
 
 test('an error listener that throws is a warning and not a loop', async () => {

@@ -47,6 +47,18 @@ test('what the function throws keeps its class, message, stack and properties', 
   })
 })
 
+test('an error whose properties throw, and a DOMException, arrive as errors', { skip }, async () => {
+  const hostile = await probe(() => {
+    const error = new RangeError('x')
+    Object.defineProperty(error, 'message', { get () { throw new Error('no') } })
+    Object.defineProperty(error, 'detail', { enumerable: true, get () { throw new Error('no') } })
+    throw error
+  }).catch((error) => error)
+  assert.deepStrictEqual([hostile instanceof RangeError, hostile.name, hostile.message], [true, 'RangeError', ''])
+  const dom = await probe(() => { throw new DOMException('given up', 'AbortError') }).catch((error) => error)
+  assert.deepStrictEqual([dom instanceof Error, dom.name, dom.message], [true, 'AbortError', 'given up'])
+})
+
 test('a promise, something that cannot be cloned, and process.exit() are refused', { skip }, async () => {
   const refused = await run('refused')
   for (const [name, { code, attempts }] of Object.entries(refused)) {

@@ -2,6 +2,8 @@
 
 // One rule for every `onProgress`: when it throws, the run continues, and a process warning reports the error.
 
+const { warn } = require('./warn.js')
+
 /**
  * A listener that never throws. When `onProgress` throws, it is not called again, and a process warning says so.
  * @template T
@@ -17,8 +19,7 @@ function progressListener (caller, onProgress) {
       onProgress(progress)
     } catch (error) {
       isBroken = true
-      process.emitWarning(`offheap: onProgress of ${caller}() threw and is not called again: ${error?.message ?? error}`,
-        { type: 'OffheapWarning', code: 'ERR_OFFHEAP_LISTENER_FAILED' })
+      warn(`offheap: onProgress of ${caller}() threw and is not called again: ${error?.message ?? error}`, { code: 'ERR_OFFHEAP_LISTENER_FAILED' })
     }
   }
 }

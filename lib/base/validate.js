@@ -3,6 +3,7 @@
 // Checks of arguments, in JavaScript, before any work begins: the native side would silently turn -1 into 4294967295.
 // Messages have one form: Expected *name* to be …, received … (type).
 
+const { isMap, isSet } = require('node:util').types
 const { argumentError } = require('./errors.js')
 
 function describe (value) {
@@ -74,7 +75,7 @@ function abortSignal (name, value) {
  */
 function options (name, value, known) {
   if (value === undefined) return {}
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidType(name, 'an object', value)
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || hasEntries(value)) throw invalidType(name, 'an object', value)
   for (const key of Object.keys(value)) {
     if (known.includes(key)) continue
     const near = nearest(key, known)
@@ -83,6 +84,11 @@ function options (name, value, known) {
       : `Unknown option "${key}" in *${name}*; did you mean "${near}"?`)
   }
   return value
+}
+
+/** A Map or Set of any realm: its entries are no properties, so each would be ignored. */
+function hasEntries (value) {
+  return isMap(value) || isSet(value)
 }
 
 /** A part of a name that is shorter says too little. */

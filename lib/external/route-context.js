@@ -94,6 +94,8 @@ class RouteContext {
       // The function is the host's. Its error must not make the request fail.
       return undefined
     }
+    // An async function by mistake: nobody else would handle its rejection, which ends the host.
+    if (typeof name?.then === 'function') Promise.resolve(name).catch(() => {})
     return typeof name === 'string' && name !== '' ? name : undefined
   }
 }

@@ -5,6 +5,7 @@
 
 const { createRouteContext, reading } = require('../../index.js')
 const { routeName, unmatchedName } = require('./express/route-name.js')
+const { warn: emitWarning } = require('../base/warn.js')
 const { boolean, func, invalidValue, options: checkOptions, string } = require('../base/validate.js')
 
 const OTHER = '(other)'
@@ -71,7 +72,7 @@ function offheapExpress (options) {
   const warn = (error) => {
     if (warned) return
     warned = true
-    process.emitWarning(`offheap/express did not serve ${path}: ${error?.message ?? error}`, 'OffheapWarning')
+    emitWarning(`offheap/express did not serve ${path}: ${error?.message ?? error}`)
   }
 
   return function offheap (req, res, next) {
@@ -158,8 +159,8 @@ let warnedOfNoApp = false
 function warnOfNoApp () {
   if (warnedOfNoApp) return
   warnedOfNoApp = true
-  process.emitWarning('offheap/express: requests have no Express application (req.app), as with Fastify and @fastify/middie, Koa and koa-connect, or ' +
-    'plain http. Requests are served and counted, all of them under the route "(no route)". Use createRouteContext() to name routes', 'OffheapWarning')
+  emitWarning('offheap/express: requests have no Express application (req.app), as with Fastify and @fastify/middie, Koa and koa-connect, or ' +
+    'plain http. Requests are served and counted, all of them under the route "(no route)". Use createRouteContext() to name routes')
 }
 
 function outermostApp (app) {

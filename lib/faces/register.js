@@ -8,6 +8,7 @@ const os = require('node:os')
 const { isMainThread } = require('node:worker_threads')
 const { readVariables, unused } = require('./register/variables.js')
 const { bytes } = require('../base/format.js')
+const { warn } = require('../base/warn.js')
 
 // The key of the one registration of this thread; there may be several copies of this file.
 const REGISTERED = Symbol.for('offheap.registered')
@@ -57,7 +58,7 @@ class Registration {
   #warn ({ message, code }) {
     if (!isMainThread || this.#warned.has(message)) return
     this.#warned.add(message)
-    process.emitWarning(`offheap/register: ${message}`, { type: 'OffheapWarning', code })
+    warn(`offheap/register: ${message}`, { code })
   }
 
   /** Ends all parts that began; a second call does nothing. */

@@ -7,6 +7,7 @@ const { startTracking } = require('../buffers/profile/tracking.js')
 const binding = require('../base/load.js')
 const { addonSummary } = require('../addons/summary.js')
 const { OffheapError, fromNative } = require('../base/errors.js')
+const { warn } = require('../base/warn.js')
 const { pastSnapshots } = require('../heap/snapshot-file/folder.js')
 const { requestSnapshot } = require('../heap/snapshot-file/write.js')
 const { memory } = require('../memory/memory.js')
@@ -232,7 +233,7 @@ class Monitor extends EventEmitter {
     if (this.#warned.has(code)) return
     this.#warned.add(code)
     const cause = error.cause?.stack
-    process.emitWarning(`offheap: ${message}`, { type: 'OffheapWarning', code, detail: typeof cause === 'string' ? cause : undefined })
+    warn(`offheap: ${message}`, { code, detail: typeof cause === 'string' ? cause : undefined })
   }
 }
 

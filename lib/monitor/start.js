@@ -7,6 +7,7 @@ const { giveIds } = require('../heap/snapshot-file/ids.js')
 const { whyNotWritable } = require('../heap/snapshot-file/directory.js')
 const { WHERE_AND_HOW, whereAndHow } = require('../heap/snapshot-file/settings.js')
 const { LONGEST_MS } = require('../base/times.js')
+const { warn } = require('../base/warn.js')
 const { memory } = require('../memory/memory.js')
 const { boolean, integer, invalidType, invalidValue, options: known } = require('../base/validate.js')
 const { Monitor } = require('./monitor.js')
@@ -57,8 +58,8 @@ function coversPool (buffers) {
 function warnUnlessWritable (directory) {
   const reason = whyNotWritable(directory)
   if (reason === undefined) return
-  process.emitWarning(`offheap: no heap snapshot can be written to ${directory}: ${reason}; make it writable for the user of the service, or pass another *directory*`,
-    { type: 'OffheapWarning', code: 'ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED' })
+  warn(`offheap: no heap snapshot can be written to ${directory}: ${reason}; make it writable for the user of the service, or pass another *directory*`,
+    { code: 'ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED' })
 }
 
 /** Checks one threshold, and that its metric can be measured here. Throws the errors of `start()`, with this name of the argument. */

@@ -70,16 +70,28 @@ function refuse (reason) {
  */
 function sayThrown (thrown) {
   let message
-  if (isNativeError(thrown)) {
+  // On Node 20 a DOMException is no native error.
+  if (isNativeError(thrown) || (typeof DOMException === 'function' && thrown instanceof DOMException)) {
     const properties = {}
-    for (const [key, value] of Object.entries(thrown)) {
+    for (const key of Object.keys(thrown)) {
+      const value = read(() => thrown[key])
       if (isCloneable(value)) properties[key] = value
     }
-    message = { error: { name: String(thrown.name), message: String(thrown.message), stack: String(thrown.stack), properties } }
+    const text = (key) => read(() => String(thrown[key])) ?? ''
+    message = { error: { name: text('name'), message: text('message'), stack: text('stack'), properties } }
   } else {
     message = isCloneable(thrown) ? { value: thrown } : { value: String(thrown) }
   }
   binding.probeChildSay('thrown', v8.serialize(message))
+}
+
+/** A property of an error may be a getter of the program's that throws. */
+function read (property) {
+  try {
+    return property()
+  } catch {
+    return undefined
+  }
 }
 
 function isCloneable (value) {
