@@ -22,7 +22,7 @@ Starts examples/express-app, which leaks behind one of its routes, sends it requ
 
 const SERVER = path.join(__dirname, '..', 'examples', 'express-app', 'server.js')
 
-// So many requests in the whole time, however long it is: the threshold is crossed before the middle.
+// Requests in the whole time, however long it is: the threshold is crossed before the middle.
 const REQUESTS = 1280
 
 // A machine that is too busy for them gets so much longer to get there.
@@ -285,7 +285,7 @@ class Client {
     return JSON.parse(body)
   }
 
-  /** Sends so many requests a second, or as many as the service takes, until `over()`. Returns how many failed. */
+  /** Sends this number of requests a second, or as many as the service takes, until `over()`. Returns how many failed. */
   async send (perSecond, over) {
     const begun = performance.now()
     const pending = new Set()

@@ -3,8 +3,7 @@
 // trackBuffers() and bufferProfile(): check the arguments. lib/buffers/profile/ samples, and reads the profile.
 
 const { NAMES, startTracking } = require('./profile/tracking.js')
-const { folded } = require('./profile/folded.js')
-const { pprof } = require('./profile/pprof.js')
+const { folded, pprof } = require('./profile/formats.js')
 const { readProfile } = require('./profile/read-profile.js')
 const { bytes, isPercentage, percentage } = require('../base/units.js')
 const { boolean, integer, invalidType, invalidValue, oneOf, options: checkOptions, outOfRange } = require('../base/validate.js')

@@ -1,6 +1,6 @@
 'use strict'
 
-// The one policy of everything that the probe's child does for the service: in the child, or else here, in the process.
+// The one policy of a census and of a snapshot: in the probe's child, or else here, in the process.
 
 const { OffheapError } = require('../base/errors.js')
 const { inTurn } = require('./in-turn.js')

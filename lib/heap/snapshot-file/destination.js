@@ -10,7 +10,7 @@ const { OffheapError, fromNative } = require('../../base/errors.js')
 const { onExit } = require('../../base/exit-listener.js')
 const { makeFolders } = require('./directory.js')
 const { pathRefused } = require('./failure.js')
-const { removeAbandoned } = require('./folder.js')
+const { removeAbandoned } = require('./retention.js')
 const { partialName, snapshotName } = require('./names.js')
 
 /**

@@ -1,7 +1,9 @@
 'use strict'
 
-// Prepares what the addon needs besides its samples to write a profile in the format of another tool (src/base/profile_format/).
+// The profile in the formats of other tools. src/base/profile_format/ writes them; this file prepares what it needs besides the samples.
 
+const binding = require('../../base/load.js')
+const { fromNative } = require('../../base/errors.js')
 const { readSampling } = require('./read-profile.js')
 
 /**
@@ -24,4 +26,16 @@ function nativeProfile () {
   }
 }
 
-module.exports = { nativeProfile }
+/** Writes the profile as a gzip'd pprof protobuf. */
+function pprof () {
+  const profile = nativeProfile()
+  return fromNative(() => binding.writePprof(profile))
+}
+
+/** Writes the profile as folded stacks: one line per call site, with its frames from the outermost to the innermost, and its live bytes. */
+function folded () {
+  const profile = nativeProfile()
+  return fromNative(() => binding.writeFolded(profile))
+}
+
+module.exports = { folded, pprof }
