@@ -148,7 +148,7 @@ pub(super) fn run_script(env: Env, source: &str) -> Option<Value> {
 /// cleared: it is ours, not the host's, and left pending it would surface as an uncaught exception.
 pub(super) fn call(env: Env, function: Value, arguments: &[Value]) -> Option<Value> {
     let mut result = ptr::null_mut();
-    // SAFETY: all handles are live in the running call, and there are as many arguments as it is told —
+    // SAFETY: all handles are live in the running call, and the length that is passed is that of `arguments` —
     // "napi_call_function".
     let status = unsafe {
         sys::napi_call_function(

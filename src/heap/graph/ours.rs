@@ -1,4 +1,4 @@
-//! What in a snapshot is offheap's own: it is in the service's memory, and nobody asks what holds it.
+//! Finds what in a snapshot belongs to offheap itself, so that reports about the service leave it out.
 //!
 //! Knows: how offheap's scripts are found (beside its addon, or by a comment at their beginning), its functions, the
 //! objects of its classes and of its async functions, and the names under which it leaves something with others.
