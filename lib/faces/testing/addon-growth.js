@@ -7,7 +7,7 @@ const { addons, watchAddons } = require('../../../index.js')
 const { isAddon } = require('../../addons/name.js')
 const { OffheapError } = require('../../base/errors.js')
 const { func, integer, invalidValue, options: checkOptions, string } = require('../../base/validate.js')
-const { ATTEMPTS, ITERATIONS, WARMUP, run, settledFigures } = require('./measure-growth.js')
+const { ITERATIONS, WARMUP, measureBlocks, settledFigures } = require('./measure-growth.js')
 
 /** The kinds of things that an addon can hold, by name. */
 const METRICS = {
@@ -46,25 +46,15 @@ async function measureAddonGrowth (fn, options) {
   }
 }
 
-async function measure (fn, { addon, iterations, warmup, toleranceCount }) {
-  const settled = () => settledFigures(() => read(addon), agree)
-  await run(fn, warmup)
-  let before = await settled()
-  let figures
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const earlier = figures
-    await run(fn, iterations)
-    const between = await settled()
-    await run(fn, iterations)
-    const after = await settled()
-    checkAddon(addon)
-    figures = compare([before, between, after], iterations, toleranceCount)
-    for (const figure of figures) {
-      if (earlier !== undefined && figure.grew) figure.grew = earlier.some((known) => known.grew && known.metric === figure.metric && known.addon === figure.addon)
-    }
-    if (attempt === ATTEMPTS || !figures.some((figure) => figure.grew)) return { iterations, warmup, attempts: attempt, figures }
-    before = after
-  }
+function measure (fn, { addon, iterations, warmup, toleranceCount }) {
+  return measureBlocks(fn, {
+    iterations,
+    warmup,
+    settled: () => settledFigures(() => read(addon), agree),
+    check: () => checkAddon(addon),
+    compare: (readings) => compare(readings, iterations, toleranceCount),
+    same: (one, other) => one.metric === other.metric && one.addon === other.addon
+  })
 }
 
 /** The rows of this thread, because other threads change theirs. A row without id is of an addon that has not called Node-API yet. */

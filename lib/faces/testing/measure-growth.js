@@ -33,8 +33,23 @@ async function measureGrowth (fn, options) {
     throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM', `${refused.join(' and ')} cannot be measured here; leave it out of *options.metrics*`)
   }
 
+  return measureBlocks(fn, {
+    iterations,
+    warmup,
+    settled: () => settledFigures(() => read(selection), agree),
+    check: (after) => checkLabel(selection.label, after),
+    compare: (readings) => compare(readings, iterations, toleranceOf),
+    same: (one, other) => one.metric === other.metric && one.label === other.label
+  })
+}
+
+/**
+ * Runs two equal blocks, and both once more when a figure grew.
+ *
+ * `settled` takes a reading, `check` refuses one, `compare` makes figures of three, and `same` finds a figure in the attempt before.
+ */
+async function measureBlocks (fn, { iterations, warmup, settled, check, compare, same }) {
   await run(fn, warmup)
-  const settled = () => settledFigures(() => read(selection), agree)
   let before = await settled()
   let figures
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
@@ -43,11 +58,11 @@ async function measureGrowth (fn, options) {
     const between = await settled()
     await run(fn, iterations)
     const after = await settled()
-    checkLabel(selection.label, after)
-    figures = compare([before, between, after], iterations, toleranceOf)
+    check(after)
+    figures = compare([before, between, after])
     for (const figure of figures) {
       // Only figures that grew in both attempts count. Other code, or a step that happens now and then, can make a figure grow once.
-      if (earlier !== undefined && figure.grew) figure.grew = earlier.some((known) => known.grew && known.metric === figure.metric && known.label === figure.label)
+      if (earlier !== undefined && figure.grew) figure.grew = earlier.some((known) => known.grew && same(known, figure))
     }
     if (attempt === ATTEMPTS || !figures.some((figure) => figure.grew)) return { iterations, warmup, attempts: attempt, figures }
     before = after
@@ -118,4 +133,4 @@ function checkLabel (label, figures) {
   throw invalidValue('options.label', 'a label that is in use; the function tracked nothing under this label', label)
 }
 
-module.exports = { ATTEMPTS, ITERATIONS, WARMUP, measureGrowth, run, settledFigures }
+module.exports = { ITERATIONS, WARMUP, measureBlocks, measureGrowth, run, settledFigures }
