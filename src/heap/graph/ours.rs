@@ -16,8 +16,8 @@ use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::scripts::{file_of, script_of_closure};
 use crate::heap::graph::{Bits, Graph, Ordinal};
 
-/// How edges of offheap's own are called: what it puts on the global object and on requests, and how a Monitor hangs on its
-/// timer and its signal (lib/faces/register.js, lib/faces/express.js, lib/monitor/monitor.js, lib/buffers/main-realm.js).
+/// The names of edges that offheap makes in objects of others: what it puts on the global object, on functions and on
+/// requests (lib/faces/register.js, lib/buffers/main-realm.js, lib/buffers/census/realms.js, lib/faces/express.js).
 const EDGES: [&str; 4] = [
     "<symbol offheap.registered>",
     "<symbol offheap.wrapped>",
