@@ -55,6 +55,23 @@ test('a listener that throws or rejects becomes an error event, and the other li
   assert.deepStrictEqual(errors.map(({ code, cause }) => [code, cause]), [['ERR_OFFHEAP_LISTENER_FAILED', thrown], ['ERR_OFFHEAP_LISTENER_FAILED', rejected]])
 })
 
+test('a listener may throw or reject with anything: a Symbol, an object without prototype, a getter that throws', async (t) => {
+  const monitor = monitorOf(t)
+  const values = [Symbol('thrown'), Object.create(null), { get message () { throw new Error('hostile') } }, null]
+  const causes = []
+  for (const value of values) {
+    monitor.on('sample', () => { throw value })
+    monitor.on('sample', async () => { throw value })
+  }
+  monitor.on('error', ({ cause }) => causes.push(cause))
+
+  monitor.sample()
+  await new Promise(setImmediate)
+
+  assert.deepStrictEqual(new Set(causes), new Set(values))
+  assert.strictEqual(causes.length, 2 * values.length)
+})
+
 test('stopping in a listener takes effect at once', (t) => {
   const monitor = monitorOf(t, { thresholds: { rss: [1, 2, 3].map((above) => ({ above, forSamples: 1 })) } })
   let triggered = 0

@@ -38,6 +38,19 @@ function fromNative (call) {
   }
 }
 
+/**
+ * The message of anything that was thrown. Never throws: a program can throw a Symbol, an object without prototype, or one whose getter throws.
+ * @param {unknown} error
+ * @returns {string}
+ */
+function messageOf (error) {
+  try {
+    return String(error?.message ?? error)
+  } catch {
+    return 'a value without a message'
+  }
+}
+
 /** Rebuilds an error of the native binding as an error of this realm. */
 function rebuild (error) {
   const code = error?.code
@@ -45,7 +58,7 @@ function rebuild (error) {
   if (error?.name === 'AbortError' || code === 'Cancelled' || code === 'ABORT_ERR') {
     return new OffheapError('ERR_OFFHEAP_ABORTED', 'The operation was aborted')
   }
-  return new OffheapError('ERR_OFFHEAP_INTERNAL', `Internal error in offheap, please report it: ${error?.message ?? error}`, error)
+  return new OffheapError('ERR_OFFHEAP_INTERNAL', `Internal error in offheap, please report it: ${messageOf(error)}`, error)
 }
 
-module.exports = { OffheapError, argumentError, fromNative, rebuild }
+module.exports = { OffheapError, argumentError, fromNative, messageOf, rebuild }

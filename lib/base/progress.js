@@ -2,6 +2,7 @@
 
 // One rule for every `onProgress`: when it throws, the run continues, and a process warning reports the error.
 
+const { messageOf } = require('./errors.js')
 const { warn } = require('./warn.js')
 
 /**
@@ -19,7 +20,7 @@ function progressListener (caller, onProgress) {
       onProgress(progress)
     } catch (error) {
       isBroken = true
-      warn(`offheap: onProgress of ${caller}() threw and is not called again: ${error?.message ?? error}`, { code: 'ERR_OFFHEAP_LISTENER_FAILED' })
+      warn(`offheap: onProgress of ${caller}() threw and is not called again: ${messageOf(error)}`, { code: 'ERR_OFFHEAP_LISTENER_FAILED' })
     }
   }
 }

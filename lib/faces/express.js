@@ -5,6 +5,7 @@
 
 const { createRouteContext, reading } = require('../../index.js')
 const { routeName, unmatchedName } = require('./express/route-name.js')
+const { messageOf } = require('../base/errors.js')
 const { warn: emitWarning } = require('../base/warn.js')
 const { boolean, func, invalidValue, options: checkOptions, string } = require('../base/validate.js')
 
@@ -72,7 +73,7 @@ function offheapExpress (options) {
   const warn = (error) => {
     if (warned) return
     warned = true
-    emitWarning(`offheap/express did not serve ${path}: ${error?.message ?? error}`)
+    emitWarning(`offheap/express did not serve ${path}: ${messageOf(error)}`)
   }
 
   return function offheap (req, res, next) {

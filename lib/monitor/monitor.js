@@ -6,7 +6,7 @@ const { performance } = require('node:perf_hooks')
 const { startTracking } = require('../buffers/profile/tracking.js')
 const binding = require('../base/load.js')
 const { addonSummary } = require('../addons/summary.js')
-const { OffheapError, fromNative } = require('../base/errors.js')
+const { OffheapError, fromNative, messageOf } = require('../base/errors.js')
 const { warn } = require('../base/warn.js')
 const { pastSnapshots } = require('../heap/snapshot-file/retention.js')
 const { requestSnapshot } = require('../heap/snapshot-file/write.js')
@@ -216,7 +216,7 @@ class Monitor extends EventEmitter {
   }
 
   #listenerFailed (event, error) {
-    const failure = new OffheapError('ERR_OFFHEAP_LISTENER_FAILED', `A listener of the event '${event}' threw: ${error?.message ?? error}`, error)
+    const failure = new OffheapError('ERR_OFFHEAP_LISTENER_FAILED', `A listener of the event '${event}' threw: ${messageOf(error)}`, error)
     // The listener that just failed would get its own error.
     if (event === 'error') this.#warn(failure)
     else this.#report(failure)

@@ -1,6 +1,6 @@
 'use strict'
 
-const { OffheapError } = require('../../base/errors.js')
+const { OffheapError, messageOf } = require('../../base/errors.js')
 
 /** The public error for an error that occurred while a snapshot was written. */
 function snapshotFailure (error, what) {
@@ -10,7 +10,7 @@ function snapshotFailure (error, what) {
     return new OffheapError('ERR_OFFHEAP_SNAPSHOT_NO_DISK_SPACE',
       `${what} failed: the disk ran full (${code}); the incomplete file was removed. Free disk space or pass another *directory*`, error)
   }
-  return new OffheapError('ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED', `${what} failed: ${error?.message ?? error}`, error)
+  return new OffheapError('ERR_OFFHEAP_SNAPSHOT_WRITE_FAILED', `${what} failed: ${messageOf(error)}`, error)
 }
 
 function pathRefused (file, fact) {
