@@ -29,7 +29,7 @@ const LIB = {
   heap: ['memory', 'probe'],
   monitor: ['addons', 'buffers', 'heap', 'memory'],
   overview: ['addons', 'buffers', 'external', 'memory', 'probe'],
-  faces: ['addons', 'heap', 'memory', 'monitor']
+  faces: ['addons', 'external', 'heap', 'memory', 'monitor']
 }
 
 /** All files of Rust in src/, with their room and their code: no comments. */

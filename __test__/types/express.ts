@@ -6,6 +6,7 @@ const app = express()
 app.use(offheapExpress())
 app.use('/internal', offheapExpress({ path: '/memory' }))
 app.use(offheapExpress({ path: '/memory', authorize: () => true, routes: false }))
+app.use(offheapExpress({ routes: 'always' }))
 app.use(offheapExpress({ authorize: async (req) => req.headers.authorization === 'x' }))
 // Express's own request is fine, too.
 app.use(offheapExpress({ authorize: (req: express.Request) => req.ip === '127.0.0.1' }))
@@ -25,5 +26,7 @@ export function growth (before: Reading, after: Reading = reading()): number {
 offheapExpress({ pth: '/memory' })
 // @ts-expect-error a path is a string
 offheapExpress({ path: 5 })
+// @ts-expect-error no such word
+offheapExpress({ routes: 'never' })
 // @ts-expect-error only true is yes
 offheapExpress({ authorize: () => 'yes' })

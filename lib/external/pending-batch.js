@@ -55,9 +55,12 @@ function flush () {
   const count = bytes[COUNT]
   if (count === 0) return
   threadState.heldBytes = 0
-  if (Reflect.apply(trackBatch, undefined, values) !== undefined) retryByIdentity(count)
+  // A request often tracks one value. Passing all places of the batch would cost three times as much then.
+  const undecided = count === 1 ? trackBatch(values[0]) : Reflect.apply(trackBatch, undefined, values)
+  if (undecided !== undefined) retryByIdentity(count)
   bytes[COUNT] = 0
-  values.fill(undefined, 0, count)
+  if (count === 1) values[0] = undefined
+  else values.fill(undefined, 0, count)
 }
 
 // Views whose address cannot tell them from others: too many values at one address, or the ArrayBuffer was detached

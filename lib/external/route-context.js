@@ -24,19 +24,26 @@ const NO_ROUTE = '(no route)'
 // Created with the first context: a service without contexts pays nothing in track().
 let storage
 
+// While nothing asks which route is served, no request has to carry a context, and Node's AsyncLocalStorage costs more than the rest of the
+// middleware. So requests carry one from the start, so that the first value of a new service has its route. When this many have begun
+// and nothing has asked, the next ones carry none. From the first question on, every request carries one again, for good.
+const UNASKED_REQUESTS = 1_000
+let unaskedRequests = 0
+let wasAsked = false
+
 const keys = new Map()
 
+/**
+ * A route and what runs in it. A subclass knows the name:
+ * - `currentName()` is the route's name; undefined while it is not known.
+ * - `finalName()` fixes the name, and releases what it was found with.
+ */
 class RouteContext {
-  #route
   #name
   #key = 0
   #settled = false
   // Records that wait for the route; null when the context is settled.
   #deferred
-
-  constructor (route) {
-    this.#route = route
-  }
 
   run (fn, ...args) {
     func('fn', fn)
@@ -51,16 +58,16 @@ class RouteContext {
   settle () {
     if (this.#settled) return
     this.#settled = true
+    const name = this.finalName()
     // The native side gets a number for the route only when a record needs it.
     if (this.#deferred !== undefined && this.#deferred !== null) this.key()
-    this.#route = this.#current()
     this.#deferred = null
-    countRequest(this.#route === undefined ? NO_ROUTE : cut(this.#route))
+    countRequest(name ?? NO_ROUTE)
   }
 
   /** The number of the route; 0 while the route is not known. It may change, because a request may pass several routes. */
   key () {
-    const name = this.#current()
+    const name = this.currentName()
     if (name === undefined) return this.#key
     if (name !== this.#name) {
       this.#key = routeKey(name)
@@ -84,8 +91,24 @@ class RouteContext {
     this.#deferred ??= []
     if (this.#deferred.length < MAX_DEFERRED) this.#deferred.push({ id, change })
   }
+}
 
-  #current () {
+/** A context that has a name, or the host's function that knows it. */
+class NamedContext extends RouteContext {
+  #route
+
+  constructor (route) {
+    super()
+    this.#route = route
+  }
+
+  run (fn, ...args) {
+    // Whoever makes a context by hand asks for its route.
+    wasAsked = true
+    return super.run(fn, ...args)
+  }
+
+  currentName () {
     if (typeof this.#route !== 'function') return this.#route
     let name
     try {
@@ -98,18 +121,36 @@ class RouteContext {
     if (typeof name?.then === 'function') Promise.resolve(name).catch(() => {})
     return typeof name === 'string' && name !== '' ? name : undefined
   }
+
+  finalName () {
+    return (this.#route = this.currentName())
+  }
 }
 
-/** Counts one settled context. The number of names is limited, because array paths and generated routers may produce very many. */
-function countRequest (name) {
+/** Whether the request that begins now has to carry a context. */
+function requestCarriesContext () {
+  if (wasAsked) return true
+  if (unaskedRequests === UNASKED_REQUESTS) return false
+  // In Node before 24, a storage that is in use costs each promise and each socket operation of the process.
+  if (++unaskedRequests === UNASKED_REQUESTS) storage?.disable()
+  return true
+}
+
+/**
+ * Counts one settled context. The number of names is limited, because array paths and generated routers may produce very many.
+ * @param {string} route
+ */
+function countRequest (route) {
   const { requestCounts } = binding.threadState
-  const counted = requestCounts.has(name) || requestCounts.size < MAX_COUNTED ? name : OTHER
-  requestCounts.set(counted, (requestCounts.get(counted) ?? 0) + 1)
+  const name = cut(route)
+  const known = requestCounts.get(name) ?? (requestCounts.size < MAX_COUNTED ? undefined : requestCounts.get(OTHER))
+  if (known !== undefined) known.count++
+  else requestCounts.set(requestCounts.size < MAX_COUNTED ? name : OTHER, { count: 1 })
 }
 
 /** The number of settled contexts, by route. */
 function requestCounts () {
-  return Object.fromEntries(binding.threadState.requestCounts)
+  return Object.fromEntries(Array.from(binding.threadState.requestCounts, ([name, { count }]) => [name, count]))
 }
 
 function changeRecordRoute (id, route) {
@@ -131,12 +172,18 @@ function routeKey (name) {
 function createRouteContext (route) {
   if (typeof route === 'string') string('route', route, { maxLength: MAX_LENGTH })
   else if (typeof route !== 'function') throw invalidType('route', 'a string or a function', route)
-  return new RouteContext(route)
+  return new NamedContext(route)
 }
 
-/** The context in which the running code was started; undefined without one. */
+/** The context in which the running code was started; undefined without one. From this question on, every request carries one. */
 function enclosingRoute () {
+  wasAsked = true
+  return currentContext()
+}
+
+/** The same, for who enters contexts. */
+function currentContext () {
   return storage === undefined ? undefined : storage.getStore()
 }
 
-module.exports = { createRouteContext, enclosingRoute, requestCounts }
+module.exports = { RouteContext, createRouteContext, currentContext, enclosingRoute, requestCarriesContext, requestCounts }

@@ -23,10 +23,11 @@ const methods = new Set(METHODS)
 const known = new WeakMap()
 
 /**
- * Of one route: the chains of layers that lead to it, and its names by method when they are the same for every request.
- * @typedef {{ chains: object[][], names: Map<string, string> }} Entry
+ * Of one route: the chains of layers that lead to it, and its names by method when they are the same for every request; also the last of these
+ * names, with its method, because almost all requests of a route have one method.
+ * @typedef {{ chains: object[][], names: Map<string, string>, lastMethod?: string, lastName?: string }} Entry
  */
-const NOT_FOUND = { chains: [], names: new Map() }
+const NOT_FOUND = { chains: [], names: new Map(), lastMethod: undefined, lastName: undefined }
 
 /**
  * @param {object} req
@@ -36,10 +37,16 @@ const NOT_FOUND = { chains: [], names: new Map() }
 function routeName (req, app) {
   const route = req.route
   if (typeof route !== 'object' || route === null || route.path === undefined) return undefined
-  const method = methodName(req.method)
   const entry = app === undefined ? NOT_FOUND : lookUp(app, route)
+  const { method: ownMethod } = req
+  if (entry.lastName !== undefined && ownMethod === entry.lastMethod) return entry.lastName
+  const method = methodName(ownMethod)
   const ready = entry.names.get(method)
-  if (ready !== undefined) return ready
+  if (ready !== undefined) {
+    entry.lastMethod = method
+    entry.lastName = ready
+    return ready
+  }
   const { text, fixed } = template(req, route, app, entry.chains)
   const name = `${method} ${text || '/'}`
   if (fixed) entry.names.set(method, name)
@@ -64,7 +71,7 @@ function lookUp (app, route) {
   if (entry !== undefined) return entry
   const chains = []
   chainsTo(route, stackOf(app), [], chains)
-  entry = { chains, names: new Map() }
+  entry = { chains, names: new Map(), lastMethod: undefined, lastName: undefined }
   entries.set(route, entry)
   return entry
 }
