@@ -1,14 +1,19 @@
 'use strict'
 
 // What track() costs per value, from the call to the moment its release was counted, garbage collection included,
-// against FinalizationRegistry.prototype.register on the same values. Each figure is the median of the rounds;
-// a round makes the values, registers them, lets them die, and waits until every death was noticed.
+// against FinalizationRegistry.prototype.register on the same values. A round makes the values, registers them, lets them die, and waits until
+// every death was noticed.
+//
+// Another process on the machine only ever adds to a time. So the figures are lower quartiles of many short rounds, and three runs agree
+// within a few per cent where medians do not.
 
-const fs = require('node:fs')
 const { externalAllocations, track } = require('..')
-const { gc, interleave, median, settle } = require('./helpers.js')
+const { fixtureAddon } = require('../__test__/helpers/fixture-addon.js')
+const { gc, interleave, quantile, settle } = require('./helpers.js')
 
+const GOAL = 1
 const COUNT = 100_000
+const ROUNDS_PER_ROUND = 2
 const VALUES_PER_TURN = 1_000
 
 const KINDS = {
@@ -20,6 +25,13 @@ const KINDS = {
 const LIFETIMES = { 'dies young': false, 'dies old': true }
 
 module.exports = async function ({ rounds }) {
+  const { file, skip } = fixtureAddon('everything')
+  if (file === undefined) throw new Error(skip)
+  const { threadNs } = require(file)
+  const times = () => {
+    const { user, system } = process.cpuUsage()
+    return { cpu: (user + system) * 1000, thread: threadNs() }
+  }
   const rows = []
   for (const [kind, make] of Object.entries(KINDS)) {
     for (const [lifetime, kept] of Object.entries(LIFETIMES)) {
@@ -27,8 +39,8 @@ module.exports = async function ({ rounds }) {
       const options = kind === 'plain object' ? { label: 'bench', byteLength: 100 } : { label: 'bench' }
       let finalized = 0
       const registry = new FinalizationRegistry(() => { finalized++ })
-      const trial = (each, done) => () => round(count, make, kept, each, done)
-      const results = await interleave(rounds, {
+      const trial = (each, done) => () => round(count, make, kept, each, done, times)
+      const results = await interleave(rounds * ROUNDS_PER_ROUND, {
         nothing: trial(() => {}, () => true),
         register: trial((value) => registry.register(value, 'bench'), () => {
           if (finalized !== count) return false
@@ -37,11 +49,15 @@ module.exports = async function ({ rounds }) {
         }),
         track: trial((value) => track(value, options), () => externalAllocations().labels.bench.liveCount === 0)
       })
-      const of = (name, figure) => median(results[name].map((result) => result[figure]))
+      const of = (name, figure) => quantile(results[name].map((result) => result[figure]), 0.25)
+      const ratios = results.track.map(({ cpuNs }, index) => cpuNs / results.register[index].cpuNs)
       rows.push({
         name: `${kind}, ${lifetime}`,
         ratio: of('track', 'cpuNs') / of('register', 'cpuNs'),
+        low: quantile(ratios, 0.25),
+        high: quantile(ratios, 0.75),
         threadRatio: of('track', 'threadNs') / of('register', 'threadNs'),
+        goal: GOAL,
         bareNs: Math.round(of('nothing', 'cpuNs')),
         registerNs: Math.round(of('register', 'cpuNs')),
         trackNs: Math.round(of('track', 'cpuNs'))
@@ -53,12 +69,13 @@ module.exports = async function ({ rounds }) {
     notes: [
       `${COUNT.toLocaleString('en-US')} values a round (a tenth of that at 64 KiB), a turn of the event loop after every ${VALUES_PER_TURN.toLocaleString('en-US')}.`,
       'Per value, from making it to the moment its death was counted: processor time of all threads, V8\'s garbage collectors included.',
-      'ratio: with track() ÷ with register(). bareNs: with neither. threadRatio: the same for the JavaScript thread alone.'
+      'ratio: with track() ÷ with register(), of the lower quartiles; low and high: the quartiles of the ratio of neighbours. goal: of ratio and threadRatio.',
+      'bareNs: with neither. threadRatio: the same for the JavaScript thread alone.'
     ]
   }
 }
 
-async function round (count, make, kept, each, done) {
+async function round (count, make, kept, each, done, times) {
   await settle(3)
   const start = times()
   const values = []
@@ -81,20 +98,6 @@ function makeSome (make, each, values) {
     const value = make()
     each(value)
     if (values !== undefined) values.push(value)
-  }
-}
-
-/** Nanoseconds that the process and this thread have run: unlike the clock, they stand still while another process has the core. */
-function times () {
-  const { user, system } = process.cpuUsage()
-  return { cpu: (user + system) * 1000, thread: threadNs() }
-}
-
-function threadNs () {
-  try {
-    return Number(fs.readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0])
-  } catch {
-    return Number(process.hrtime.bigint())
   }
 }
 

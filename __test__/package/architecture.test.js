@@ -14,7 +14,7 @@ const FOR_ALL = ['base']
 const BESIDE = { external: ['addons'] }
 
 const UNSAFE_FILES = ['base/elf/images.rs', 'base/fork_lock.rs', 'bindings/addons.rs', 'bindings/external.rs',
-  'external/native_block.rs', 'external/pending_batch.rs', 'external/raw.rs', 'external/references.rs', 'external/tracked_values.rs', 'memory/malloc.rs']
+  'external/native_block.rs', 'external/pending_batch.rs', 'external/raw.rs', 'external/references.rs', 'external/tracked_values.rs', 'external/weak_references.rs', 'memory/malloc.rs']
 const UNSAFE_ROOMS = ['addons/hooks', 'probe']
 
 const SYS_FILES = ['addons/hooks/calls.rs', 'addons/hooks/environments.rs', 'external/block_owner.rs', 'external/native_block.rs', 'external/raw.rs']

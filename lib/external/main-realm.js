@@ -1,6 +1,7 @@
 // offheap: evaluated once per thread, in the main realm, when the addon is loaded (see src/external/main_realm.rs). The addon calls the
-// function with the capacity of the pending batch, and what it returns is what all copies of lib/external/ on that thread have together.
-(() => function create (capacity) {
+// function with the capacity of the pending batch, and with the ticket that stands for "the engine identifies it", or 0 where the engine is not a
+// known one. What it returns is what all copies of lib/external/ on that thread have together.
+(() => function create (capacity, byEngine) {
   'use strict'
 
   // A constructor that returns another object installs its private fields on that one.
@@ -35,7 +36,9 @@
     heldBytes: 0,
     scheduled: false,
 
-    // What identifies values that have no address of their own.
+    // What identifies values that have no address of their own: the engine, or else a ticket.
+    byEngine,
+    engineWasAsked: false,
     nextTicket: 1,
     viewTickets: new WeakMap(),
     viewsByIdentity: false,

@@ -10,6 +10,7 @@
 // All copies of this file on a thread (jest has one per test file) have one batch together, so that none reads too little.
 
 const { threadState, trackBatch } = require('../base/load.js')
+const { identifyView } = require('./identity.js')
 
 const { bytes, keys, tickets, values } = threadState
 // The addon has made the arrays as long as the batch is that it takes (src/external/pending_batch.rs).
@@ -18,6 +19,10 @@ const MAX_HELD_BYTES = 2 ** 20
 
 // Where in `bytes` the number of values is, so that the addon knows it too: it counts what is left when a worker is terminated.
 const COUNT = CAPACITY
+
+// What the native side writes in the place of a ticket: the address of this view cannot tell it from others, because there are too many values at
+// it, or because its ArrayBuffer was detached since.
+const REFUSED = -1
 
 const currentJob = Promise.resolve()
 
@@ -63,15 +68,12 @@ function flush () {
   else values.fill(undefined, 0, count)
 }
 
-// Views whose address cannot tell them from others: too many values at one address, or the ArrayBuffer was detached
-// since. The native side has marked them with a negative ticket.
 function retryByIdentity (count) {
   let retried = 0
   for (let index = 0; index < count; index++) {
-    if (tickets[index] >= 0) continue
+    if (tickets[index] !== REFUSED) continue
     const value = values[index]
-    const ticket = threadState.nextTicket++
-    threadState.viewTickets.set(value, ticket)
+    const ticket = identifyView(value)
     threadState.viewsByIdentity = true
     values[retried] = value
     bytes[retried] = bytes[index]

@@ -35,10 +35,11 @@ pub fn register(exports: Object, env: Env) -> napi::Result<()> {
 }
 
 /// The functions whose cost per call matters, with the name each has on the binding: they do without napi's wrappers.
-const FUNCTIONS: [(&str, Callback); 5] = [
+const FUNCTIONS: [(&str, Callback); 6] = [
     ("trackBatch", track_batch),
     ("observe", observe),
     ("findTicket", find_ticket),
+    ("findObject", find_object),
     ("findView", find_view),
     ("findDetached", find_detached),
 ];
@@ -131,6 +132,13 @@ unsafe extern "C" fn find_ticket(env: RawEnv, info: CallInfo) -> Value {
     })
 }
 
+/// `findObject(value)`: the id of the record that counts this object by the identity that the engine gives it, or nothing.
+unsafe extern "C" fn find_object(env: RawEnv, info: CallInfo) -> Value {
+    function(env, info, |environment, [object]| {
+        to_id(env, environment.values().find_object(env, object))
+    })
+}
+
 /// `findView(value)`: the id of the record that counts this view, or nothing.
 unsafe extern "C" fn find_view(env: RawEnv, info: CallInfo) -> Value {
     function(env, info, |environment, [view]| {
@@ -212,6 +220,13 @@ pub fn alloc_external<'env>(
 #[napi(catch_unwind)]
 pub fn refuse_external_buffers(refuse: bool) -> Result<()> {
     environment()?.refuse_external_buffers(refuse);
+    Ok(())
+}
+
+/// For tests: makes weak references of Node-API only from now on, as where the engine is not a known one; or what the process has.
+#[napi(catch_unwind)]
+pub fn use_node_api_references(only: bool) -> Result<()> {
+    environment()?.use_node_api_references(only);
     Ok(())
 }
 

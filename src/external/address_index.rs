@@ -94,6 +94,16 @@ impl AddressIndex {
         }
     }
 
+    /// Reads the bucket where each of these belongs. No read depends on another one, so the processor waits for all of them together.
+    #[inline]
+    pub fn touch(&self, addresses: &[usize]) {
+        let taken = addresses.iter().fold(0, |sum: u64, address| {
+            let at = position(*address) as usize & self.mask();
+            sum ^ self.buckets.get(at).copied().unwrap_or(EMPTY)
+        });
+        std::hint::black_box(taken);
+    }
+
     /// The place of an address. `address_at` tells the address of a place.
     #[inline]
     pub fn get(&self, address: usize, address_at: impl Fn(u32) -> usize) -> Option<u32> {

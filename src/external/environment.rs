@@ -130,7 +130,12 @@ impl Environment {
         self.refuse_external.set(refuse);
     }
 
-    /// Whether it is to behave like that.
+    /// For tests: makes weak references of Node-API only from now on, as where the engine is not a known one; or what the process has.
+    pub fn use_node_api_references(&self, only: bool) {
+        self.references.without_engine(only);
+    }
+
+    /// Whether external buffers are refused for a test.
     pub(super) fn refuses_external_buffers(&self) -> bool {
         self.refuse_external.get()
     }
@@ -184,8 +189,13 @@ impl Environment {
     #[inline]
     fn arm_if_needed(self: &Rc<Self>, env: Env) {
         if !self.sentinels.are_armed() && !self.values.is_empty() {
-            self.sentinels.arm(env, self, Environment::noticed);
+            self.arm(env);
         }
+    }
+
+    fn arm(self: &Rc<Self>, env: Env) {
+        self.sentinels
+            .arm(env, self, Environment::noticed, self.values.has_old());
     }
 
     /// A garbage collection has run.
@@ -198,10 +208,11 @@ impl Environment {
         }
         self.values.sweep(env, collection == Collection::Major);
         self.schedule_sweep(env);
-        if self.values.is_empty() {
+        // A service that tracks per request has no values after each minor collection. Its reserve has to grow old, and its tables stay.
+        if self.values.take_no_memory() {
             self.sentinels.release_reserve(None);
         } else {
-            self.sentinels.arm(env, self, Environment::noticed);
+            self.arm(env);
         }
     }
 
@@ -233,7 +244,7 @@ impl Environment {
             return;
         }
         self.values.sweep_on(env, places);
-        if self.values.is_empty() {
+        if self.values.take_no_memory() {
             self.sentinels.release_reserve(None);
         }
     }

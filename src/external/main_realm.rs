@@ -7,11 +7,12 @@
 
 use std::cell::Cell;
 
-use super::pending_batch::{PendingBatch, CAPACITY};
+use super::pending_batch::{PendingBatch, BY_ENGINE, CAPACITY};
 use super::raw::{self, Env, Value};
 use super::references::{References, StrongReference};
 
-/// A function that gets the capacity of the pending batch and returns the object.
+/// A function that gets the capacity of the pending batch, and what stands for "the engine identifies it" where the engine is a known one (0
+/// elsewhere), and returns the object.
 const SCRIPT: &str = include_str!("../../lib/external/main-realm.js");
 
 /// The object of one thread.
@@ -26,7 +27,13 @@ impl MainRealm {
     /// Evaluates the script.
     pub(super) fn new(env: Env, references: &References) -> Option<Self> {
         let function = raw::run_script(env, SCRIPT)?;
-        let object = raw::call(env, function, &[raw::to_number(env, CAPACITY as f64)])?;
+        let by_engine = if references.has_engine(env) {
+            BY_ENGINE
+        } else {
+            0.0
+        };
+        let arguments = [CAPACITY as f64, by_engine].map(|number| raw::to_number(env, number));
+        let object = raw::call(env, function, &arguments)?;
         Some(MainRealm {
             batch: PendingBatch::of(env, object, references)?,
             sweep_scheduled: Cell::new(false),

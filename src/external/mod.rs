@@ -13,7 +13,7 @@
 //! | `sentinels` | how garbage collections are noticed |
 //! | `pending_batch`, `main_realm` | the values that JavaScript holds until they are counted |
 //! | `native_block`, `block_owner` | `allocExternal` |
-//! | `references`, `raw` | offheap's own references; the Node-API calls |
+//! | `references`, `weak_references`, `raw` | offheap's own references; the Node-API calls |
 //! | `process` | what all threads have together: tallies and names |
 //!
 //! # Why an address
@@ -37,3 +37,4 @@ mod references;
 pub mod registry;
 mod sentinels;
 pub mod tracked_values;
+mod weak_references;

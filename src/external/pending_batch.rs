@@ -16,6 +16,36 @@ use crate::base::ledger::{Entry, Key, Run, NONE};
 /// How many values a batch has room for.
 pub(crate) const CAPACITY: usize = 64;
 
+/// Stands in the place of a ticket: the engine identifies the object.
+pub(crate) const BY_ENGINE: f64 = -2.0;
+
+/// Written in the place of a ticket: its address cannot tell this view from others.
+const REFUSED: f64 = -1.0;
+
+/// What identifies a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Identity {
+    /// The address of the view's first byte.
+    Address,
+    /// The engine: the number that a WeakMap uses as well.
+    Engine,
+    /// A number that JavaScript gave it.
+    Ticket(u64),
+}
+
+impl Identity {
+    #[inline]
+    fn of(ticket: f64) -> Self {
+        if ticket == 0.0 {
+            Identity::Address
+        } else if ticket == BY_ENGINE {
+            Identity::Engine
+        } else {
+            Identity::Ticket(ticket as u64)
+        }
+    }
+}
+
 /// The batch of one thread.
 #[derive(Debug)]
 pub(super) struct PendingBatch {
@@ -55,24 +85,35 @@ impl PendingBatch {
             return false;
         };
         let figures = self.figures;
+        let count = figures.count();
+        let mut addresses = [0; CAPACITY];
+        for ((place, value), address) in values
+            .iter()
+            .enumerate()
+            .take(count)
+            .zip(addresses.iter_mut())
+        {
+            let found = match figures.read(place) {
+                Some((_, Identity::Ticket(ticket))) => Some(ticket_address(ticket)),
+                Some((_, Identity::Engine)) => tracked.identity_address(env, *value),
+                Some((_, Identity::Address)) => raw::address_of(env, *value),
+                None => None,
+            };
+            *address = found.unwrap_or(0);
+        }
+        // All look-ups at once: each misses the cache, and the processor waits for all of them together.
+        tracked.touch(addresses.get(..count).unwrap_or_default());
         let mut run = Run::default();
         let mut undecided = false;
-        for (place, value) in values.iter().enumerate().take(figures.count()) {
-            let Some((entry, ticket)) = figures.read(place) else {
+        for ((place, value), address) in values.iter().enumerate().take(count).zip(addresses) {
+            let Some((entry, identity)) = figures.read(place) else {
                 break;
             };
-            let address = if ticket != 0 {
-                ticket_address(ticket)
-            } else {
-                match raw::address_of(env, *value) {
-                    Some(address) if address != 0 => address,
-                    _ => {
-                        figures.refuse(place);
-                        undecided = true;
-                        continue;
-                    }
-                }
-            };
+            if address == 0 {
+                figures.refuse(place);
+                undecided = true;
+                continue;
+            }
             if tracked.knows_address(address) {
                 match tracked.find(env, *value, address) {
                     (Some(id), _) => {
@@ -81,7 +122,9 @@ impl PendingBatch {
                         tracked.change(id, Some(entry.bytes), label, None);
                         continue;
                     }
-                    (None, neighbours) if neighbours >= ADDRESS_CHAIN_LIMIT => {
+                    (None, neighbours)
+                        if identity == Identity::Address && neighbours >= ADDRESS_CHAIN_LIMIT =>
+                    {
                         figures.refuse(place);
                         undecided = true;
                         continue;
@@ -153,9 +196,9 @@ impl Figures {
             .min(CAPACITY)
     }
 
-    /// What a value is to be counted as, and its ticket.
+    /// What a value is to be counted as, and what identifies it.
     #[inline]
-    fn read(self, place: usize) -> Option<(Entry, u64)> {
+    fn read(self, place: usize) -> Option<(Entry, Identity)> {
         // SAFETY: as in `count`.
         let bytes = unsafe { &*self.bytes };
         // SAFETY: as in `count`.
@@ -168,7 +211,7 @@ impl Figures {
             label: Key::from_u32(packed & 0xFFFF),
             route: Key::from_u32(packed >> 16),
         };
-        Some((entry, tickets.get(place)?.get() as u64))
+        Some((entry, Identity::of(tickets.get(place)?.get())))
     }
 
     /// Marks a value that could not be counted by its address.
@@ -176,7 +219,7 @@ impl Figures {
         // SAFETY: as in `count`.
         let tickets = unsafe { &*self.tickets };
         if let Some(ticket) = tickets.get(place) {
-            ticket.set(-1.0);
+            ticket.set(REFUSED);
         }
     }
 

@@ -183,6 +183,21 @@ pub(crate) fn to_number(env: Env, number: f64) -> Value {
     value
 }
 
+/// The line of Node, such as 24; `None` in another program.
+pub(super) fn node_line(env: Env) -> Option<u32> {
+    let mut version: *const sys::napi_node_version = ptr::null();
+    // SAFETY: the output is ours; what it points to is Node's for good — "napi_get_node_version".
+    let status = unsafe { sys::napi_get_node_version(env, &mut version) };
+    if status != sys::Status::napi_ok || version.is_null() {
+        return None;
+    }
+    // SAFETY: as above.
+    let version = unsafe { &*version };
+    // SAFETY: the name is a C string of Node's.
+    let release = unsafe { std::ffi::CStr::from_ptr(version.release) };
+    (release == c"node").then_some(version.major)
+}
+
 /// Whether two values are the same object.
 pub(super) fn is_same(env: Env, one: Value, other: Value) -> bool {
     let mut same = false;

@@ -3,19 +3,21 @@
 //! Knows: how many there are in one environment, strong and weak ([`OwnReferences`]).
 //! Duties: [`StrongReference`] has one owner and is deleted once; it is released before its Node-API environment ends
 //! (`Environment::close`). A weak one is a plain number, because a million of them stand in the registry: who deletes or reads
-//! one promises that it is still there.
+//! one promises that it is still there (`weak_references`).
 //! Out of scope: what the values are.
 //! Limitations: one thread.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use super::raw::{self, Env, Reference, Value};
+use super::weak_references::WeakReferences;
 use crate::addons::own::OwnReferences;
 
 /// Makes and deletes the references of one environment.
 #[derive(Debug, Default)]
 pub(super) struct References {
     counts: Cell<OwnReferences>,
+    weak: RefCell<WeakReferences>,
 }
 
 /// Keeps a value alive until it is released.
@@ -64,9 +66,9 @@ impl References {
     /// A weak reference to `value`, as a number. `None` as for [`References::hold`].
     #[inline]
     pub(super) fn create_weak(&self, env: Env, value: Value) -> Option<usize> {
-        let reference = raw::create_reference(env, value, false)?;
+        let handle = self.weak.borrow_mut().create(env, value)?;
         self.count(|counts| counts.created(false));
-        Some(reference as usize)
+        Some(handle)
     }
 
     /// # Safety
@@ -75,20 +77,56 @@ impl References {
     /// - It has not been deleted, and is not used again.
     pub(super) unsafe fn delete_weak(&self, env: Env, handle: usize) {
         // SAFETY: our caller's promise.
-        if unsafe { raw::delete_reference(env, handle as Reference) } {
+        if unsafe { self.weak.borrow_mut().delete(env, handle) } {
             self.count(|counts| counts.deleted(false));
         }
     }
 
-    /// The value that a weak reference refers to; null when it was collected. Opens no handle scope.
+    /// Whether the object of a weak reference was collected. Opens no handle scope.
     ///
     /// # Safety
     ///
     /// [`References::create_weak`] made `handle` for this `env`; neither has ended nor was deleted.
     #[inline]
-    pub(super) unsafe fn weakly_referenced(env: Env, handle: usize) -> Value {
+    pub(super) unsafe fn is_dead(env: Env, handle: usize) -> bool {
         // SAFETY: our caller's promise.
-        unsafe { raw::referenced(env, handle as Reference) }
+        unsafe { WeakReferences::is_dead(env, handle) }
+    }
+
+    /// Whether the object of a weak reference is `value`. Opens no handle scope.
+    ///
+    /// # Safety
+    ///
+    /// As for [`References::is_dead`].
+    pub(super) unsafe fn is_of(env: Env, handle: usize, value: Value) -> bool {
+        // SAFETY: our caller's promise.
+        unsafe { WeakReferences::is_of(env, handle, value) }
+    }
+
+    /// A number of the object that it keeps all its life, and that few others have. `None` where the engine is not a known one.
+    #[inline]
+    pub(super) fn identity_hash(&self, env: Env, object: Value) -> Option<u32> {
+        self.weak.borrow_mut().identity_hash(env, object)
+    }
+
+    /// Whether there are identity hashes.
+    pub(super) fn has_engine(&self, env: Env) -> bool {
+        self.weak.borrow_mut().has_engine(env)
+    }
+
+    /// For tests: makes weak references of Node-API only from now on, or what the process has.
+    pub(super) fn without_engine(&self, without: bool) {
+        self.weak.borrow_mut().without_engine(without);
+    }
+
+    /// Gives back the memory of weak references if there is none.
+    pub(super) fn give_back(&self) {
+        self.weak.borrow_mut().give_back();
+    }
+
+    /// Bytes of our own that weak references take.
+    pub(super) fn capacity_bytes(&self) -> usize {
+        self.weak.borrow().capacity_bytes()
     }
 
     fn count(&self, count: impl FnOnce(&mut OwnReferences)) {

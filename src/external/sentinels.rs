@@ -27,6 +27,11 @@ use std::rc::Rc;
 
 use super::raw::{self, Env, Value};
 use super::references::{References, StrongReference};
+use super::registry::YOUNG_SWEEPS;
+
+/// After this many noticed collections an object of the reserve is old. The records that were there when it was made are old then, too; until then
+/// the sweep of young records looks at all there are.
+const OLD_AFTER: u8 = YOUNG_SWEEPS;
 
 /// How many old objects wait to become the major sentinel. One is used up by each major collection and a new one is
 /// old after the next, so two would do; the rest is for collections in quick succession.
@@ -47,7 +52,15 @@ pub(super) struct Sentinels {
     references: Rc<References>,
     minor_armed: Cell<bool>,
     major_armed: Cell<bool>,
-    reserve: RefCell<Vec<StrongReference>>,
+    reserve: RefCell<Vec<Waiting>>,
+}
+
+/// An object of the reserve.
+#[derive(Debug)]
+struct Waiting {
+    object: StrongReference,
+    /// How many collections it has survived, as far as they were noticed.
+    survived: u8,
 }
 
 impl Sentinels {
@@ -60,18 +73,20 @@ impl Sentinels {
         }
     }
 
-    /// Whether the next collection, and the next major one, will be noticed.
+    /// Whether the next collection will be noticed.
     pub(super) fn are_armed(&self) -> bool {
-        self.minor_armed.get() && self.major_armed.get()
+        self.minor_armed.get()
     }
 
-    /// Makes sure of that. `noticed` is called once for each sentinel, with a share of `whom`, and says [`Sentinels::died`].
+    /// Makes sure of that; of the next major collection, when there are old records, or an old object of the reserve to notice it with.
+    /// `noticed` is called once for each sentinel, with a share of `whom`, and says [`Sentinels::died`].
     #[cold]
     pub(super) fn arm<T: 'static>(
         &self,
         env: Env,
         whom: &Rc<T>,
         noticed: fn(&Rc<T>, Env, Collection),
+        has_old_records: bool,
     ) {
         let add = |object: Value, collection: Collection| {
             let whom = Rc::clone(whom);
@@ -88,12 +103,19 @@ impl Sentinels {
             let Some(held) = object.and_then(|it| self.references.hold(env, it)) else {
                 return;
             };
-            self.reserve.borrow_mut().push(held);
+            self.reserve.borrow_mut().push(Waiting {
+                object: held,
+                survived: 0,
+            });
         }
-        if !self.major_armed.get() {
-            // The oldest of the reserve. At the very start it is young still and dies in a minor collection: one
-            // full sweep too many, nothing else.
-            let held = self.reserve.borrow_mut().remove(0);
+        let is_old = self
+            .reserve
+            .borrow()
+            .first()
+            .is_some_and(|waiting| waiting.survived >= OLD_AFTER);
+        if !self.major_armed.get() && (is_old || has_old_records) {
+            // After collections in quick succession it may be young, and die in a minor one: one full sweep too many, nothing else.
+            let Waiting { object: held, .. } = self.reserve.borrow_mut().remove(0);
             if let Some(object) = held.value() {
                 self.major_armed.set(add(object, Collection::Major));
             }
@@ -104,7 +126,12 @@ impl Sentinels {
     /// The sentinel of such a collection has died: there is none until the next [`Sentinels::arm`].
     pub(super) fn died(&self, collection: Collection) {
         match collection {
-            Collection::Minor => self.minor_armed.set(false),
+            Collection::Minor => {
+                self.minor_armed.set(false);
+                for waiting in self.reserve.borrow_mut().iter_mut() {
+                    waiting.survived = waiting.survived.saturating_add(1);
+                }
+            }
             Collection::Major => self.major_armed.set(false),
         }
     }
@@ -115,10 +142,10 @@ impl Sentinels {
             .reserve
             .take()
             .into_iter()
-            .partition(|held| of.is_none_or(|env| env == held.env()));
+            .partition(|waiting| of.is_none_or(|env| env == waiting.object.env()));
         self.reserve.replace(kept);
-        for held in released {
-            self.references.release(held);
+        for waiting in released {
+            self.references.release(waiting.object);
         }
     }
 }

@@ -91,7 +91,12 @@ impl TrackedValues {
 
     /// Bytes of our own that the records take, besides a weak reference of Node's for each.
     pub fn record_bytes(&self) -> usize {
-        self.registry.borrow().capacity_bytes()
+        self.registry.borrow().capacity_bytes() + self.references.capacity_bytes()
+    }
+
+    /// Whether there is no record, and no memory for any: two major collections after the last one.
+    pub(super) fn take_no_memory(&self) -> bool {
+        self.record_bytes() == 0
     }
 
     /// How many places of the table are still to be looked at.
@@ -104,10 +109,21 @@ impl TrackedValues {
         self.registry.borrow().is_empty()
     }
 
+    /// Whether there are records that minor sweeps do not look at.
+    pub(super) fn has_old(&self) -> bool {
+        self.registry.borrow().has_old()
+    }
+
     /// Whether anything is indexed under this address.
     #[inline]
     pub(super) fn knows_address(&self, address: usize) -> bool {
         self.registry.borrow().knows_address(address)
+    }
+
+    /// Brings what [`TrackedValues::knows_address`] looks at into the cache.
+    #[inline]
+    pub(super) fn touch(&self, addresses: &[usize]) {
+        self.registry.borrow().touch(addresses);
     }
 
     /// Counts a record as something else from now on; parts that are `None` stay. Whether the record was still there.
@@ -243,6 +259,19 @@ impl TrackedValues {
         self.find(env, view, address).0
     }
 
+    /// The record that counts this object by the identity that the engine gives it.
+    pub fn find_object(&self, env: Env, object: Value) -> Option<RecordId> {
+        let address = self.identity_address(env, object)?;
+        self.find(env, object, address).0
+    }
+
+    /// Where the record of an object is indexed that the engine identifies. `None` where the engine is not a known one.
+    #[inline]
+    pub(super) fn identity_address(&self, env: Env, object: Value) -> Option<usize> {
+        let hash = self.references.identity_hash(env, object)?;
+        Some(identity_address(hash))
+    }
+
     /// The record of the value with this ticket.
     pub fn find_ticket(&self, ticket: u64) -> Option<RecordId> {
         let registry = self.registry.borrow();
@@ -264,20 +293,18 @@ impl TrackedValues {
     }
 
     fn is_value_of(&self, env: Env, value: Value, record: &Record) -> bool {
-        let known = self.value_of(record);
-        !known.is_null() && raw::is_same(env, value, known)
-    }
-
-    /// The value behind the handle of a record that is in the registry; null when it was collected. Opens no handle scope.
-    #[inline]
-    fn value_of(&self, record: &Record) -> Value {
-        let env = self.owner(record.owner);
-        if env.is_null() {
-            return ptr::null_mut();
-        }
+        let owner = self.owner(record.owner);
         // SAFETY: `insert` took the handle from `create_weak` for this owner, which has not ended (`owner` gives null for one that
         // has); the record is in the registry, so its handle has not been deleted.
-        unsafe { References::weakly_referenced(env, record.handle) }
+        !owner.is_null() && unsafe { References::is_of(env, record.handle, value) }
+    }
+
+    /// Whether the value of a record that is in the registry was collected. Opens no handle scope.
+    #[inline]
+    fn is_dead(&self, record: &Record) -> bool {
+        let owner = self.owner(record.owner);
+        // SAFETY: as in `is_value_of`.
+        owner.is_null() || unsafe { References::is_dead(owner, record.handle) }
     }
 
     /// Deletes the handle of a record that has just left the registry.
@@ -286,7 +313,7 @@ impl TrackedValues {
         if env.is_null() {
             return;
         }
-        // SAFETY: as in `value_of`; the record has just left the registry, so that nobody finds its handle any more.
+        // SAFETY: as in `is_value_of`; the record has just left the registry, so that nobody finds its handle any more.
         unsafe { self.references.delete_weak(env, record.handle) };
     }
 
@@ -369,7 +396,7 @@ impl TrackedValues {
                 if asked.is_multiple_of(RECORDS_PER_SCOPE) {
                     scope = HandleScope::reopen(scope.take(), env);
                 }
-                self.value_of(record).is_null()
+                self.is_dead(record)
             },
             &mut |record| {
                 self.delete_handle(&record);
@@ -383,12 +410,20 @@ impl TrackedValues {
         );
         drop(scope);
         self.uncount(run);
+        if self.registry.borrow().capacity_bytes() == 0 {
+            self.references.give_back();
+        }
     }
 }
 
 /// Where the record of a ticket is indexed: no address of a process is that high.
 pub(super) fn ticket_address(ticket: u64) -> usize {
     (1 << 63) | (ticket << 6) as usize
+}
+
+/// Where the records of all objects with this identity hash are indexed: tickets are below 2^53, so no ticket has such an address.
+fn identity_address(hash: u32) -> usize {
+    (3 << 62) | (hash as usize) << 6
 }
 
 #[cfg(test)]
@@ -470,5 +505,9 @@ pub(crate) mod tests {
             assert!(ticket_address(ticket) >= 1 << 63);
         }
         assert_ne!(ticket_address(1), ticket_address(2));
+        for hash in [0, 1, u32::MAX] {
+            assert!(identity_address(hash) > ticket_address((1 << 53) - 1));
+        }
+        assert_ne!(identity_address(1), identity_address(2));
     }
 }

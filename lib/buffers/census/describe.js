@@ -4,6 +4,7 @@
 // no objects, so that it retains nothing while a heap snapshot is taken.
 
 const binding = require('../../base/load.js')
+const { recordByIdentity } = require('../../external/identity.js')
 const { classNames } = require('./class-name.js')
 const { ADDON, EXTERNAL, RESIZABLE, SHARED, SLAB, WASM } = require('./kinds.js')
 
@@ -39,7 +40,7 @@ function describeStores (columns, { stores, views }) {
   const numbers = new Map(described.pairs.map((names, number) => [JSON.stringify(names), number]))
   for (let store = 0; store < count; store++) {
     const longest = longestViews[store]
-    const own = namesByTicket(longest === -1 ? stores.list[buffers[store]] : views.list[longest])
+    const own = namesByIdentity(longest === -1 ? stores.list[buffers[store]] : views.list[longest])
     if (own === undefined) {
       described.names.push(found.numbers[2 * store] || found.numbers[2 * store + 1])
       continue
@@ -55,11 +56,9 @@ function pair (label, route) {
   return [label, route === NO_ROUTE ? null : route]
 }
 
-/** The names of a value that is tracked by a ticket: an ArrayBuffer, or a small view at the start of its store; see lib/external/track.js. */
-function namesByTicket (value) {
-  const { findTicket, threadState } = binding
-  const ticket = ArrayBuffer.isView(value) ? threadState.viewTickets.get(value) : threadState.objectTicket(value)
-  const record = ticket === undefined || ticket === 0 ? undefined : findTicket(ticket)
+/** The names of a value that its address does not identify: an ArrayBuffer, or a small view at the start of its store. */
+function namesByIdentity (value) {
+  const record = recordByIdentity(value)
   const names = record === undefined ? [] : binding.namesOf(record)
   return names.length === 0 ? undefined : pair(...names)
 }
