@@ -177,6 +177,11 @@ impl fmt::Display for ReadError {
 /// No table that we read is larger: a corrupt size must not make us allocate gigabytes.
 const TABLE_LIMIT: usize = 64 << 20;
 
+/// Tables are read in pieces. The string table of Node 20 has 5 MB: a copy of it, read once, stayed in malloc's heap for good.
+const NAME_PIECE: usize = 128;
+/// In entries.
+const RELOCATIONS_PIECE: usize = 64;
+
 /// The memory of one image, read by a closure of the caller's.
 struct Memory<'a, R> {
     image: &'a Image,
@@ -186,7 +191,7 @@ struct Memory<'a, R> {
 impl<R: FnMut(usize, &mut [u8])> Memory<'_, R> {
     /// The bytes of a table, if they are in a loaded segment and not too many.
     fn table(&mut self, addr: usize, len: usize) -> Option<Vec<u8>> {
-        if len > TABLE_LIMIT || !self.image.contains(addr, len) {
+        if !self.has_table(addr, len) {
             return None;
         }
         let mut bytes = vec![0; len];
@@ -220,11 +225,73 @@ impl<R: FnMut(usize, &mut [u8])> Memory<'_, R> {
         Tables::from_dynamic(self.image, &dynamic)
     }
 
-    fn strings(&mut self, tables: &Tables) -> Result<Vec<u8>, ReadError> {
-        self.table(tables.strings, tables.strings_len)
-            .ok_or(ReadError::Strings {
-                offset: self.image.offset_of(tables.strings),
-            })
+    /// Whether a table of this length may be read, piece by piece.
+    fn has_table(&self, addr: usize, len: usize) -> bool {
+        len <= TABLE_LIMIT && self.image.contains(addr, len)
+    }
+
+    fn check_strings(&self, tables: &Tables) -> Result<(), ReadError> {
+        if self.has_table(tables.strings, tables.strings_len) {
+            return Ok(());
+        }
+        Err(ReadError::Strings {
+            offset: self.image.offset_of(tables.strings),
+        })
+    }
+
+    /// Reads the name at a place of the string table into `name`. Only after [`Memory::check_strings`].
+    fn name_at(
+        &mut self,
+        tables: &Tables,
+        index: usize,
+        name: &mut Vec<u8>,
+    ) -> Result<(), ReadError> {
+        name.clear();
+        let mut at = index;
+        while at < tables.strings_len {
+            let mut bytes = [0; NAME_PIECE];
+            let len = NAME_PIECE.min(tables.strings_len - at);
+            let (Some(piece), Some(addr)) = (bytes.get_mut(..len), tables.strings.checked_add(at))
+            else {
+                break;
+            };
+            (self.read)(addr, piece);
+            if let Some(end) = piece.iter().position(|&byte| byte == 0) {
+                name.extend(piece.iter().take(end));
+                return Ok(());
+            }
+            name.extend_from_slice(piece);
+            at += len;
+        }
+        Err(ReadError::Name { index })
+    }
+
+    /// Visits the relocations of a table, a piece at a time.
+    fn each_relocation(
+        &mut self,
+        start: usize,
+        len: usize,
+        mut visit: impl FnMut(&mut Self, Rela) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        let outside = ReadError::Relocations {
+            offset: self.image.offset_of(start),
+        };
+        if !self.has_table(start, len) {
+            return Err(outside);
+        }
+        let mut bytes = [0; RELOCATIONS_PIECE * Rela::SIZE];
+        let mut at = 0;
+        while at < len {
+            let piece = bytes
+                .get_mut(..(len - at).min(RELOCATIONS_PIECE * Rela::SIZE))
+                .ok_or(outside)?;
+            (self.read)(start.checked_add(at).ok_or(outside)?, piece);
+            for relocation in piece.chunks_exact(Rela::SIZE).filter_map(Rela::from_bytes) {
+                visit(self, relocation)?;
+            }
+            at += piece.len();
+        }
+        Ok(())
     }
 
     fn symbol(&mut self, tables: &Tables, index: usize) -> Result<Symbol, ReadError> {
@@ -344,18 +411,15 @@ pub fn each_import(
 ) -> Result<(), ReadError> {
     let mut memory = Memory { image, read };
     let tables = memory.tables()?;
-    let strings = memory.strings(&tables)?;
+    memory.check_strings(&tables)?;
+    let mut name = Vec::new();
     for (start, len) in tables.relocations.into_iter().flatten() {
-        let relocations = memory.table(start, len).ok_or(ReadError::Relocations {
-            offset: image.offset_of(start),
-        })?;
-        let relocations = relocations.chunks_exact(Rela::SIZE);
-        for relocation in relocations.filter_map(Rela::from_bytes) {
+        memory.each_relocation(start, len, |memory, relocation| {
             if !relocation.is_import() {
-                continue;
+                return Ok(());
             }
             let symbol = memory.symbol(&tables, relocation.symbol as usize)?;
-            let name = name_at(&strings, symbol.name as usize)?;
+            memory.name_at(&tables, symbol.name as usize, &mut name)?;
             let offset = relocation.offset as usize;
             let addr = offset.wrapping_add(image.load_bias);
             let slot = if addr.is_multiple_of(8) && image.contains(addr, 8) {
@@ -363,8 +427,8 @@ pub fn each_import(
             } else {
                 Err(ReadError::Slot { offset })
             };
-            visit(name, slot)?;
-        }
+            visit(&name, slot)
+        })?;
     }
     Ok(())
 }
@@ -390,25 +454,28 @@ pub fn exports_any(
     let Some(hash) = tables.hash else {
         return Ok(false);
     };
-    let strings = memory.strings(&tables)?;
+    memory.check_strings(&tables)?;
     let header = memory
         .entry::<{ Hash::SIZE }>(hash, 0)
         .and_then(|bytes| Hash::from_bytes(&bytes))
         .ok_or(ReadError::Hash {
             offset: image.offset_of(hash),
         })?;
-    let symbols = (header.chain_count as usize)
-        .checked_mul(Symbol::SIZE)
-        .and_then(|len| memory.table(tables.symbols, len))
-        .ok_or(ReadError::Symbols {
-            offset: image.offset_of(tables.symbols),
-        })?;
-    let symbols = symbols.chunks_exact(Symbol::SIZE);
-    for symbol in symbols.filter_map(Symbol::from_bytes) {
+    let count = header.chain_count as usize;
+    let outside = ReadError::Symbols {
+        offset: image.offset_of(tables.symbols),
+    };
+    let len = count.checked_mul(Symbol::SIZE).ok_or(outside)?;
+    if !memory.has_table(tables.symbols, len) {
+        return Err(outside);
+    }
+    let mut name = Vec::new();
+    for index in 0..count {
+        let symbol = memory.symbol(&tables, index)?;
         if !symbol.is_defined() {
             continue;
         }
-        let name = name_at(&strings, symbol.name as usize)?;
+        memory.name_at(&tables, symbol.name as usize, &mut name)?;
         if names.iter().any(|want| want.as_bytes() == name) {
             return Ok(true);
         }
@@ -475,15 +542,6 @@ fn is_name<R: FnMut(usize, &mut [u8])>(
         .and_then(|addr| memory.table(addr, name.len() + 1))
         .ok_or(ReadError::Name { index })?;
     Ok(text.strip_suffix(&[0]) == Some(name))
-}
-
-fn name_at(strings: &[u8], index: usize) -> Result<&[u8], ReadError> {
-    let tail = strings.get(index..).ok_or(ReadError::Name { index })?;
-    let end = tail
-        .iter()
-        .position(|&byte| byte == 0)
-        .ok_or(ReadError::Name { index })?;
-    Ok(&tail[..end])
 }
 
 #[cfg(test)]
@@ -593,6 +651,49 @@ mod tests {
     /// Reads from the bytes of an image; a range outside of it panics.
     fn reader(bytes: &[u8]) -> impl FnMut(usize, &mut [u8]) + '_ {
         |addr, buffer| buffer.copy_from_slice(&bytes[addr - BASE..addr - BASE + buffer.len()])
+    }
+
+    #[test]
+    fn a_large_table_is_read_in_small_pieces() {
+        // GIVEN an image whose string table ends in a name of 1,000 bytes, and 200 relocations
+        let (image, mut bytes) = image(0);
+        bytes.resize(0x4000, 0);
+        let image = Image {
+            segments: vec![(BASE, BASE + 0x4000)],
+            ..image
+        };
+        let long = "n".repeat(1_000);
+        let mut put = |at: usize, value: usize| {
+            bytes[at..at + 8].copy_from_slice(&(value as u64).to_le_bytes());
+        };
+        let (strings, relocations) = (BASE + 0x1000, BASE + 0x2000);
+        for (entry, value) in [(0, strings), (1, 1_014), (3, relocations), (4, 200 * 24)] {
+            put(entry * 16 + 8, value);
+        }
+        for index in 0..200 {
+            put(0x2000 + index * 24, BASE + 0x500 + index % 16 * 8);
+            let kind = R_X86_64_GLOB_DAT as usize;
+            put(0x2000 + index * 24 + 8, 2 << 32 | kind);
+        }
+        bytes[0x1000..0x100d].copy_from_slice(b"\0malloc\0free\0");
+        bytes[0x100d..0x100d + 1_000].copy_from_slice(long.as_bytes());
+        // The second symbol has the long name.
+        bytes[0x100 + 2 * Symbol::SIZE..][..4].copy_from_slice(&13u32.to_le_bytes());
+        // WHEN it is walked
+        let (mut largest, mut names) = (0, 0);
+        let read = |addr: usize, buffer: &mut [u8]| {
+            largest = largest.max(buffer.len());
+            reader(&bytes)(addr, buffer);
+        };
+        let walked = each_import(&image, read, |name, _| {
+            assert_eq!(name, long.as_bytes());
+            names += 1;
+            Ok(())
+        });
+        // THEN every name is whole, and no copy is as large as a table
+        assert_eq!(walked, Ok(()));
+        assert_eq!(names, 201);
+        assert!(largest <= 64 * Rela::SIZE, "{largest}");
     }
 
     #[test]
