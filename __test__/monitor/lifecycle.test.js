@@ -72,6 +72,8 @@ test('where there is no Symbol.dispose, as in contexts of node:vm before Node 24
     const { dispose, ...statics } = Object.getOwnPropertyDescriptors(RealSymbol)
     globalThis.Symbol = Object.defineProperties((...args) => RealSymbol(...args), statics)
     const { start } = require(root)
+    // Its files are loaded at the first call.
+    start().stop()
     globalThis.Symbol = RealSymbol
     const monitor = start()
     const prototype = Object.getPrototypeOf(monitor)

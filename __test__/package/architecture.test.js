@@ -29,7 +29,7 @@ const LIB = {
   heap: ['memory', 'probe'],
   monitor: ['addons', 'buffers', 'heap', 'memory'],
   overview: ['addons', 'buffers', 'external', 'memory', 'probe'],
-  faces: ['addons', 'external', 'heap', 'memory', 'monitor']
+  faces: ['addons', 'buffers', 'external', 'heap', 'memory', 'monitor', 'overview']
 }
 
 /** All files of Rust in src/, with their room and their code: no comments. */

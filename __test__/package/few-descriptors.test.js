@@ -51,7 +51,8 @@ test('a probe with too few descriptors says so, however many there are', { skip:
 
 test('a threshold that cannot be checked without a descriptor is ERR_OFFHEAP_READ_FAILED, not an unavailable metric', { skip }, async () => {
   const [answer] = await run(`
-    offheap.memory()
+    // The files of start() are loaded at its first call.
+    offheap.start().stop()
     withFree(0, () => offheap.start({ thresholds: { rss: '80%' } }).stop()).then(send)
   `)
   assert.strictEqual(answer.code, 'ERR_OFFHEAP_READ_FAILED', answer.message)
@@ -65,4 +66,18 @@ test('support() without a descriptor has the system\'s reason, and the right ans
   `)
   assert.deepStrictEqual(short, ['/proc/self/cgroup cannot be read (Too many open files)', '/proc/self/smaps cannot be read (Too many open files)'])
   assert.deepStrictEqual(after, before)
+})
+
+test('a first call whose files cannot be read without a descriptor says so, and the next one works', { skip }, async () => {
+  const [answer] = await run(`
+    (async () => {
+      const short = []
+      for (const call of [() => offheap.census({ mode: 'in-process' }), () => offheap.reading(), () => offheap.start()]) short.push(await withFree(0, call))
+      offheap.start().stop()
+      await send({ short, census: (await offheap.census({ mode: 'in-process' })).mode, pid: offheap.reading().pid === process.pid })
+    })()
+  `)
+  assert.deepStrictEqual(answer.short.map(({ code }) => code), Array(3).fill('ERR_OFFHEAP_READ_FAILED'))
+  assert.match(answer.short[0].message, /census\(\).*first call.*too many open files/)
+  assert.deepStrictEqual([answer.census, answer.pid], ['in-process', true])
 })

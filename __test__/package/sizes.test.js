@@ -4,7 +4,7 @@
 
 const test = require('node:test')
 const assert = require('node:assert')
-const { trackingSettings } = require('../../lib/buffers/profile.js')
+const { trackingSettings } = require('../../lib/buffers/track-buffers.js')
 const { snapshotSettings } = require('../../lib/heap/snapshot-file/settings.js')
 const { parseThresholds } = require('../../lib/monitor/thresholds.js')
 const { readVariables } = require('../../lib/faces/register/variables.js')

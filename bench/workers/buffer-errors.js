@@ -6,7 +6,7 @@
 const { setTimeout: sleep } = require('node:timers/promises')
 const { bufferProfile } = require('../..')
 const { startTracking } = require('../../lib/buffers/profile/tracking.js')
-const { trackingSettings } = require('../../lib/buffers/profile.js')
+const { trackingSettings } = require('../../lib/buffers/track-buffers.js')
 const { settle } = require('../helpers.js')
 
 const MiB = 2 ** 20

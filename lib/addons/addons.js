@@ -1,54 +1,23 @@
 'use strict'
 
-// watchAddons() patches every addon. addons() reads what the addons hold, and compares it with V8's own figures.
+// addons() reads what the addons hold, and compares it with V8's own figures.
 
 const binding = require('../base/load.js')
-const { OffheapError, fromNative } = require('../base/errors.js')
+const { fromNative } = require('../base/errors.js')
 const { addonName } = require('./name.js')
 const { NUMBERS, figures, noFigures } = require('./figures.js')
 const { collectedSince, mark } = require('./collected.js')
 const { growth, isRow } = require('./growth.js')
-const { everyNth, sites } = require('./stacks.js')
+const { sites } = require('./stacks.js')
 const { sameFile, toPath } = require('./files.js')
-const { refusedReason, unsupportedReason } = require('./supported.js')
+const { refusedReason } = require('./supported.js')
+const { checkSupport } = require('./watch.js')
 const { engineFigures } = require('../base/engine-figures.js')
-const { boolean, invalidType, options: checkOptions } = require('../base/validate.js')
-const { threadId } = require('node:worker_threads')
-
-// The native side knows only the operating system's number of a thread. Other platforms lack this function.
-if (binding.loadFailure === undefined) binding.noteThread?.(threadId)
+const { threadId } = require('../base/thread.js')
+const { invalidType, options: checkOptions } = require('../base/validate.js')
 
 // The bytes of V8's global handles for one reference whose object is not collected.
 const REFERENCE_BYTES = 32
-
-/** One watch of all addons, in all threads. The last watch to stop removes the hooks. */
-class AddonWatch {
-  #isActive = true
-
-  get active () {
-    return this.#isActive
-  }
-
-  stop () {
-    if (!this.#isActive) return
-    this.#isActive = false
-    fromNative(() => binding.watchStop())
-  }
-
-  [Symbol.dispose ?? Symbol.for('Symbol.dispose')] () {
-    this.stop()
-  }
-}
-
-/** @param {import('../../index.js').WatchAddonsOptions} [options] */
-function watchAddons (options) {
-  const { buffers = false, stacks } = checkOptions('options', options, ['buffers', 'stacks'])
-  boolean('options.buffers', buffers)
-  const sampled = everyNth(stacks)
-  checkSupport()
-  fromNative(() => binding.watchStart(buffers, sampled))
-  return new AddonWatch()
-}
 
 /**
  * @param {{ since?: import('../../index.js').AddonsReading }} [options]
@@ -84,11 +53,6 @@ function checkSince (since) {
   const isNumber = since?.watchNumber === null || Number.isSafeInteger(since?.watchNumber)
   if (since === undefined || (isNumber && Array.isArray(since.rows) && since.rows.every(isRow))) return
   throw invalidType('options.since', 'what addons() returned', since)
-}
-
-function checkSupport () {
-  const reason = unsupportedReason()
-  if (reason !== null) throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM', `Addons cannot be watched: ${reason}`)
 }
 
 // How many numbers an image has, and an environment before its figures; see src/bindings/addons.rs.
@@ -199,10 +163,4 @@ function checksOf (isOn, rows) {
   }
 }
 
-/** Whether addons are watched. Cheap. */
-function isWatching () {
-  // Other platforms lack this function.
-  return binding.watchIsOn?.() ?? false
-}
-
-module.exports = { addonRows, addons, checkSince, checkSupport, isWatching, watchAddons }
+module.exports = { addonRows, addons, checkSince }

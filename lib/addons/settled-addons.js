@@ -3,10 +3,11 @@
 // Reads what addons hold without garbage: after a full collection and its finalizers.
 
 const { setImmediate: nextTick, setTimeout: sleep } = require('node:timers/promises')
-const { addons, checkSince, checkSupport } = require('./addons.js')
+const { addons, checkSince } = require('./addons.js')
+const { checkSupport } = require('./watch.js')
 const { collectGarbage } = require('../base/collect-garbage.js')
 const { abortedBy, onAbort, throwIfAborted } = require('../base/abort.js')
-const { threadId } = require('node:worker_threads')
+const { threadId } = require('../base/thread.js')
 const { abortSignal, boolean, options: checkOptions } = require('../base/validate.js')
 
 // A finalizer may release another value with a finalizer. That finalizer runs after the next collection.

@@ -2,7 +2,8 @@
 
 // Sums up what each addon holds, over all its environments: for samples, thresholds and pages.
 
-const { addonRows, isWatching } = require('./addons.js')
+const { addonRows } = require('./addons.js')
+const { isWatching } = require('./watch.js')
 
 /** @returns {import('../../index.js').AddonSummary[] | null} null while addons are not watched */
 function addonSummary () {

@@ -4,7 +4,6 @@
 // creates it in the main realm, at the first use.
 
 const { Buffer } = require('node:buffer')
-const { performance } = require('node:perf_hooks')
 
 const binding = require('../base/load.js')
 
@@ -15,7 +14,8 @@ const NOT_WRAPPED = 'trackBuffers() does not wrap all functions that use the poo
 
 function bufferState () {
   // No function of this file is passed in, because it would keep jest's realm alive.
-  threadState.buffers ??= binding.bufferScript()(Buffer, performance, binding)
+  // The binding has the clock as well: node:perf_hooks takes a millisecond and a megabyte to load.
+  threadState.buffers ??= binding.bufferScript()(Buffer, binding, binding)
   return threadState.buffers
 }
 

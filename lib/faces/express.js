@@ -15,7 +15,11 @@ const { boolean, func, invalidValue, options: checkOptions, string } = require('
  */
 function offheapExpress (options) {
   const { path, authorize, routes = true } = checkOptions('options', options, ['path', 'authorize', 'routes'])
-  if (path !== undefined) checkPath(path)
+  if (path !== undefined) {
+    checkPath(path)
+    // Now, and not in the first request that reads it.
+    require('../overview/reading.js')
+  }
   if (authorize !== undefined) func('options.authorize', authorize)
   if (routes !== 'always') boolean('options.routes', routes)
   const enter = routes === false ? passOn : routes === 'always' ? enterRequestAlways : enterRequest

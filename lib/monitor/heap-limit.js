@@ -1,6 +1,6 @@
 'use strict'
 
-const { isMainThread, resourceLimits } = require('node:worker_threads')
+const { isMainThread } = require('../base/thread.js')
 
 const OLD_SPACE = /^--max[-_]old[-_]space[-_]size=(\d+)$/
 
@@ -16,7 +16,10 @@ function heapLimitBase (heapLimitBytes) {
 }
 
 function oldGenerationMegabytes () {
-  if (!isMainThread && resourceLimits.maxOldGenerationSizeMb > 0) return resourceLimits.maxOldGenerationSizeMb
+  if (!isMainThread) {
+    const { resourceLimits } = require('node:worker_threads')
+    if (resourceLimits.maxOldGenerationSizeMb > 0) return resourceLimits.maxOldGenerationSizeMb
+  }
   const given = [...(process.env.NODE_OPTIONS ?? '').split(/\s+/), ...process.execArgv]
     .map((argument) => OLD_SPACE.exec(argument)?.[1])
     .filter((value) => value !== undefined)

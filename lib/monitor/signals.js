@@ -1,7 +1,7 @@
 'use strict'
 
 const os = require('node:os')
-const { isMainThread } = require('node:worker_threads')
+const { isMainThread } = require('../base/thread.js')
 const { OffheapError } = require('../base/errors.js')
 const { invalidType, invalidValue } = require('../base/validate.js')
 

@@ -1,8 +1,8 @@
 'use strict'
 
 const { addonSummary } = require('../addons/summary.js')
-const { watchAddons } = require('../addons/addons.js')
-const { trackingSettings } = require('../buffers/profile.js')
+const { watchAddons } = require('../addons/watch.js')
+const { trackingSettings } = require('../buffers/track-buffers.js')
 const { giveIds } = require('../heap/snapshot-file/ids.js')
 const { whyNotWritable } = require('../heap/snapshot-file/directory.js')
 const { WHERE_AND_HOW, whereAndHow } = require('../heap/snapshot-file/settings.js')

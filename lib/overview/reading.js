@@ -4,9 +4,9 @@
 // A reading contains numbers, and the labels, route templates and addon names that they belong to. It contains no value of a request, no
 // environment variable and no path of the machine.
 
-const { threadId } = require('node:worker_threads')
-
-const { addonRows, isWatching } = require('../addons/addons.js')
+const { addonRows } = require('../addons/addons.js')
+const { isWatching } = require('../addons/watch.js')
+const { threadId } = require('../base/thread.js')
 const { bufferProfile } = require('../buffers/profile.js')
 const { externalAllocations, ownReferences } = require('../external/external-allocations.js')
 const { requestCounts } = require('../external/route-context.js')

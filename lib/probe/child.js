@@ -4,8 +4,8 @@
 // The child changes only its own copy of the process object, never the service's.
 
 const { isNativeError } = require('node:util/types')
-const v8 = require('node:v8')
 const binding = require('../base/load.js')
+const v8 = require('../base/v8.js')
 
 /**
  * The function that is called in the child.
@@ -52,7 +52,7 @@ function isThenable (value) {
 function sayValue (value) {
   let bytes
   try {
-    bytes = v8.serialize(value)
+    bytes = v8().serialize(value)
   } catch (error) {
     refuse(`The function's result cannot be sent from the probe's child: ${error.message}`)
     return
@@ -82,7 +82,7 @@ function sayThrown (thrown) {
   } else {
     message = isCloneable(thrown) ? { value: thrown } : { value: String(thrown) }
   }
-  binding.probeChildSay('thrown', v8.serialize(message))
+  binding.probeChildSay('thrown', v8().serialize(message))
 }
 
 /** A property of an error may be a getter of the program's that throws. */
@@ -96,7 +96,7 @@ function read (property) {
 
 function isCloneable (value) {
   try {
-    v8.serialize(value)
+    v8().serialize(value)
     return true
   } catch {
     return false

@@ -2,8 +2,8 @@
 
 // The public face of the probe.
 
-const v8 = require('node:v8')
 const { LONGEST_MS, TIMEOUT_MS } = require('../base/times.js')
+const v8 = require('../base/v8.js')
 const { abortSignal, func, integer, options: checkOptions } = require('../base/validate.js')
 const { asThrown } = require('./thrown.js')
 const { run } = require('./run.js')
@@ -23,7 +23,7 @@ async function probe (fn, options) {
 
   const { value, thrown } = await run({ work: fn, timeoutMs, signal })
   if (thrown !== undefined) throw asThrown(thrown)
-  return v8.deserialize(value)
+  return v8().deserialize(value)
 }
 
 module.exports = { probe }

@@ -10,6 +10,7 @@ const { abortedBy, onAbort, throwIfAborted } = require('../base/abort.js')
 const { OffheapError, fromNative } = require('../base/errors.js')
 const { onExit } = require('../base/exit-listener.js')
 const binding = require('../base/load.js')
+const v8 = require('../base/v8.js')
 const { inChild } = require('./child.js')
 const { unsupportedReason } = require('./supported.js')
 
@@ -45,6 +46,7 @@ async function run (options) {
   const { signal } = options
   throwIfAborted(signal)
 
+  v8() // The child must not load it.
   const start = performance.now()
   const events = new Events(options.onProgress)
   const settings = {

@@ -54,6 +54,12 @@ pub fn note_thread(env: &Env, thread_id: f64) -> Result<()> {
     end_with_thread(env)
 }
 
+/// Whether this is the first thread of the process. Node runs workers on others.
+#[napi(catch_unwind)]
+pub fn is_process_thread() -> bool {
+    moment::current_thread() == std::process::id() as i32
+}
+
 /// What a worker leaves behind when it is terminated: another may get its number, and its watches are over.
 fn end_with_thread(env: &Env) -> Result<()> {
     if !ENDS_WITH_THREAD.get() {

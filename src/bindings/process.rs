@@ -1,5 +1,8 @@
 //! What the addon knows about itself.
 
+use std::sync::OnceLock;
+use std::time::Instant;
+
 use napi_derive::napi;
 
 use crate::base::error::Code;
@@ -8,6 +11,15 @@ use crate::base::error::Code;
 #[napi(catch_unwind)]
 pub fn error_codes() -> Vec<&'static str> {
     Code::ALL.iter().map(|code| code.as_str()).collect()
+}
+
+/// The moment of the first call of [`now`].
+static EPOCH: OnceLock<Instant> = OnceLock::new();
+
+/// Milliseconds by a clock that nobody sets, as those of `performance.now()`, from another moment on. Mocked clocks leave it alone.
+#[napi(catch_unwind)]
+pub fn now() -> f64 {
+    EPOCH.get_or_init(Instant::now).elapsed().as_secs_f64() * 1e3
 }
 
 /// The C library that this build links: `glibc`, `musl`, or `unknown`.

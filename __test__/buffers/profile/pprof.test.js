@@ -10,7 +10,7 @@ const { gunzipSync } = require('node:zlib')
 const { Profile } = require('pprof-format')
 const { bufferProfile, createRouteContext } = require('../../..')
 const { startTracking } = require('../../../lib/buffers/profile/tracking.js')
-const { trackingSettings } = require('../../../lib/buffers/profile.js')
+const { trackingSettings } = require('../../../lib/buffers/track-buffers.js')
 const { emptyFolder } = require('../../helpers/folder.js')
 
 /** A profile with three sites; returns what it kept. */

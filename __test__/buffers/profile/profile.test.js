@@ -7,7 +7,7 @@ const { Worker } = require('node:worker_threads')
 const { once } = require('node:events')
 const { bufferProfile, createRouteContext, externalAllocations, memory, support, trackBuffers } = require('../../..')
 const { startTracking } = require('../../../lib/buffers/profile/tracking.js')
-const { trackingSettings } = require('../../../lib/buffers/profile.js')
+const { trackingSettings } = require('../../../lib/buffers/track-buffers.js')
 const { collectThoroughly, settledWhen } = require('../../helpers/settle.js')
 const { runChildForJson } = require('../../helpers/child.js')
 

@@ -71,7 +71,7 @@ function visitObjects (where, visit) {
   }
   if (where.inChild && typeof v8.queryObjects === 'function') return visitWithQueryObjects(visit)
   throw new OffheapError('ERR_OFFHEAP_UNSUPPORTED_PLATFORM',
-    'A census in this process needs the inspector, and this Node was built or started without it; with --permission, add --allow-inspector')
+    'A census in this process needs the inspector, and this Node was built or started without it, or the program has frozen `process`; with --permission, add --allow-inspector')
 }
 
 /** A new inspector session; undefined without an inspector, or without permission to use it. */

@@ -3,7 +3,9 @@
 // Counts what addons hold, before, between and after two equal blocks, as measure-growth.js does for external memory.
 
 const { threadId } = require('node:worker_threads')
-const { addons, watchAddons } = require('../../../index.js')
+// Not through index.js, which loads these files at the first call: a test may have replaced `fs` by then.
+const { addons } = require('../../addons/addons.js')
+const { watchAddons } = require('../../addons/watch.js')
 const { isAddon } = require('../../addons/name.js')
 const { OffheapError } = require('../../base/errors.js')
 const { func, integer, invalidValue, options: checkOptions, string } = require('../../base/validate.js')

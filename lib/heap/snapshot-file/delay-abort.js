@@ -3,7 +3,7 @@
 // Makes an abort of the service wait for the child that writes its snapshot (src/probe/delay_abort.rs). A service with a full heap aborts,
 // and otherwise its abort would also end the child that writes the snapshot of that heap.
 
-const { isMainThread } = require('node:worker_threads')
+const { isMainThread } = require('../../base/thread.js')
 const binding = require('../../base/load.js')
 const { unsupportedReason } = require('../../probe/supported.js')
 

@@ -6,7 +6,7 @@
 //   heap-20261121T013059.123Z-pid1234-thread0-rss.report.json and .txt        the report on it
 //   <that>.pid1234-0f3a9c41-7.partial        while it is written: process number, process token, running number
 
-const { threadId } = require('node:worker_threads')
+const { threadId } = require('../../base/thread.js')
 const binding = require('../../base/load.js')
 
 const SNAPSHOT = /^heap-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d\.\d{3})Z-pid\d+-thread\d+-[\w-]+\.(?:heapsnapshot(?:\.gz)?|report\.json|report\.txt)$/
