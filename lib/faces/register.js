@@ -3,7 +3,7 @@
 // offheap/register: for `node -r`, `node --import` and NODE_OPTIONS. Switches on what the environment variables request, in the main thread and
 // in every worker. An error never stops the service from starting: a process warning says which value is not used, and why.
 
-const { threadState } = require('../base/load.js')
+const binding = require('../base/load.js')
 const { isMainThread } = require('../base/thread.js')
 const { warn } = require('../base/warn.js')
 const { readVariables } = require('./register/variables.js')
@@ -17,7 +17,7 @@ function register () {
   const registration = new Registration()
   // The global object has a weak reference only, and the addon retains the registration. With a strong one, the shortest paths of a heap snapshot
   // would lead from the global object through offheap's modules to all other modules of the service.
-  threadState.registration = registration
+  binding.threadState.registration = registration
   Object.defineProperty(globalThis, REGISTERED, { value: new WeakRef(registration), configurable: true })
   return registration
 }
@@ -63,10 +63,10 @@ class Registration {
   }
 }
 
-/** The first thread begins the watch, for all threads. */
+/** The first thread begins the watch, for all threads. The others need no file for that; and other platforms lack the function that is asked. */
 function watchEveryAddon ({ addons }) {
-  const { isWatching, watchAddons } = require('../addons/watch.js')
-  return addons && !isWatching() ? watchAddons() : null
+  if (!addons || binding.watchIsOn?.()) return null
+  return require('../addons/watch.js').watchAddons()
 }
 
 function trackBuffers ({ buffers }) {
