@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod head;
+mod integers;
 mod keyed_hash;
 mod new_file;
 pub(crate) mod parse;

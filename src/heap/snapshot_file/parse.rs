@@ -176,7 +176,7 @@ impl<'a> Parser<'a> {
 
     fn progress(&self, scanner: &Scanner) -> Result<(), Failure> {
         match self.plain_bytes {
-            Some(total) => self.control.report(Phase::Read, scanner.offset(), total),
+            Some(total) => self.control.report(Phase::Read, scanner.passed(), total),
             None => self.control.check(),
         }
     }
@@ -485,6 +485,11 @@ pub(crate) fn is_value(kind: NodeKind) -> bool {
 
 /// The id of the table, and the part that both edges of the entry share.
 fn ephemeron(name: &[u8]) -> Option<(u32, &[u8])> {
+    // Most names that begin with a digit are numbers.
+    let digits = name.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if name.get(digits) != Some(&b' ') {
+        return None;
+    }
     let text = std::str::from_utf8(name).ok()?;
     let entry = weak_map_entry(text)?;
     Some((entry.table_id.parse().ok()?, &name[entry.index.len()..]))

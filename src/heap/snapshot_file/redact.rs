@@ -194,7 +194,7 @@ impl Copier<'_> {
             match self.plain_bytes {
                 Some(total) => self
                     .control
-                    .report(Phase::Read, self.scanner.offset(), total)?,
+                    .report(Phase::Read, self.scanner.passed(), total)?,
                 None => self.control.check()?,
             }
         }
@@ -344,7 +344,7 @@ impl Copier<'_> {
                 result.snapshot_bytes += buffer.len() as u64;
                 buffer.clear();
                 match *plain_bytes {
-                    Some(total) => control.report(Phase::Read, scanner.offset(), total)?,
+                    Some(total) => control.report(Phase::Read, scanner.passed(), total)?,
                     None => control.check()?,
                 }
             }

@@ -7,21 +7,26 @@
 #![forbid(unsafe_code)]
 
 use crate::base::error::{Code, Failure};
-use crate::heap::snapshot_file::source::{Feed, HEADROOM};
+use crate::heap::snapshot_file::integers;
+use crate::heap::snapshot_file::source::{Chunk, Feed, HEADROOM, MAX_TAIL};
 
 /// Nesting of a value that is skipped or read into memory. V8 nests five deep, and trace trees as deep as a
 /// stack. The scanner keeps one counter for it, so the limit is against nonsense and not against the use of memory.
 const MAX_DEPTH: usize = 100_000;
 /// Records longer than this are nonsense; V8 has had up to seven fields.
 pub(crate) const MAX_FIELDS: usize = 32;
-/// The longest integer is 20 digits; with separators this is more than one can take in the buffer.
-const INTEGER_ROOM: usize = 32;
+/// Integers that are read at once where no other thread has read them: 16 kB, which stay in the first-level cache.
+const BATCH: usize = 2048;
 
 /// Reads tokens from a [`Feed`].
 pub(crate) struct Scanner {
     feed: Feed,
-    chunk: Vec<u8>,
+    chunk: Chunk,
     position: usize,
+    /// Integers from `position` on that have been handed out before `position` moves past all of them.
+    taken: usize,
+    /// Room for the integers that this thread reads at once.
+    batch: Vec<u64>,
     /// Offset in the stream of `chunk[HEADROOM]`.
     base: u64,
     ended: bool,
@@ -31,12 +36,31 @@ pub(crate) struct Scanner {
     pub(crate) section: &'static str,
 }
 
+/// Integers that stand one after the other in the text.
+struct Batch {
+    values: Vec<u64>,
+    count: usize,
+    /// Where the next integer begins.
+    end: usize,
+    is_ahead: bool,
+}
+
+/// The record that is being read, and how many were.
+struct Fields {
+    width: usize,
+    record: [u64; MAX_FIELDS],
+    filled: usize,
+    count: u64,
+}
+
 impl Scanner {
     pub(crate) fn new(feed: Feed, name: String) -> Scanner {
         Scanner {
             feed,
-            chunk: vec![0; HEADROOM],
+            chunk: Chunk::empty(),
             position: HEADROOM,
+            taken: 0,
+            batch: Vec::new(),
             base: 0,
             ended: false,
             name,
@@ -44,38 +68,48 @@ impl Scanner {
         }
     }
 
-    /// Offset of the next byte in the (uncompressed) stream.
+    /// Offset of the next byte in the (uncompressed) stream. Slow while records are handed out: looks for what has been handed out.
     pub(crate) fn offset(&self) -> u64 {
+        let mut bytes = self.chunk.text[self.position..].iter();
+        let taken = (0..self.taken)
+            .filter_map(|_| bytes.position(|&byte| byte == b','))
+            .map(|digits| digits as u64 + 1)
+            .sum::<u64>();
+        (self.base + self.position as u64 + taken).saturating_sub(HEADROOM as u64)
+    }
+
+    /// How far the stream has been read, to within a chunk.
+    pub(crate) fn passed(&self) -> u64 {
         (self.base + self.position as u64).saturating_sub(HEADROOM as u64)
     }
 
-    /// Moves on to the next chunk, keeping the unread tail of this one (at most [`HEADROOM`] bytes).
+    /// Moves on to the next chunk, keeping the unread tail of this one (at most [`MAX_TAIL`] bytes).
     fn refill(&mut self) -> Result<(), Failure> {
         if self.ended {
             return Ok(());
         }
-        let tail_length = self.chunk.len() - self.position;
-        debug_assert!(tail_length <= HEADROOM);
-        let mut tail = [0u8; HEADROOM];
-        tail[..tail_length].copy_from_slice(&self.chunk[self.position..]);
-        self.base += (self.chunk.len() - HEADROOM) as u64;
-        let used = std::mem::take(&mut self.chunk);
-        self.chunk = vec![0; HEADROOM];
+        let text = &self.chunk.text;
+        let tail_length = text.len() - self.position;
+        debug_assert!(tail_length <= MAX_TAIL);
+        let mut tail = [0u8; MAX_TAIL];
+        tail[..tail_length].copy_from_slice(&text[self.position..]);
+        self.base += (text.len() - HEADROOM) as u64;
+        let used = std::mem::replace(&mut self.chunk, Chunk::empty());
         self.position = HEADROOM;
         let next = self.feed.next(used)?;
-        self.ended = next.len() <= HEADROOM;
+        self.ended = next.text.len() <= HEADROOM;
         self.chunk = next;
         self.position = HEADROOM - tail_length;
-        self.chunk[self.position..HEADROOM].copy_from_slice(&tail[..tail_length]);
+        self.chunk.text[self.position..HEADROOM].copy_from_slice(&tail[..tail_length]);
         Ok(())
     }
 
     #[inline]
     fn peek(&mut self) -> Result<Option<u8>, Failure> {
-        if self.position == self.chunk.len() {
+        if self.position == self.chunk.text.len() {
             self.refill()?;
         }
-        Ok(self.chunk.get(self.position).copied())
+        Ok(self.chunk.text.get(self.position).copied())
     }
 
     #[inline]
@@ -230,43 +264,119 @@ impl Scanner {
         mut each: impl FnMut(&[u64], &Scanner) -> Result<(), Failure>,
     ) -> Result<u64, Failure> {
         debug_assert!((1..=MAX_FIELDS).contains(&width));
-        let mut record = [0u64; MAX_FIELDS];
-        let mut count = 0u64;
+        let mut fields = Fields {
+            width,
+            record: [0; MAX_FIELDS],
+            filled: 0,
+            count: 0,
+        };
         self.expect(b'[')?;
         if self.accept(b']')? {
             return Ok(0);
         }
         loop {
-            // Here a record begins.
-            while self.chunk.len() - self.position >= width * INTEGER_ROOM {
-                match fast_record(&self.chunk, self.position, &mut record[..width]) {
-                    Some(next) => {
-                        self.position = next;
-                        count += 1;
-                        each(&record[..width], self)?;
+            // Here an integer begins.
+            let is_done = match self.next_batch(fields.filled == 0) {
+                Some(batch) => self.hand_out(batch, &mut fields, &mut each)?,
+                // The last record, unusual white space, or an error: the code below finds out.
+                None => false,
+            };
+            if !is_done {
+                fields.record[fields.filled] = self.integer()?;
+                fields.filled += 1;
+                if fields.filled == width {
+                    fields.filled = 0;
+                    fields.count += 1;
+                    each(&fields.record[..width], self)?;
+                }
+                if !self.more(b']')? {
+                    if fields.filled > 0 {
+                        return Err(self.format(&format!(
+                            "the array ends after {} of the {width} fields of a record",
+                            fields.filled
+                        )));
                     }
-                    // The last record, unusual white space, or an error: the code below finds out.
-                    None => break,
+                    return Ok(fields.count);
                 }
             }
-            for (field, slot) in record[..width].iter_mut().enumerate() {
-                *slot = self.integer()?;
-                if field + 1 < width && !self.more(b']')? {
-                    return Err(self.format(&format!(
-                        "the array ends after {} of the {width} fields of a record",
-                        field + 1
-                    )));
-                }
-            }
-            count += 1;
-            each(&record[..width], self)?;
-            if !self.more(b']')? {
-                return Ok(count);
-            }
-            if self.chunk.len() - self.position < HEADROOM {
+            if self.chunk.text.len() - self.position < MAX_TAIL {
                 self.refill()?;
             }
         }
+    }
+
+    /// The integers that come next, if they look as usual: those that the reading thread has read, or some that are read now.
+    ///
+    /// What that thread has read is the integers of a text from one place on, whatever the text is. They are the ones wanted
+    /// if this scanner comes to that place and an integer must begin there.
+    fn next_batch(&mut self, is_record: bool) -> Option<Batch> {
+        let ahead = &mut self.chunk.ahead;
+        if ahead.count > 0 && self.position <= ahead.start {
+            if self.position < ahead.start {
+                return None;
+            }
+            return Some(Batch {
+                count: std::mem::take(&mut ahead.count),
+                values: std::mem::take(&mut ahead.values),
+                end: ahead.end,
+                is_ahead: true,
+            });
+        }
+        if !is_record {
+            return None;
+        }
+        let mut values = std::mem::take(&mut self.batch);
+        values.resize(BATCH, 0);
+        let (count, end) = integers::read(&self.chunk.text, self.position, &mut values);
+        if count == 0 {
+            self.batch = values;
+            return None;
+        }
+        Some(Batch {
+            values,
+            count,
+            end,
+            is_ahead: false,
+        })
+    }
+
+    /// Hands out records. Returns true: there is always something in a batch.
+    fn hand_out(
+        &mut self,
+        batch: Batch,
+        fields: &mut Fields,
+        each: &mut impl FnMut(&[u64], &Scanner) -> Result<(), Failure>,
+    ) -> Result<bool, Failure> {
+        let Fields { width, filled, .. } = *fields;
+        let values = &batch.values[..batch.count];
+        // What is missing of a record that began earlier.
+        let (missing, rest) = values.split_at(((width - filled) % width).min(values.len()));
+        fields.record[filled..filled + missing.len()].copy_from_slice(missing);
+        fields.filled += missing.len();
+        self.taken = missing.len();
+        if fields.filled == width {
+            fields.filled = 0;
+            fields.count += 1;
+            each(&fields.record[..width], self)?;
+        }
+        let records = rest.chunks_exact(width);
+        let last = records.remainder();
+        for record in records {
+            self.taken += width;
+            fields.count += 1;
+            each(record, self)?;
+        }
+        if !last.is_empty() {
+            fields.record[..last.len()].copy_from_slice(last);
+            fields.filled = last.len();
+        }
+        self.taken = 0;
+        self.position = batch.end;
+        match batch.is_ahead {
+            true => self.chunk.ahead.values = batch.values,
+            false => self.batch = batch.values,
+        }
+        Ok(true)
     }
 
     /// A string, decoded to UTF-8 and added to `out`; at most `limit` bytes of it are kept, cut between
@@ -281,13 +391,13 @@ impl Scanner {
         let mut units = 0u64;
         let mut cut = false;
         loop {
-            if self.position == self.chunk.len() {
+            if self.position == self.chunk.text.len() {
                 self.refill()?;
-                if self.position == self.chunk.len() {
+                if self.position == self.chunk.text.len() {
                     return Err(self.truncated());
                 }
             }
-            let rest = &self.chunk[self.position..];
+            let rest = &self.chunk.text[self.position..];
             let run = plain_run(rest);
             if run > 0 {
                 let room = limit.saturating_sub(out.len() - start);
@@ -361,10 +471,10 @@ impl Scanner {
 
     /// Whether `\udc00` to `\udfff` is next; looks six bytes ahead without taking them.
     fn low_surrogate_follows(&mut self) -> Result<bool, Failure> {
-        if self.chunk.len() - self.position < 6 {
+        if self.chunk.text.len() - self.position < 6 {
             self.refill()?;
         }
-        let Some(ahead) = self.chunk[self.position..].first_chunk::<6>() else {
+        let Some(ahead) = self.chunk.text[self.position..].first_chunk::<6>() else {
             return Ok(false);
         };
         Ok(ahead[0] == b'\\'
@@ -485,65 +595,6 @@ fn plain_run(bytes: &[u8]) -> usize {
             .count()
 }
 
-/// Reads a whole record and the comma after it. `None` if it does not look as usual; then nothing is taken.
-#[inline]
-fn fast_record(chunk: &[u8], mut position: usize, record: &mut [u64]) -> Option<usize> {
-    for slot in record {
-        let (value, digits) = fast_integer(chunk, position)?;
-        *slot = value;
-        position += digits;
-        match chunk.get(position)? {
-            b',' => position += 1,
-            // Node up to 22 breaks the line before the comma.
-            b'\n' if chunk.get(position + 1) == Some(&b',') => position += 2,
-            _ => return None,
-        }
-    }
-    Some(position)
-}
-
-/// The integer at `position` and its number of digits; `None` if there is none or it is unusually long.
-///
-/// Eight bytes at a time: the first byte that is no digit is found and the digits before it are added up
-/// without a branch per digit, which would be mispredicted on every other number.
-#[inline]
-fn fast_integer(chunk: &[u8], position: usize) -> Option<(u64, usize)> {
-    let (value, digits) = eight_digits(chunk, position)?;
-    if digits == 0 {
-        return None;
-    }
-    if digits < 8 {
-        return Some((value, digits));
-    }
-    let (low, low_digits) = eight_digits(chunk, position + 8)?;
-    if low_digits == 8 {
-        // 16 digits or more.
-        return None;
-    }
-    const POWERS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
-    Some((value * POWERS[low_digits] + low, 8 + low_digits))
-}
-
-#[inline]
-fn eight_digits(chunk: &[u8], position: usize) -> Option<(u64, usize)> {
-    let word = u64::from_le_bytes(*chunk.get(position..)?.first_chunk::<8>()?);
-    let marks = (word.wrapping_add(0x4646_4646_4646_4646)
-        | word.wrapping_sub(0x3030_3030_3030_3030)
-        | word)
-        & 0x8080_8080_8080_8080;
-    let digits = marks.trailing_zeros() as usize / 8;
-    if digits == 0 {
-        return Some((0, 0));
-    }
-    // Digits to the top, zeros below: leading zeros.
-    let word = (word & 0x0f0f_0f0f_0f0f_0f0f) << (64 - 8 * digits);
-    let pairs = word.wrapping_mul(10).wrapping_add(word >> 8);
-    let value = ((pairs & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064))
-        .wrapping_add(((pairs >> 16) & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001))
-        >> 32;
-    Some((value & 0xffff_ffff, digits))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -627,6 +678,78 @@ mod tests {
             assert!(
                 failure.message.contains(&format!("byte {offset}")),
                 "{text}: {failure}"
+            );
+        }
+    }
+
+    /// The scanner of a long text, whose chunks another thread reads if `threads` is 2.
+    fn long_scanner(text: &str, threads: usize) -> Scanner {
+        let reader = Cursor::new(text.to_owned().into_bytes());
+        let source = Source::from_reader(Box::new(reader), None, "test".to_owned()).unwrap();
+        Scanner::new(Feed::new(source, threads), "test".to_owned())
+    }
+
+    #[test]
+    fn integers_that_were_read_ahead_are_those_of_the_text() {
+        let mut state = 1u64;
+        let mut random = |below: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) % below
+        };
+        for (width, separators) in [
+            (3, [",", ",", ",", "\n,"]),
+            (7, [",", "\n,", ", ", "\n\n, "]),
+            (1, ["\n,", "\n,", "\n,", "\n,"]),
+            (32, [",", ",", ",", ","]),
+        ] {
+            // A text before the array that looks like another array, as the strings of a snapshot may.
+            let mut text = format!("\"{}\"[", "1,2,".repeat(5_000));
+            let mut wanted = Vec::new();
+            for index in 0..width * 50_000 {
+                let digits = random(20) as u32;
+                let value =
+                    random(u64::from(u32::MAX)) * random(u64::from(u32::MAX)) % 10u64.pow(digits);
+                wanted.push(value);
+                if index > 0 {
+                    text.push_str(separators[random(4) as usize]);
+                }
+                text.push_str(&value.to_string());
+            }
+            text.push(']');
+            for threads in [1, 2] {
+                let mut scanner = long_scanner(&text, threads);
+                scanner.string(&mut Vec::new(), 0).unwrap();
+                let mut read = Vec::new();
+                let count = scanner
+                    .records(width, |record, _| {
+                        read.extend_from_slice(record);
+                        Ok(())
+                    })
+                    .unwrap();
+                assert_eq!(count, 50_000);
+                assert!(read == wanted, "width {width}, threads {threads}");
+                assert_eq!(scanner.offset(), text.len() as u64);
+            }
+        }
+    }
+
+    #[test]
+    fn the_offset_of_a_refused_record_is_behind_it_and_its_comma() {
+        let before = "\n,12,345,6789012".repeat(100_000);
+        let text = format!("[1,2,3{before}\n,7,8,9\n,1,2,3{before}]");
+        let offset = text.find("7,8,9").unwrap() + "7,8,9\n,".len();
+        for threads in [1, 2] {
+            let failure = long_scanner(&text, threads)
+                .records(3, |record, scanner| match record {
+                    [7, 8, 9] => Err(scanner.format("7 is refused")),
+                    _ => Ok(()),
+                })
+                .unwrap_err();
+            assert!(
+                failure.message.contains(&format!("byte {offset},")),
+                "{failure}"
             );
         }
     }

@@ -14,17 +14,73 @@ use std::thread;
 use flate2::read::MultiGzDecoder;
 
 use crate::base::error::{Code, Failure};
+use crate::heap::snapshot_file::integers;
 
-/// Bytes kept free before the data of each chunk, for the unread tail of the chunk before.
-pub(crate) const HEADROOM: usize = 64;
+/// The most that may be left unread of a chunk when the next one is taken.
+pub(crate) const MAX_TAIL: usize = 64;
+/// Bytes before the data of each chunk: the unread tail of the chunk before, and what `integers` wants to be there.
+pub(crate) const HEADROOM: usize = 2 * MAX_TAIL;
 /// Large enough that the switch costs nothing, small enough to stay in the second-level cache.
 const CHUNK: usize = 512 * 1024;
 /// The first chunk; each next one is twice as large, up to [`CHUNK`]. Small files should not pay for large ones.
 const FIRST_CHUNK: usize = 8 * 1024;
 
+/// Integers that are read ahead of a chunk, at most: those of V8 take five bytes on average.
+const MAX_AHEAD: usize = CHUNK / 4;
+/// Bytes at the start of a chunk in which a comma is looked for. More than an integer has.
+const COMMA_WITHIN: usize = 32;
+
+/// Bytes that follow each other in the stream.
+pub(crate) struct Chunk {
+    /// [`HEADROOM`] bytes for the taker, then data. Without data it is the end of the stream.
+    pub(crate) text: Vec<u8>,
+    pub(crate) ahead: Ahead,
+}
+
+/// The integers at the beginning of a chunk's data, read on the thread that reads the bytes. It does not know what the text is:
+/// whether they are wanted is for the taker to say.
+#[derive(Default)]
+pub(crate) struct Ahead {
+    pub(crate) values: Vec<u64>,
+    /// How many of `values` are read; 0 if none.
+    pub(crate) count: usize,
+    /// Where in the text the first one begins.
+    pub(crate) start: usize,
+    /// Where in the text the next one begins.
+    pub(crate) end: usize,
+}
+
+impl Chunk {
+    pub(crate) fn empty() -> Chunk {
+        Chunk {
+            text: vec![0; HEADROOM],
+            ahead: Ahead::default(),
+        }
+    }
+
+    fn read_ahead(&mut self) {
+        let Ahead {
+            values,
+            count,
+            start,
+            end,
+        } = &mut self.ahead;
+        let comma = self.text[HEADROOM..]
+            .iter()
+            .take(COMMA_WITHIN)
+            .position(|&byte| byte == b',');
+        if let Some(comma) = comma {
+            values.resize(MAX_AHEAD, 0);
+            *start = HEADROOM + comma + 1;
+            (*count, *end) = integers::read(&self.text, *start, values);
+        }
+    }
+}
+
 /// A stream of bytes and what is known of its length.
 pub(crate) struct Source {
     reader: Box<dyn Read + Send>,
+    is_gzip: bool,
     /// Bytes that the scanner will see; `None` unless the file is plain.
     pub(crate) plain_bytes: Option<u64>,
     /// What messages call it.
@@ -87,6 +143,7 @@ impl Source {
         };
         Ok(Source {
             reader,
+            is_gzip: gzip,
             plain_bytes: if gzip { None } else { file_bytes },
             name,
             chunk: FIRST_CHUNK,
@@ -112,14 +169,14 @@ fn read_failure(name: &str, error: &io::Error) -> Failure {
     }
 }
 
-/// Hands out chunks: [`HEADROOM`] bytes for the taker, then data. A chunk without data is the end.
+/// Hands out chunks.
 pub(crate) enum Feed {
     /// Reads when asked.
     Direct(Source),
-    /// Another thread reads (and inflates) ahead.
+    /// Another thread reads ahead: bytes, and either inflates them or reads the integers in them.
     Ahead {
-        full: Receiver<Result<Vec<u8>, Failure>>,
-        empty: SyncSender<Vec<u8>>,
+        full: Receiver<Result<Chunk, Failure>>,
+        empty: SyncSender<Chunk>,
     },
 }
 
@@ -133,7 +190,7 @@ impl Feed {
             return Feed::Direct(source);
         }
         let (full_sender, full) = sync_channel(2);
-        let (empty, empty_receiver) = sync_channel::<Vec<u8>>(4);
+        let (empty, empty_receiver) = sync_channel::<Chunk>(4);
         // The source goes over a channel so that it is still here when no thread can be had.
         let (hand_over, take_over) = sync_channel::<Source>(1);
         let spawned = thread::Builder::new()
@@ -143,9 +200,13 @@ impl Feed {
                     return;
                 };
                 loop {
-                    let chunk = empty_receiver.try_recv().unwrap_or_default();
-                    let result = fill(&mut source, chunk);
-                    let last = !matches!(&result, Ok(chunk) if chunk.len() > HEADROOM);
+                    let chunk = empty_receiver.try_recv().unwrap_or_else(|_| Chunk::empty());
+                    let mut result = fill(&mut source, chunk);
+                    let last = !matches!(&result, Ok(chunk) if chunk.text.len() > HEADROOM);
+                    // Inflating is work enough for one thread.
+                    if let (Ok(chunk), false) = (&mut result, source.is_gzip) {
+                        chunk.read_ahead();
+                    }
                     if full_sender.send(result).is_err() || last {
                         return;
                     }
@@ -161,7 +222,7 @@ impl Feed {
     }
 
     /// The next chunk. `used` is one that the caller no longer needs.
-    pub(crate) fn next(&mut self, used: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn next(&mut self, used: Chunk) -> Result<Chunk, Failure> {
         match self {
             Feed::Direct(source) => fill(source, used),
             Feed::Ahead { full, empty } => {
@@ -178,18 +239,20 @@ impl Feed {
     }
 }
 
-fn fill(source: &mut Source, mut chunk: Vec<u8>) -> Result<Vec<u8>, Failure> {
-    chunk.resize(HEADROOM + source.chunk, 0);
+fn fill(source: &mut Source, mut chunk: Chunk) -> Result<Chunk, Failure> {
+    let text = &mut chunk.text;
+    text.resize(HEADROOM + source.chunk, 0);
     source.chunk = (source.chunk * 2).min(CHUNK);
     let mut end = HEADROOM;
-    while end < chunk.len() {
-        match source.reader.read(&mut chunk[end..]) {
+    while end < text.len() {
+        match source.reader.read(&mut text[end..]) {
             Ok(0) => break,
             Ok(count) => end += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(read_failure(&source.name, &error)),
         }
     }
-    chunk.truncate(end);
+    text.truncate(end);
+    chunk.ahead.count = 0;
     Ok(chunk)
 }
