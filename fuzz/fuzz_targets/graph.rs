@@ -93,5 +93,5 @@ fuzz_target!(|bytes: &[u8]| {
         let retained: u64 = (0..count).filter(|&other| !lost[other]).map(|other| 1u64 << other).sum();
         assert_eq!(table[node][2], retained as f64, "retained size of node {node}");
     }
-    report(&analysis, &ReportOptions { retainers: 2, ..ReportOptions::default() }, &control).expect("no id was asked for");
+    report(&analysis, &ReportOptions { retainers: 2, ..ReportOptions::default() }, 1, &control).expect("no id was asked for");
 });

@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(first) = input() else { return };
     if let Ok(analysis) = Analysis::read(first, Rules::default(), 1, &control) {
         // An object with id 1 need not be there.
-        let _ = report(&analysis, &options, &control);
+        let _ = report(&analysis, &options, 1, &control);
         let (Ok(before), Ok(after)) = (input(), input()) else {
             return;
         };

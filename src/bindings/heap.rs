@@ -71,7 +71,7 @@ impl Job {
             Job::Analyze { path, options } => {
                 let input = input(path.as_deref())?;
                 let analysis = read(input, Rules::default(), threads, control)?;
-                report(&analysis, options, control)
+                report(&analysis, options, threads, control)
             }
             Job::Compare {
                 before,

@@ -30,7 +30,7 @@ fn small() -> Sketch {
 fn all(bytes: &[u8]) -> Result<(), Failure> {
     let control = Control::new();
     let analysis = crate::heap::read(input(bytes)?, Rules::default(), 1, &control)?;
-    report(&analysis, &ReportOptions::default(), &control)?;
+    report(&analysis, &ReportOptions::default(), 1, &control)?;
     compare(
         input(bytes)?,
         input(bytes)?,

@@ -24,6 +24,7 @@ pub(crate) mod report;
 pub mod snapshot_file;
 pub(crate) mod solve;
 pub(crate) mod subject;
+pub(crate) mod two_threads;
 
 #[cfg(test)]
 mod broken;

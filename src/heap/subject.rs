@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use rustc_hash::FxHashMap;
 
@@ -87,7 +87,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) control: &'a Control,
     pub(crate) classes: Classes,
     pub(crate) dominated: Dominated,
-    places: OnceCell<PlacesOfNodes>,
+    places: OnceLock<PlacesOfNodes>,
 }
 
 /// The place of each node, and which places are chains.
@@ -107,7 +107,7 @@ impl<'a> Subject<'a> {
             control,
             classes: Classes::find(&analysis.graph),
             dominated: Dominated::build(&analysis.graph, &analysis.retained.dominator),
-            places: OnceCell::new(),
+            places: OnceLock::new(),
         }
     }
 

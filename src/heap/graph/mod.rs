@@ -169,6 +169,39 @@ pub(crate) struct Ephemeron {
     pub(crate) pair: u32,
 }
 
+/// The nodes that edges start from: finding one among all nodes would look at twenty far-apart places in memory.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    /// For each [`Sources::STEP`] edges, the node that the first of them starts from.
+    nodes: Vec<Ordinal>,
+}
+
+impl Sources {
+    const STEP: u32 = 64;
+
+    pub(crate) fn of(first_edge: &[u32]) -> Sources {
+        let mut nodes = Vec::new();
+        let mut wanted = 0;
+        for (node, edges) in first_edge.windows(2).enumerate() {
+            while wanted < u64::from(edges[1]) {
+                nodes.push(node as Ordinal);
+                wanted += u64::from(Sources::STEP);
+            }
+        }
+        Sources { nodes }
+    }
+
+    fn get(&self, first_edge: &[u32], edge: u32) -> Ordinal {
+        let step = (edge / Sources::STEP) as usize;
+        let low = self.nodes[step] as usize;
+        let high = match self.nodes.get(step + 1) {
+            Some(&node) => node as usize + 1,
+            None => first_edge.len(),
+        };
+        (low + first_edge[low..high].partition_point(|&first| first <= edge)) as Ordinal - 1
+    }
+}
+
 /// A parsed snapshot.
 #[derive(Debug)]
 pub struct Graph {
@@ -187,6 +220,7 @@ pub struct Graph {
     pub(crate) type_sums: Vec<(u64, u64)>,
     /// Where the edges of each node begin; one more entry than nodes.
     pub(crate) first_edge: Vec<u32>,
+    pub(crate) sources: Sources,
     pub(crate) edge_to: Vec<Ordinal>,
     /// Kind in the low three bits, name or index above.
     pub(crate) edge_label: Vec<u32>,
@@ -277,7 +311,7 @@ impl Graph {
 
     /// The node that an edge starts from.
     pub(crate) fn from(&self, edge: u32) -> Ordinal {
-        self.first_edge.partition_point(|&first| first <= edge) as u32 - 1
+        self.sources.get(&self.first_edge, edge)
     }
 
     /// The edge of this kind and name, if the node has one.
@@ -294,5 +328,32 @@ impl Graph {
             .iter()
             .position(|&known| known == id)
             .map(|position| position as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sources;
+
+    #[test]
+    fn the_start_of_each_edge_is_found_also_among_nodes_without_edges() {
+        for counts in [
+            &[0, 0, 3, 0, 1, 0][..],
+            &[64, 0, 0, 64, 0],
+            &[1],
+            &[63, 1, 0, 0, 1, 200, 0, 0, 0, 1],
+        ] {
+            let mut first_edge = vec![0];
+            let mut wanted = Vec::new();
+            for (node, &count) in counts.iter().enumerate() {
+                wanted.extend(vec![node as u32; count]);
+                first_edge.push(wanted.len() as u32);
+            }
+            let sources = Sources::of(&first_edge);
+            let found: Vec<u32> = (0..wanted.len() as u32)
+                .map(|edge| sources.get(&first_edge, edge))
+                .collect();
+            assert_eq!(found, wanted);
+        }
     }
 }

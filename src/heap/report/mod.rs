@@ -25,8 +25,9 @@ use crate::heap::solve::Analysis;
 use crate::heap::subject::{
     edge_text, ClassSums, Largest, ReportOptions, Subject, BACKING_STORE, PATH_LIMIT,
 };
+use crate::heap::two_threads::both;
 
-/// Writes the report of one snapshot as JSON.
+/// Writes the report of one snapshot as JSON, on up to `threads` threads (1: this one only; 2 is the most that is used).
 ///
 /// # Errors
 ///
@@ -34,6 +35,7 @@ use crate::heap::subject::{
 pub fn report(
     analysis: &Analysis,
     options: &ReportOptions,
+    threads: usize,
     control: &Control,
 ) -> Result<String, Failure> {
     control.report(Phase::Report, 0, 6)?;
@@ -50,8 +52,23 @@ pub fn report(
     let subject = Subject::new(analysis, options, control);
     let mut json = JsonWriter::default();
     let mut result = Ok(());
-    json.object(|json| result = subject.write(json, object));
+    json.object(|json| {
+        let (tables, lines) = both(
+            threads,
+            "offheap-report",
+            || subject.write(json, object),
+            || {
+                // The tables need the places soon, and the suspects do too.
+                subject.places();
+                suspects::lines(&subject)
+            },
+        );
+        result = tables
+            .and(lines)
+            .map(|lines| suspects::write(&subject, lines, json));
+    });
     result?;
+    control.report(Phase::Report, 6, 6)?;
     Ok(json.finish())
 }
 
@@ -80,9 +97,7 @@ impl Subject<'_> {
         self.control.report(Phase::Report, 4, 6)?;
         closures::write(self, json)?;
         plain_objects::write(self, json)?;
-        self.control.report(Phase::Report, 5, 6)?;
-        suspects::write(self, json)?;
-        self.control.report(Phase::Report, 6, 6)
+        self.control.report(Phase::Report, 5, 6)
     }
 
     fn totals(&self, json: &mut JsonWriter) {

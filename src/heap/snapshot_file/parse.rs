@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use crate::base::error::Failure;
 use crate::heap::control::{Control, Phase};
 use crate::heap::graph::kinds::NodeKind;
-use crate::heap::graph::{Bits, Ephemeron, Graph, Location, Sizes, Strings};
+use crate::heap::graph::{Bits, Ephemeron, Graph, Location, Sizes, Sources, Strings};
 use crate::heap::snapshot_file::head::Meta;
 use crate::heap::snapshot_file::scan::Scanner;
 use crate::heap::snapshot_file::source::{Feed, Source};
@@ -456,6 +456,7 @@ impl<'a> Parser<'a> {
             node_id: self.node_id,
             sizes: self.sizes,
             type_sums: self.type_sums,
+            sources: Sources::of(&self.first_edge),
             first_edge: self.first_edge,
             edge_to: self.edge_to,
             edge_label: self.edge_label,

@@ -13,8 +13,6 @@ pub(crate) mod retained;
 #[cfg(test)]
 mod oracle;
 
-use std::thread;
-
 use crate::base::error::Failure;
 use crate::heap::control::{Control, Phase};
 use crate::heap::graph::{Graph, Sizes};
@@ -22,6 +20,7 @@ use crate::heap::solve::distances::Distances;
 use crate::heap::solve::dominators::Dominators;
 use crate::heap::solve::essential::{Essential, Rules};
 use crate::heap::solve::retained::{attribute, sole_owners, Retained};
+use crate::heap::two_threads::both;
 
 /// A snapshot, worked out.
 pub struct Analysis {
@@ -57,26 +56,7 @@ impl Analysis {
             };
             Ok((owned, Distances::find(&graph, control)?))
         };
-        let (tree, walks): (_, Result<_, Failure>) = if threads < 2 {
-            (tree(), walks())
-        } else {
-            thread::scope(|scope| {
-                match thread::Builder::new()
-                    .name("offheap-walk".to_owned())
-                    .spawn_scoped(scope, walks)
-                {
-                    Ok(handle) => {
-                        let tree = tree();
-                        let walks = handle
-                            .join()
-                            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                        (tree, walks)
-                    }
-                    // No thread to be had: one after the other.
-                    Err(_) => (tree(), walks()),
-                }
-            })
-        };
+        let (tree, walks): (_, Result<_, Failure>) = both(threads, "offheap-walk", tree, walks);
         let tree = tree?;
         let (owned, distances) = walks?;
         control.report(Phase::Distances, 1, 1)?;

@@ -47,8 +47,14 @@ struct Suspect {
     text: String,
 }
 
-pub(crate) fn write(subject: &Subject, json: &mut JsonWriter) -> Result<(), Failure> {
-    let suspects = one_line_per_path(subject, find(subject)?)?;
+/// The lines of the table, each with the number of others on the same path.
+pub(crate) struct Lines(Vec<(Suspect, u64)>);
+
+pub(crate) fn lines(subject: &Subject) -> Result<Lines, Failure> {
+    one_line_per_path(subject, find(subject)?).map(Lines)
+}
+
+pub(crate) fn write(subject: &Subject, Lines(suspects): Lines, json: &mut JsonWriter) {
     json.key("suspectCount").number(suspects.len() as u64);
     let shown = suspects.into_iter().take(subject.options.top);
     json.key("suspects").list(shown, |json, (suspect, more)| {
@@ -68,7 +74,6 @@ pub(crate) fn write(subject: &Subject, json: &mut JsonWriter) -> Result<(), Fail
             json.key("path").text(&subject.path(suspect.node, detail));
         });
     });
-    Ok(())
 }
 
 fn find(subject: &Subject) -> Result<Vec<Suspect>, Failure> {
