@@ -34,8 +34,13 @@ pub(crate) fn shorten(text: &str, limit: usize) -> String {
 
 /// Whether the edges of a node are told apart by data rather than by names.
 pub(crate) fn is_dictionary(graph: &Graph, node: Ordinal) -> bool {
+    has_many_edges(graph, node) && !is_global(graph, node)
+}
+
+/// Whether a node has as many edges as a dictionary.
+pub(crate) fn has_many_edges(graph: &Graph, node: Ordinal) -> bool {
     let edges = graph.edges(node);
-    edges.end - edges.start > DICTIONARY && !is_global(graph, node)
+    edges.end - edges.start > DICTIONARY
 }
 
 pub(crate) fn is_collection(graph: &Graph, node: Ordinal) -> bool {

@@ -14,7 +14,7 @@ use crate::heap::graph::classes::Classes;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
 use crate::heap::graph::{Graph, Ordinal, NONE};
 use crate::heap::paths::labels::{
-    abstract_label, fingerprint, is_dictionary, is_global, without_number,
+    abstract_label, fingerprint, has_many_edges, is_dictionary, is_global, without_number,
 };
 use crate::heap::solve::distances::Distances;
 
@@ -100,63 +100,131 @@ impl Places {
         let class_prints: Vec<u64> = (0..classes.len() as u32)
             .map(|class| fingerprint(classes.name(class).as_bytes()))
             .collect();
-        // The walk meets the root late, and its children first.
-        for &from in std::iter::once(&graph.root).chain(&distances.order) {
+        let mut traits = Cache::new();
+        let mut labels = Cache::new();
+        places.note_references(graph, graph.root, is_global(graph, graph.root));
+        // The object that the last reference started from. Those from one object mostly follow each other.
+        let mut from = graph.root;
+        let mut from_dictionary = is_dictionary(graph, from);
+        for &to in &distances.order {
+            let edge = distances.via[to as usize];
+            if edge == NONE || to == graph.root {
+                continue;
+            }
+            if !graph.edges(from).contains(&edge) {
+                from = graph.from(edge);
+                from_dictionary = is_dictionary(graph, from);
+            }
             let parent = places.of[from as usize];
             if parent == NONE {
                 continue;
             }
-            let dictionary = is_dictionary(graph, from);
-            places.list[parent as usize].is_dictionary |= dictionary;
-            let global = is_global(graph, from);
-            places.list[parent as usize].is_global |= global;
-            for edge in graph.edges(from) {
-                let to = graph.to(edge);
-                if distances.via[to as usize] != edge || to == graph.root {
-                    continue;
+            let is_property = matches!(
+                graph.edge_kind(edge),
+                EdgeKind::Property | EdgeKind::Shortcut
+            ) && from != graph.root;
+            let label = if is_property && from_dictionary {
+                KEY
+            } else {
+                // Kind and name, packed: all that a label depends on.
+                let packed = u64::from(graph.edge_label[edge as usize]);
+                labels.get(packed, || label_of(graph, edge))
+            };
+            let kind = graph.kind(to);
+            let mut class = class_prints[classes.of(graph, to) as usize];
+            let traits = match kind {
+                NodeKind::Object | NodeKind::Closure => {
+                    let packed =
+                        u64::from(graph.name(to)) << 1 | u64::from(kind == NodeKind::Object);
+                    traits.get(packed, || Traits::of(graph, to))
                 }
-                let is_property = matches!(
-                    graph.edge_kind(edge),
-                    EdgeKind::Property | EdgeKind::Shortcut
-                ) && from != graph.root;
-                let label = if is_property && dictionary {
-                    KEY
-                } else {
-                    label_of(graph, edge)
-                };
-                let mut class = class_prints[classes.of(graph, to) as usize];
-                if graph.kind(to) == NodeKind::Closure {
-                    class ^= fingerprint(graph.strings.bytes(graph.name(to))).rotate_left(17);
-                }
-                let is_ours = distances.ours.get(to);
-                if is_ours {
-                    class ^= OURS;
-                }
-                let place = Place {
-                    parent,
-                    class: (class ^ class >> 32) as u32,
-                    label,
-                    is_property,
-                    is_dictionary: false,
-                    is_global: false,
-                    is_ours,
-                    is_chain: false,
-                    is_named: is_named(graph, to),
-                };
-                places.of[to as usize] = match known.get(&place.key(parent, label)) {
-                    Some(&number) => number,
-                    None => {
-                        let recurs = graph.kind(to) != NodeKind::Synthetic;
-                        let number = places.add(place, recurs);
-                        if number != NONE {
-                            known.insert(place.key(parent, label), number);
-                        }
-                        number
-                    }
-                };
+                _ => Traits::default(),
+            };
+            class ^= traits.print;
+            let is_ours = distances.ours.get(to);
+            if is_ours {
+                class ^= OURS;
             }
+            let place = Place {
+                parent,
+                class: (class ^ class >> 32) as u32,
+                label,
+                is_property,
+                is_dictionary: false,
+                is_global: false,
+                is_ours,
+                is_chain: false,
+                is_named: traits.is_named,
+            };
+            places.of[to as usize] = match known.get(&place.key(parent, label)) {
+                Some(&number) => number,
+                None => {
+                    let recurs = kind != NodeKind::Synthetic;
+                    let number = places.add(place, recurs);
+                    if number != NONE {
+                        known.insert(place.key(parent, label), number);
+                    }
+                    number
+                }
+            };
+            places.note_references(graph, to, traits.is_global);
         }
         places
+    }
+
+    /// Notes what the references of an object say about its place.
+    fn note_references(&mut self, graph: &Graph, node: Ordinal, is_global: bool) {
+        if let Some(place) = self.list.get_mut(self.of[node as usize] as usize) {
+            place.is_dictionary |= !is_global && has_many_edges(graph, node);
+            place.is_global |= is_global;
+        }
+    }
+}
+
+/// What the kind and the name of an object or a function say.
+#[derive(Clone, Copy, Default)]
+struct Traits {
+    /// Of functions, a fingerprint of the name.
+    print: u64,
+    is_named: bool,
+    is_global: bool,
+}
+
+impl Traits {
+    fn of(graph: &Graph, node: Ordinal) -> Traits {
+        Traits {
+            print: match graph.kind(node) {
+                NodeKind::Closure => {
+                    fingerprint(graph.strings.bytes(graph.name(node))).rotate_left(17)
+                }
+                _ => 0,
+            },
+            is_named: is_named(graph, node),
+            is_global: is_global(graph, node),
+        }
+    }
+}
+
+/// What follows from a number, kept for the numbers that were asked for last: of a million objects most have one of a few names.
+struct Cache<T> {
+    slots: Vec<Option<(u64, T)>>,
+}
+
+impl<T: Copy> Cache<T> {
+    const SLOTS: usize = 1 << 12;
+
+    fn new() -> Cache<T> {
+        Cache {
+            slots: vec![None; Self::SLOTS],
+        }
+    }
+
+    fn get(&mut self, number: u64, find: impl FnOnce() -> T) -> T {
+        let slot = &mut self.slots[number as usize % Self::SLOTS];
+        match *slot {
+            Some((known, found)) if known == number => found,
+            _ => slot.insert((number, find())).1,
+        }
     }
 }
 

@@ -78,13 +78,15 @@ impl Names {
             followers: Vec::new(),
             stores: Vec::new(),
         };
+        // As the graph packs kinds and names.
         let wanted = [
             (EdgeKind::Internal, table),
             (EdgeKind::Property, events),
             (EdgeKind::Property, target_events),
             (EdgeKind::Property, followers),
             (EdgeKind::Property, stores),
-        ];
+        ]
+        .map(|(kind, name)| name.map(|name| Graph::pack_label(kind, name).0));
         // Each table is walked over later. It is noted once, however many objects of a made-up file refer to it.
         let mut seen = Bits::new(graph.node_count());
         let mut ticker = Ticker::new(subject.control);
@@ -94,7 +96,7 @@ impl Names {
                 continue;
             }
             for edge in graph.edges(node) {
-                let label = (graph.edge_kind(edge), Some(graph.edge_name(edge)));
+                let label = Some(graph.edge_label[edge as usize]);
                 let Some(which) = wanted.iter().position(|&wanted| wanted == label) else {
                     continue;
                 };
