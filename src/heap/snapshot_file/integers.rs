@@ -39,7 +39,10 @@ pub(super) fn read(chunk: &[u8], start: usize, out: &mut [u64]) -> (usize, usize
             let end = BEFORE + ends.trailing_zeros() as usize;
             ends &= ends - 1;
             let length = end.wrapping_sub(from);
-            let value = if length.wrapping_sub(1) < 8 {
+            let value = if length == 1 {
+                // Half of all: types, flags and small counts.
+                u64::from(window[from % PLACES] & 0xf)
+            } else if length.wrapping_sub(1) < 8 {
                 eight_digits(window, from, length)
             } else if length == usize::MAX {
                 // The comma after a line break, in the next block.
