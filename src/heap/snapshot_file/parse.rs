@@ -208,56 +208,58 @@ impl<'a> Parser<'a> {
         let mut edges = 0u64;
         let mut bytes = 0u64;
         let mut highest = 0u64;
-        let count = scanner.records(meta.node_width, |record, scanner| {
-            let ordinal = self.node_type.len();
-            if ordinal & 0x3fff == 0 {
-                self.progress(scanner)?;
-                if ordinal >= u32::MAX as usize - 1 {
-                    return Err(scanner.too_large("more than 2^32 - 2 nodes"));
+        let count = scanner.records(meta.node_width, |records, scanner| {
+            for record in records {
+                let ordinal = self.node_type.len();
+                if ordinal & 0x3fff == 0 {
+                    self.progress(scanner)?;
+                    if ordinal >= u32::MAX as usize - 1 {
+                        return Err(scanner.too_large("more than 2^32 - 2 nodes"));
+                    }
                 }
+                let kind = record[meta.node_type];
+                if kind >= meta.node_kinds.len() as u64 {
+                    return Err(scanner.format(&format!(
+                        "node {ordinal} has type {kind}; node_types has {}",
+                        meta.node_kinds.len()
+                    )));
+                }
+                let name = record[meta.node_name];
+                if name > highest {
+                    self.check_string(name, "a node name", scanner)?;
+                    highest = name;
+                }
+                if !names_nothing[kind as usize] {
+                    self.names.set_growing(name as u32);
+                }
+                let id = u32::try_from(record[meta.node_id]).map_err(|_| {
+                    scanner.too_large(&format!("node {ordinal} has an id of 2^32 or more"))
+                })?;
+                // With the sum in bounds no sum of parts can overflow, and JavaScript holds all of them exactly.
+                bytes = bytes
+                    .checked_add(record[meta.node_self_size])
+                    .filter(|&bytes| bytes <= MAX_BYTES)
+                    .ok_or_else(|| scanner.too_large("the sizes add up to more than 2^53 bytes"))?;
+                edges = edges.saturating_add(record[meta.node_edge_count]);
+                let first = u32::try_from(edges)
+                    .ok()
+                    .filter(|&edges| edges < u32::MAX)
+                    .ok_or_else(|| scanner.too_large("more than 2^32 - 2 edges"))?;
+                if meta
+                    .node_detachedness
+                    .is_some_and(|field| record[field] == 2)
+                {
+                    self.detached.push(ordinal as u32);
+                }
+                let sum = &mut self.type_sums[kind as usize];
+                sum.0 += 1;
+                sum.1 += record[meta.node_self_size];
+                self.node_type.push(kind as u8);
+                self.node_name.push(name as u32);
+                self.node_id.push(id);
+                self.sizes.push(record[meta.node_self_size]);
+                self.first_edge.push(first);
             }
-            let kind = record[meta.node_type];
-            if kind >= meta.node_kinds.len() as u64 {
-                return Err(scanner.format(&format!(
-                    "node {ordinal} has type {kind}; node_types has {}",
-                    meta.node_kinds.len()
-                )));
-            }
-            let name = record[meta.node_name];
-            if name > highest {
-                self.check_string(name, "a node name", scanner)?;
-                highest = name;
-            }
-            if !names_nothing[kind as usize] {
-                self.names.set_growing(name as u32);
-            }
-            let id = u32::try_from(record[meta.node_id]).map_err(|_| {
-                scanner.too_large(&format!("node {ordinal} has an id of 2^32 or more"))
-            })?;
-            // With the sum in bounds no sum of parts can overflow, and JavaScript holds all of them exactly.
-            bytes = bytes
-                .checked_add(record[meta.node_self_size])
-                .filter(|&bytes| bytes <= MAX_BYTES)
-                .ok_or_else(|| scanner.too_large("the sizes add up to more than 2^53 bytes"))?;
-            edges = edges.saturating_add(record[meta.node_edge_count]);
-            let first = u32::try_from(edges)
-                .ok()
-                .filter(|&edges| edges < u32::MAX)
-                .ok_or_else(|| scanner.too_large("more than 2^32 - 2 edges"))?;
-            if meta
-                .node_detachedness
-                .is_some_and(|field| record[field] == 2)
-            {
-                self.detached.push(ordinal as u32);
-            }
-            let sum = &mut self.type_sums[kind as usize];
-            sum.0 += 1;
-            sum.1 += record[meta.node_self_size];
-            self.node_type.push(kind as u8);
-            self.node_name.push(name as u32);
-            self.node_id.push(id);
-            self.sizes.push(record[meta.node_self_size]);
-            self.first_edge.push(first);
             Ok(())
         })?;
         self.highest_string = highest as u32;
@@ -284,50 +286,52 @@ impl<'a> Parser<'a> {
         let node_count = self.node_type.len() as u64;
         let divider = Divider::new(meta.node_width);
         let mut highest = u64::from(self.highest_string);
-        let count = scanner.records(meta.edge_width, |record, scanner| {
-            let edge = self.edge_to.len();
-            if edge & 0x3fff == 0 {
-                self.progress(scanner)?;
-            }
-            if edge as u64 == meta.edge_count {
-                return Err(scanner.format(&format!(
-                    "snapshot.edge_count is {edge}, but there are more edges"
-                )));
-            }
-            let Some(&kind) = meta.edge_kinds.get(record[meta.edge_type] as usize) else {
-                return Err(scanner.format(&format!(
-                    "edge {edge} has type {}; edge_types has {}",
-                    record[meta.edge_type],
-                    meta.edge_kinds.len()
-                )));
-            };
-            let to = divider
-                .exact(record[meta.edge_to], node_count)
-                .ok_or_else(|| {
-                    scanner.format(&format!(
-                        "edge {edge} points to {}, where no node begins",
-                        record[meta.edge_to]
-                    ))
-                })?;
-            let name = record[meta.edge_name];
-            let (label, wide) = if kind.has_string_name() {
-                if name > highest {
-                    self.check_string(name, "an edge name", scanner)?;
-                    highest = name;
+        let count = scanner.records(meta.edge_width, |records, scanner| {
+            for record in records {
+                let edge = self.edge_to.len();
+                if edge & 0x3fff == 0 {
+                    self.progress(scanner)?;
                 }
-                self.names.set_growing(name as u32);
-                Graph::pack_label(kind, name as u32)
-            } else {
-                let name = u32::try_from(name).map_err(|_| {
-                    scanner.too_large(&format!("edge {edge} has an index of 2^32 or more"))
-                })?;
-                Graph::pack_label(kind, name)
-            };
-            if let Some(wide) = wide {
-                self.wide_labels.insert(edge as u32, wide);
+                if edge as u64 == meta.edge_count {
+                    return Err(scanner.format(&format!(
+                        "snapshot.edge_count is {edge}, but there are more edges"
+                    )));
+                }
+                let Some(&kind) = meta.edge_kinds.get(record[meta.edge_type] as usize) else {
+                    return Err(scanner.format(&format!(
+                        "edge {edge} has type {}; edge_types has {}",
+                        record[meta.edge_type],
+                        meta.edge_kinds.len()
+                    )));
+                };
+                let to = divider
+                    .exact(record[meta.edge_to], node_count)
+                    .ok_or_else(|| {
+                        scanner.format(&format!(
+                            "edge {edge} points to {}, where no node begins",
+                            record[meta.edge_to]
+                        ))
+                    })?;
+                let name = record[meta.edge_name];
+                let (label, wide) = if kind.has_string_name() {
+                    if name > highest {
+                        self.check_string(name, "an edge name", scanner)?;
+                        highest = name;
+                    }
+                    self.names.set_growing(name as u32);
+                    Graph::pack_label(kind, name as u32)
+                } else {
+                    let name = u32::try_from(name).map_err(|_| {
+                        scanner.too_large(&format!("edge {edge} has an index of 2^32 or more"))
+                    })?;
+                    Graph::pack_label(kind, name)
+                };
+                if let Some(wide) = wide {
+                    self.wide_labels.insert(edge as u32, wide);
+                }
+                self.edge_to.push(to);
+                self.edge_label.push(label);
             }
-            self.edge_to.push(to);
-            self.edge_label.push(label);
             Ok(())
         })?;
         self.highest_string = highest as u32;
@@ -349,27 +353,29 @@ impl<'a> Parser<'a> {
         let node_count = self.node_type.len() as u64;
         let mut locations = Vec::new();
         let mut number = 0u64;
-        scanner.records(width, |record, scanner| {
-            number += 1;
-            if number & 0x3fff == 0 {
-                self.progress(scanner)?;
-            }
-            let ordinal = divider
-                .exact(record[places[0]], node_count)
-                .ok_or_else(|| {
-                    scanner.format(&format!(
-                        "a location belongs to {}, where no node begins",
-                        record[places[0]]
-                    ))
-                })?;
-            // V8 gives objects the place of their constructor; only closures are shown by place.
-            if meta.node_kinds[self.node_type[ordinal as usize] as usize] == NodeKind::Closure {
-                locations.push(Location {
-                    ordinal,
-                    script: record[places[1]].min(u64::from(u32::MAX)) as u32,
-                    line: record[places[2]].min(u64::from(u32::MAX)) as u32,
-                    column: record[places[3]].min(u64::from(u32::MAX)) as u32,
-                });
+        scanner.records(width, |records, scanner| {
+            for record in records {
+                number += 1;
+                if number & 0x3fff == 0 {
+                    self.progress(scanner)?;
+                }
+                let ordinal = divider
+                    .exact(record[places[0]], node_count)
+                    .ok_or_else(|| {
+                        scanner.format(&format!(
+                            "a location belongs to {}, where no node begins",
+                            record[places[0]]
+                        ))
+                    })?;
+                // V8 gives objects the place of their constructor; only closures are shown by place.
+                if meta.node_kinds[self.node_type[ordinal as usize] as usize] == NodeKind::Closure {
+                    locations.push(Location {
+                        ordinal,
+                        script: record[places[1]].min(u64::from(u32::MAX)) as u32,
+                        line: record[places[2]].min(u64::from(u32::MAX)) as u32,
+                        column: record[places[3]].min(u64::from(u32::MAX)) as u32,
+                    });
+                }
             }
             Ok(())
         })?;

@@ -328,24 +328,26 @@ impl Copier<'_> {
             plain_bytes,
             ..
         } = self;
-        scanner.records(width, |record, scanner| {
-            each(record, names, scanner)?;
-            for &number in record {
-                if !first {
-                    buffer.push(b',');
+        scanner.records(width, |records, scanner| {
+            for record in records {
+                each(record, names, scanner)?;
+                for &number in record {
+                    if !first {
+                        buffer.push(b',');
+                    }
+                    first = false;
+                    push_number(buffer, number);
                 }
-                first = false;
-                push_number(buffer, number);
-            }
-            if buffer.len() > FLUSH {
-                writer
-                    .write_all(buffer)
-                    .map_err(|error| write_failure(Path::new("the redacted snapshot"), &error))?;
-                result.snapshot_bytes += buffer.len() as u64;
-                buffer.clear();
-                match *plain_bytes {
-                    Some(total) => control.report(Phase::Read, scanner.passed(), total)?,
-                    None => control.check()?,
+                if buffer.len() > FLUSH {
+                    writer.write_all(buffer).map_err(|error| {
+                        write_failure(Path::new("the redacted snapshot"), &error)
+                    })?;
+                    result.snapshot_bytes += buffer.len() as u64;
+                    buffer.clear();
+                    match *plain_bytes {
+                        Some(total) => control.report(Phase::Read, scanner.passed(), total)?,
+                        None => control.check()?,
+                    }
                 }
             }
             Ok(())

@@ -6,6 +6,9 @@
 
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
+use std::slice::ChunksExact;
+
 use crate::base::error::{Code, Failure};
 use crate::heap::snapshot_file::integers;
 use crate::heap::snapshot_file::source::{Chunk, Feed, HEADROOM, MAX_TAIL};
@@ -24,7 +27,7 @@ pub(crate) struct Scanner {
     chunk: Chunk,
     position: usize,
     /// Integers from `position` on that have been handed out before `position` moves past all of them.
-    taken: usize,
+    taken: Cell<usize>,
     /// Room for the integers that this thread reads at once.
     batch: Vec<u64>,
     /// Offset in the stream of `chunk[HEADROOM]`.
@@ -45,6 +48,37 @@ struct Batch {
     is_ahead: bool,
 }
 
+/// Records that stand one after the other in the text.
+pub(crate) struct Records<'a> {
+    records: ChunksExact<'a, u64>,
+    width: usize,
+    /// The scanner's, that it knows where an error is; a single record has been passed already.
+    taken: Option<&'a Cell<usize>>,
+}
+
+impl Records<'_> {
+    fn one(record: &[u64]) -> Records<'_> {
+        Records {
+            records: record.chunks_exact(record.len()),
+            width: 0,
+            taken: None,
+        }
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = &'a [u64];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u64]> {
+        let record = self.records.next()?;
+        if let Some(taken) = self.taken {
+            taken.set(taken.get() + self.width);
+        }
+        Some(record)
+    }
+}
+
 /// The record that is being read, and how many were.
 struct Fields {
     width: usize,
@@ -59,7 +93,7 @@ impl Scanner {
             feed,
             chunk: Chunk::empty(),
             position: HEADROOM,
-            taken: 0,
+            taken: Cell::new(0),
             batch: Vec::new(),
             base: 0,
             ended: false,
@@ -71,7 +105,7 @@ impl Scanner {
     /// Offset of the next byte in the (uncompressed) stream. Slow while records are handed out: looks for what has been handed out.
     pub(crate) fn offset(&self) -> u64 {
         let mut bytes = self.chunk.text[self.position..].iter();
-        let taken = (0..self.taken)
+        let taken = (0..self.taken.get())
             .filter_map(|_| bytes.position(|&byte| byte == b','))
             .map(|digits| digits as u64 + 1)
             .sum::<u64>();
@@ -255,13 +289,13 @@ impl Scanner {
         }
     }
 
-    /// An array of integers, `width` at a time; `each` gets the record and the scanner's error makers.
+    /// An array of integers, `width` at a time; `each` gets some records and the scanner's error makers.
     ///
     /// Fails when the array ends in the middle of a record. Returns the number of records.
     pub(crate) fn records(
         &mut self,
         width: usize,
-        mut each: impl FnMut(&[u64], &Scanner) -> Result<(), Failure>,
+        mut each: impl FnMut(Records, &Scanner) -> Result<(), Failure>,
     ) -> Result<u64, Failure> {
         debug_assert!((1..=MAX_FIELDS).contains(&width));
         let mut fields = Fields {
@@ -287,7 +321,7 @@ impl Scanner {
                 if fields.filled == width {
                     fields.filled = 0;
                     fields.count += 1;
-                    each(&fields.record[..width], self)?;
+                    each(Records::one(&fields.record[..width]), self)?;
                 }
                 if !self.more(b']')? {
                     if fields.filled > 0 {
@@ -345,7 +379,7 @@ impl Scanner {
         &mut self,
         batch: Batch,
         fields: &mut Fields,
-        each: &mut impl FnMut(&[u64], &Scanner) -> Result<(), Failure>,
+        each: &mut impl FnMut(Records, &Scanner) -> Result<(), Failure>,
     ) -> Result<bool, Failure> {
         let Fields { width, filled, .. } = *fields;
         let values = &batch.values[..batch.count];
@@ -353,24 +387,29 @@ impl Scanner {
         let (missing, rest) = values.split_at(((width - filled) % width).min(values.len()));
         fields.record[filled..filled + missing.len()].copy_from_slice(missing);
         fields.filled += missing.len();
-        self.taken = missing.len();
+        self.taken.set(missing.len());
         if fields.filled == width {
             fields.filled = 0;
             fields.count += 1;
-            each(&fields.record[..width], self)?;
+            each(Records::one(&fields.record[..width]), self)?;
         }
         let records = rest.chunks_exact(width);
         let last = records.remainder();
-        for record in records {
-            self.taken += width;
-            fields.count += 1;
-            each(record, self)?;
-        }
+        fields.count += records.len() as u64;
+        let taken = Some(&self.taken);
+        each(
+            Records {
+                records,
+                width,
+                taken,
+            },
+            self,
+        )?;
         if !last.is_empty() {
             fields.record[..last.len()].copy_from_slice(last);
             fields.filled = last.len();
         }
-        self.taken = 0;
+        self.taken.set(0);
         self.position = batch.end;
         match batch.is_ahead {
             true => self.chunk.ahead.values = batch.values,
@@ -620,8 +659,8 @@ mod tests {
 
     fn numbers(text: &str, width: usize) -> Result<Vec<u64>, Failure> {
         let mut all = Vec::new();
-        scanner(text.as_bytes()).records(width, |record, _| {
-            all.extend_from_slice(record);
+        scanner(text.as_bytes()).records(width, |records, _| {
+            all.extend(records.flatten());
             Ok(())
         })?;
         Ok(all)
@@ -721,10 +760,10 @@ mod tests {
             for threads in [1, 2] {
                 let mut scanner = long_scanner(&text, threads);
                 scanner.string(&mut Vec::new(), 0).unwrap();
-                let mut read = Vec::new();
+                let mut read: Vec<u64> = Vec::new();
                 let count = scanner
-                    .records(width, |record, _| {
-                        read.extend_from_slice(record);
+                    .records(width, |records, _| {
+                        read.extend(records.flatten());
                         Ok(())
                     })
                     .unwrap();
@@ -742,9 +781,11 @@ mod tests {
         let offset = text.find("7,8,9").unwrap() + "7,8,9\n,".len();
         for threads in [1, 2] {
             let failure = long_scanner(&text, threads)
-                .records(3, |record, scanner| match record {
-                    [7, 8, 9] => Err(scanner.format("7 is refused")),
-                    _ => Ok(()),
+                .records(3, |mut records, scanner| {
+                    match records.any(|record| record == [7, 8, 9]) {
+                        true => Err(scanner.format("7 is refused")),
+                        false => Ok(()),
+                    }
                 })
                 .unwrap_err();
             assert!(
