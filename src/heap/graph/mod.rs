@@ -177,7 +177,7 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    const STEP: u32 = 64;
+    const STEP: u32 = 256;
 
     pub(crate) fn of(first_edge: &[u32]) -> Sources {
         let mut nodes = Vec::new();
@@ -339,9 +339,9 @@ mod tests {
     fn the_start_of_each_edge_is_found_also_among_nodes_without_edges() {
         for counts in [
             &[0, 0, 3, 0, 1, 0][..],
-            &[64, 0, 0, 64, 0],
+            &[256, 0, 0, 256, 0],
             &[1],
-            &[63, 1, 0, 0, 1, 200, 0, 0, 0, 1],
+            &[255, 1, 0, 0, 1, 800, 0, 0, 0, 1],
         ] {
             let mut first_edge = vec![0];
             let mut wanted = Vec::new();

@@ -7,51 +7,54 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::base::error::Failure;
 use crate::base::sum::Sum;
-use crate::heap::graph::kinds::NodeKind;
 use crate::heap::graph::scripts::{line_and_column, script_name};
 use crate::heap::graph::Ordinal;
 use crate::heap::json::JsonWriter;
 use crate::heap::subject::{cut, Largest, Subject};
 
-pub(crate) fn write(subject: &Subject, json: &mut JsonWriter) -> Result<(), Failure> {
-    let graph = subject.graph();
-    json.key("closures");
-    let Some(locations) = &graph.locations else {
-        json.null();
-        return Ok(());
-    };
-    let mut places: FxHashMap<(u32, u32, u32), u32> = FxHashMap::default();
-    let mut rows: Vec<(Sum, Ordinal)> = Vec::new();
-    let mut place_of = Vec::with_capacity(locations.len());
-    for location in locations {
-        let place = *places
-            .entry((location.script, location.line, location.column))
-            .or_insert_with(|| {
-                rows.push((Sum::default(), location.ordinal));
-                rows.len() as u32 - 1
-            });
-        rows[place as usize]
-            .0
-            .add(subject.analysis.sizes.get(location.ordinal));
-        place_of.push(place);
+/// The places where closures were written: what is there of each, and one closure.
+pub(crate) struct Closures(Option<Vec<(Sum, Ordinal)>>);
+
+impl Closures {
+    /// Notes in `group_of` the row of each closure, rows counted from 0.
+    pub(crate) fn find(subject: &Subject, group_of: &mut [u32]) -> Closures {
+        let Some(locations) = &subject.graph().locations else {
+            return Closures(None);
+        };
+        let mut places: FxHashMap<(u32, u32, u32), u32> = FxHashMap::default();
+        let mut rows: Vec<(Sum, Ordinal)> = Vec::new();
+        for location in locations {
+            let place = *places
+                .entry((location.script, location.line, location.column))
+                .or_insert_with(|| {
+                    rows.push((Sum::default(), location.ordinal));
+                    rows.len() as u32 - 1
+                });
+            rows[place as usize]
+                .0
+                .add(subject.analysis.sizes.get(location.ordinal));
+            group_of[location.ordinal as usize] = place;
+        }
+        Closures(Some(rows))
     }
-    let retained = subject.dominated.group_bytes(
-        graph.root,
-        rows.len(),
-        &subject.analysis.retained.bytes,
-        |node| {
-            if graph.kind(node) != NodeKind::Closure {
-                return None;
-            }
-            locations
-                .binary_search_by_key(&node, |location| location.ordinal)
-                .ok()
-                .map(|index| place_of[index])
-        },
-        subject.control,
-    )?;
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Writes the table; `retained` is what the closures of each row retain.
+    pub(crate) fn write(self, subject: &Subject, retained: &[u64], json: &mut JsonWriter) {
+        json.key("closures");
+        match self.0 {
+            Some(rows) => write(subject, &rows, retained, json),
+            None => json.null(),
+        }
+    }
+}
+
+fn write(subject: &Subject, rows: &[(Sum, Ordinal)], retained: &[u64], json: &mut JsonWriter) {
+    let graph = subject.graph();
     let mut best = Largest::new(subject.options.top);
     for (row, &bytes) in retained.iter().enumerate() {
         best.offer(bytes, row as u32);
@@ -74,5 +77,4 @@ pub(crate) fn write(subject: &Subject, json: &mut JsonWriter) -> Result<(), Fail
             json.key("exampleId").number(graph.id(example));
         });
     });
-    Ok(())
 }

@@ -18,9 +18,11 @@ use crate::base::sum::Sum;
 use crate::heap::control::{Control, Phase, Ticker};
 use crate::heap::graph::classes::class_name;
 use crate::heap::graph::kinds::{EdgeKind, NodeKind};
-use crate::heap::graph::Ordinal;
+use crate::heap::graph::{Ordinal, NONE};
 use crate::heap::json::JsonWriter;
 use crate::heap::paths::Detail;
+use crate::heap::report::closures::Closures;
+use crate::heap::report::plain_objects::Shapes;
 use crate::heap::solve::Analysis;
 use crate::heap::subject::{
     edge_text, ClassSums, Largest, ReportOptions, Subject, BACKING_STORE, PATH_LIMIT,
@@ -95,9 +97,27 @@ impl Subject<'_> {
         backing_stores::write(self, json)?;
         strings::write(self, json)?;
         self.control.report(Phase::Report, 4, 6)?;
-        closures::write(self, json)?;
-        plain_objects::write(self, json)?;
+        self.closures_and_plain_objects(json)?;
         self.control.report(Phase::Report, 5, 6)
+    }
+
+    fn closures_and_plain_objects(&self, json: &mut JsonWriter) -> Result<(), Failure> {
+        let graph = self.graph();
+        // No object is in both tables, so that one walk over the dominator tree finds what all rows retain.
+        let mut group_of = vec![NONE; graph.node_count()];
+        let closures = Closures::find(self, &mut group_of);
+        let count = closures.len();
+        let shapes = Shapes::find(self, count, &mut group_of)?;
+        let retained = self.dominated.group_bytes(
+            graph.root,
+            count + shapes.len(),
+            &self.analysis.retained.bytes,
+            |node| Some(group_of[node as usize]).filter(|&group| group != NONE),
+            self.control,
+        )?;
+        closures.write(self, &retained[..count], json);
+        shapes.write(self, &retained[count..], json);
+        Ok(())
     }
 
     fn totals(&self, json: &mut JsonWriter) {

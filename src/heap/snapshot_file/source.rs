@@ -21,7 +21,7 @@ pub(crate) const MAX_TAIL: usize = 64;
 /// Bytes before the data of each chunk: the unread tail of the chunk before, and what `integers` wants to be there.
 pub(crate) const HEADROOM: usize = 2 * MAX_TAIL;
 /// Large enough that the switch costs nothing, small enough to stay in the second-level cache.
-const CHUNK: usize = 512 * 1024;
+const CHUNK: usize = 256 * 1024;
 /// The first chunk; each next one is twice as large, up to [`CHUNK`]. Small files should not pay for large ones.
 const FIRST_CHUNK: usize = 8 * 1024;
 

@@ -41,9 +41,9 @@ impl Dominators {
             ..
         } = tree;
         drop(number);
-        let semi = incoming.semidominators(&parent, control)?;
+        let (semi, scratch) = incoming.semidominators(&parent, control)?;
         control.report(Phase::Dominators, 3, 4)?;
-        let parent = nearest_common_ancestors(parent, &semi, control)?;
+        let parent = nearest_common_ancestors(parent, &semi, scratch, control)?;
         Ok(Dominators { order, parent })
     }
 }
@@ -221,8 +221,13 @@ impl Incoming {
         })
     }
 
-    /// Consumes the edges: they are the largest array of all and are not needed afterwards.
-    fn semidominators(self, parent: &[u32], control: &Control) -> Result<Vec<u32>, Failure> {
+    /// Consumes the edges: they are the largest array of all and are not needed afterwards. Returns with the semidominators two arrays
+    /// whose content is no longer needed.
+    fn semidominators(
+        self,
+        parent: &[u32],
+        control: &Control,
+    ) -> Result<(Vec<u32>, [Vec<u32>; 2]), Failure> {
         let count = parent.len();
         let mut semi = self.lowest;
         // Lowest semidominator on the compressed path from a number up to `ancestor`, that one not included.
@@ -260,7 +265,7 @@ impl Incoming {
             semi[number as usize] = lowest;
             label[number as usize] = lowest;
         }
-        Ok(semi)
+        Ok((semi, [label, ancestor]))
     }
 }
 
@@ -269,12 +274,14 @@ impl Incoming {
 fn nearest_common_ancestors(
     mut parent: Vec<u32>,
     semi: &[u32],
+    scratch: [Vec<u32>; 2],
     control: &Control,
 ) -> Result<Vec<u32>, Failure> {
     let count = parent.len();
-    // Skew-binary jump pointers: `jump` leaps, and two leaps of one length make the next one longer.
-    let mut jump = vec![0u32; count];
-    let mut depth = vec![0u32; count];
+    // Skew-binary jump pointers: `jump` leaps, and two leaps of one length make the next one longer. All but the root's are written
+    // before they are read.
+    let [mut jump, mut depth] = scratch;
+    (jump[0], depth[0]) = (0, 0);
     let mut ticker = Ticker::new(control);
     for number in 1..count {
         ticker.tick()?;
