@@ -62,7 +62,6 @@ pub(crate) fn write(subject: &Subject, json: &mut JsonWriter) -> Result<(), Fail
     let mut buffers: FxHashMap<Ordinal, Ordinal> = FxHashMap::default();
     let mut ticker = Ticker::new(subject.control);
     if !stores.is_empty() {
-        let mut is_buffer = Bits::new(graph.node_count());
         for from in graph.nodes() {
             ticker.tick()?;
             if graph.kind(from) != NodeKind::Object {
@@ -74,10 +73,14 @@ pub(crate) fn write(subject: &Subject, json: &mut JsonWriter) -> Result<(), Fail
                     if let Some(store) = stores.get_mut(&to) {
                         store.holder = store.holder.min(from);
                         buffers.insert(from, to);
-                        is_buffer.set(from);
                     }
                 }
             }
+        }
+        drop(is_store);
+        let mut is_buffer = Bits::new(graph.node_count());
+        for &buffer in buffers.keys() {
+            is_buffer.set(buffer);
         }
         for from in graph.nodes() {
             ticker.tick()?;
