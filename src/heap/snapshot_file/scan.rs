@@ -310,12 +310,10 @@ impl Scanner {
         }
         loop {
             // Here an integer begins.
-            let is_done = match self.next_batch(fields.filled == 0) {
-                Some(batch) => self.hand_out(batch, &mut fields, &mut each)?,
-                // The last record, unusual white space, or an error: the code below finds out.
-                None => false,
-            };
-            if !is_done {
+            if let Some(batch) = self.next_batch(fields.filled == 0) {
+                self.hand_out(batch, &mut fields, &mut each)?;
+            } else {
+                // The last record, unusual white space, or an error.
                 fields.record[fields.filled] = self.integer()?;
                 fields.filled += 1;
                 if fields.filled == width {
@@ -374,13 +372,13 @@ impl Scanner {
         })
     }
 
-    /// Hands out records. Returns true: there is always something in a batch.
+    /// Hands out the records of a batch, and keeps the beginning of one that ends behind it.
     fn hand_out(
         &mut self,
         batch: Batch,
         fields: &mut Fields,
         each: &mut impl FnMut(Records, &Scanner) -> Result<(), Failure>,
-    ) -> Result<bool, Failure> {
+    ) -> Result<(), Failure> {
         let Fields { width, filled, .. } = *fields;
         let values = &batch.values[..batch.count];
         // What is missing of a record that began earlier.
@@ -415,7 +413,7 @@ impl Scanner {
             true => self.chunk.ahead.values = batch.values,
             false => self.batch = batch.values,
         }
-        Ok(true)
+        Ok(())
     }
 
     /// A string, decoded to UTF-8 and added to `out`; at most `limit` bytes of it are kept, cut between
