@@ -64,8 +64,9 @@ impl Count {
     }
 }
 
-/// Things of one kind: now, and ever.
+/// Things of one kind: now, and ever. In one cache line.
 #[derive(Debug, Default)]
+#[repr(align(32))]
 pub struct Things {
     /// How many there are.
     pub live: Count,

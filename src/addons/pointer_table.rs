@@ -124,10 +124,46 @@ impl<V: Copy + Default> PointerTable<V> {
         }
     }
 
+    /// The value of an address that has one, to be changed; an address that has none gets this one. `Err` when there is no memory: then
+    /// nothing has changed.
+    #[inline]
+    pub fn get_or_insert(&mut self, address: usize, value: V) -> Result<Option<&mut V>, NoMemory> {
+        if (self.len + 1) * 2 > self.entries.len() {
+            self.resize((self.entries.len() * 2).max(MIN_ENTRIES))?;
+        }
+        let key = key(address);
+        match self.probe(key) {
+            Ok(at) => Ok(self.entries.get_mut(at).map(|entry| &mut entry.1)),
+            Err(at) => {
+                if let Some(entry) = self.entries.get_mut(at) {
+                    *entry = (key, value);
+                    self.len += 1;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Shows the value of an address, to be changed, and forgets it unless `keeps` says to keep it. The value that was forgotten.
+    #[inline]
+    pub fn change(&mut self, address: usize, keeps: impl FnOnce(&mut V) -> bool) -> Option<V> {
+        let at = self.probe(key(address)).ok()?;
+        if keeps(&mut self.entries.get_mut(at)?.1) {
+            return None;
+        }
+        self.remove_at(at)
+    }
+
     /// Forgets an address; the value it had.
     #[inline]
     pub fn remove(&mut self, address: usize) -> Option<V> {
-        let mut hole = self.probe(key(address)).ok()?;
+        let at = self.probe(key(address)).ok()?;
+        self.remove_at(at)
+    }
+
+    #[inline]
+    fn remove_at(&mut self, at: usize) -> Option<V> {
+        let mut hole = at;
         let removed = self.entries.get(hole).map(|entry| entry.1);
         let mask = self.mask();
         let mut at = hole;
@@ -206,6 +242,28 @@ pub struct NoMemory;
 mod tests {
     use super::*;
     use std::collections::HashMap;
+
+    #[test]
+    fn one_look_finds_or_inserts_and_one_changes_or_forgets() {
+        let mut table = PointerTable::new();
+        assert_eq!(table.get_or_insert(0, 7), Ok(None));
+        assert_eq!(
+            table.get_or_insert(0, 8).map(|found| found.copied()),
+            Ok(Some(7))
+        );
+        if let Ok(Some(value)) = table.get_or_insert(0, 9) {
+            *value += 10;
+        }
+        assert_eq!((table.get(0), table.len()), (Some(17), 1));
+        assert_eq!(table.change(16, |_| false), None);
+        let keep = |value: &mut i32| {
+            *value += 1;
+            *value != 19
+        };
+        assert_eq!(table.change(0, keep), None);
+        assert_eq!(table.change(0, keep), Some(19));
+        assert_eq!((table.get(0), table.len()), (None, 0));
+    }
 
     #[test]
     fn it_agrees_with_the_standard_map_over_a_random_history() {

@@ -21,11 +21,12 @@ use super::figures::{Figures, Kind};
 use super::pointer_table::PointerTable;
 use super::stacks::Stacks;
 
-/// All entries.
+/// All entries. In this order: see `AddonEnvironment`.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub struct Holdings {
-    references: References,
     records: Records,
+    references: References,
     wraps: WrapIndex,
     deferreds: PointerTable<()>,
     async_works: PointerTable<()>,
@@ -276,8 +277,18 @@ impl Holdings {
         match removal {
             Removal::Unknown => {}
             Removal::Known(place) => {
-                self.unlink_reference(place);
-                self.forget(figures, place);
+                let Some(record) = self.records.get(place) else {
+                    return;
+                };
+                let (has_callback, reference) = (record.has_callback(), record.reference);
+                figures.wraps.end(0);
+                if has_callback {
+                    figures.finalizers_pending.take(1);
+                }
+                if reference != 0 {
+                    self.references.unlink(reference);
+                }
+                self.release(place);
             }
             Removal::OneOfSeveral { pending, left } => {
                 figures.wraps.live.take(1);

@@ -35,7 +35,7 @@ pub(super) struct WrapsOfOne {
 pub(super) enum Removal {
     /// A wrap that we do not know.
     Unknown,
-    /// The wrap of this record.
+    /// The wrap of this record, which the index knows no more.
     Known(u32),
     /// One of several.
     OneOfSeveral {
@@ -81,21 +81,22 @@ impl WrapIndex {
         let Some(native) = records.get(place).map(|record| record.native) else {
             return Ok(());
         };
-        let next = match self.by_native.get_mut(native) {
+        let first = WrapsOfOne {
+            head: place + 1,
+            count: 1,
+            ..WrapsOfOne::default()
+        };
+        let next = match self.by_native.get_or_insert(native, first)? {
             Some(wraps) => {
                 wraps.count += 1;
                 self.shares = true;
                 std::mem::replace(&mut wraps.head, place + 1)
             }
             None => {
-                self.free_stray(records, native);
-                let wraps = WrapsOfOne {
-                    head: place + 1,
-                    count: 1,
-                    ..WrapsOfOne::default()
-                };
-                self.by_native.insert(native, wraps)?;
-                0
+                if !self.strays.is_empty() {
+                    self.free_stray(records, native);
+                }
+                return Ok(());
             }
         };
         if let Some(record) = records.get_mut(place) {
@@ -121,8 +122,9 @@ impl WrapIndex {
     }
 
     /// A native object is wrapped that nothing known wraps.
+    #[cold]
     fn free_stray(&mut self, records: &mut Records, native: usize) {
-        if self.shares || self.strays.is_empty() {
+        if self.shares {
             return;
         }
         let Some(place) = self
@@ -150,26 +152,27 @@ impl WrapIndex {
         if !self.exists {
             return None;
         }
-        let record = records.get(place).copied()?;
-        if record.previous != 0 {
-            if let Some(previous) = records.get_mut(record.previous - 1) {
-                previous.next = record.next;
+        let record = records.get(place)?;
+        let (native, next, previous) = (record.native, record.next, record.previous);
+        if previous != 0 {
+            if let Some(record) = records.get_mut(previous - 1) {
+                record.next = next;
             }
         }
-        if record.next != 0 {
-            if let Some(next) = records.get_mut(record.next - 1) {
-                next.previous = record.previous;
+        if next != 0 {
+            if let Some(record) = records.get_mut(next - 1) {
+                record.previous = previous;
             }
         }
-        let wraps = self.by_native.get_mut(record.native)?;
-        wraps.count = wraps.count.saturating_sub(1);
-        if wraps.head == place + 1 {
-            wraps.head = record.next;
-        }
-        if wraps.count == wraps.removed {
-            return self.by_native.remove(record.native);
-        }
-        None
+        self.by_native
+            .change(native, |wraps| {
+                wraps.count = wraps.count.saturating_sub(1);
+                if wraps.head == place + 1 {
+                    wraps.head = next;
+                }
+                wraps.count != wraps.removed
+            })
+            .filter(|wraps| wraps.removed > 0)
     }
 
     /// A wrap of this native object will not be finalized. Whether it is one of those that were removed without our knowing
@@ -220,26 +223,31 @@ impl WrapIndex {
         (self.removal(records, native, all_are_known), made)
     }
 
+    /// Where it is known which one was removed, the index knows that one no more.
     fn removal(&mut self, records: &Records, native: usize, all_are_known: bool) -> Removal {
-        let Some(wraps) = self.by_native.get_mut(native) else {
-            return Removal::Unknown;
-        };
-        // What came from before the watch stays unknown, so a guess once made stays a guess.
-        wraps.uncertain |= !all_are_known;
-        if wraps.count == 1 && !wraps.uncertain {
-            return Removal::Known(wraps.head - 1);
+        let mut removal = Removal::Unknown;
+        let gone = self.by_native.change(native, |wraps| {
+            // What came from before the watch stays unknown, so a guess once made stays a guess.
+            wraps.uncertain |= !all_are_known;
+            if wraps.count == 1 && !wraps.uncertain {
+                removal = Removal::Known(wraps.head - 1);
+                return false;
+            }
+            let pending = records
+                .get(wraps.head.wrapping_sub(1))
+                .is_some_and(|record| record.has_callback());
+            wraps.removed += 1;
+            wraps.removed_pending += u32::from(pending);
+            removal = Removal::OneOfSeveral {
+                pending,
+                left: None,
+            };
+            wraps.removed != wraps.count
+        });
+        if let Removal::OneOfSeveral { left, .. } = &mut removal {
+            *left = gone;
         }
-        let pending = records
-            .get(wraps.head.wrapping_sub(1))
-            .is_some_and(|record| record.has_callback());
-        wraps.removed += 1;
-        wraps.removed_pending += u32::from(pending);
-        let left = if wraps.removed == wraps.count {
-            self.by_native.remove(native)
-        } else {
-            None
-        };
-        Removal::OneOfSeveral { pending, left }
+        removal
     }
 }
 
