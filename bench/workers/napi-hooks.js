@@ -1,51 +1,74 @@
 'use strict'
 
-// One process of bench/napi-hooks.js. Arguments: `watched` or `bare`, the loop, the addon's file. Prints JSON:
-// nanoseconds of this thread per intercepted call, the median of 15 runs after five that do not count.
+// One process of bench/napi-hooks.js. Arguments: the loop; the addon's file; a second file of the same source, which tells where Node's own
+// functions are; how many blocks, or `count` for a run under callgrind.
+//
+// Blocks with the hooks and blocks with Node's own functions take turns, on the same heap. Prints JSON: for each block, nanoseconds of
+// this thread per intercepted call, without the garbage collection in between.
 
-const { gc, median } = require('../helpers.js')
+const { gc } = require('../helpers.js')
 
-const CALLS = 200_000
-const VALUES = 20_000
-
-/** A loop, and how many intercepted calls it makes (a finalizer that runs counts as one). */
+/** A loop: calls per round, rounds per block, whether what it makes becomes garbage (a finalizer that runs counts as a call). */
 const LOOPS = {
-  'create and delete a reference': { calls: 2 * CALLS, run: (addon, { object }) => addon.referenceLoop(object, CALLS) },
-  'count a reference up and down': { calls: 2 * CALLS, run: (addon, { reference }) => addon.countLoop(reference, CALLS) },
-  'wrap and remove the wrap': { calls: 2 * CALLS, run: (addon, { object }) => addon.wrapLoop(object, CALLS) },
-  'wrap, collect, finalize': { calls: 2 * VALUES, run: (addon) => addon.wrapNewLoop(VALUES), collects: true },
-  'external Buffer, collect, finalize': { calls: 2 * VALUES, run: (addon) => addon.externalBufferLoop(VALUES), collects: true }
+  'create and delete a reference': { run: 'reference', rounds: 20_000 },
+  'count a reference up and down': { run: 'upAndDown', rounds: 50_000 },
+  'wrap and remove the wrap': { run: 'wrapAndRemove', rounds: 5_000 },
+  'wrap, collect, finalize': { run: 'wrapNew', rounds: 20_000, collects: true },
+  'external Buffer, collect, finalize': { run: 'externalBuffer', rounds: 20_000, collects: true }
 }
+const CALLS_PER_ROUND = 2
+const COUNTED_ROUNDS = [100, 1100]
 
 if (require.main === module) {
-  const [mode, name, file] = process.argv.slice(2)
-  if (mode === 'watched') require('../..').watchAddons()
-  measure(require(file), LOOPS[name]).then((ns) => process.stdout.write(JSON.stringify(ns)))
+  const [name, file, other, blocks] = process.argv.slice(2)
+  const originals = require(other).addresses()
+  require('../..').watchAddons()
+  const addon = require(file)
+  addon.setOriginals(originals)
+  if (blocks === 'count') countIn(addon)
+  else measure(addon, LOOPS[name], Number(blocks)).then((times) => process.stdout.write(JSON.stringify(times)))
 }
 
-async function measure (addon, { calls, run, collects }) {
+async function measure (addon, loop, blocks) {
+  const times = { bare: [], hooked: [] }
   const object = {}
-  const own = { object, reference: addon.reference({}, 1) }
-  const times = []
-  for (let i = 0; i < 20; i++) {
-    gc()
-    await turn()
-    // The processor time of this thread: unlike the clock, it stands still while another process has the core.
-    const start = addon.threadNs()
-    run(addon, own)
-    if (collects) {
-      gc()
-      // Finalizers run in a turn of their own.
-      await turn()
-      await turn()
-    }
-    if (i >= 5) times.push((addon.threadNs() - start) / calls)
+  for (let i = -6; i < blocks * 2; i++) {
+    // A b b a: what drifts, drifts alike.
+    const isHooked = (i & 3) === 1 || (i & 3) === 2
+    const ns = await block(addon, loop, isHooked, object)
+    if (i >= 0) times[isHooked ? 'hooked' : 'bare'].push(ns)
   }
-  return median(times)
+  return times
 }
 
-function turn () {
-  return new Promise(setImmediate)
+async function block (addon, { run, rounds, collects }, isHooked, object) {
+  const calls = rounds * CALLS_PER_ROUND
+  const before = addon.finalized()
+  const ns = addon[run](isHooked, rounds, object)
+  if (!collects) return ns / calls
+  // No hook runs in here, and the time that it takes differs by more than what is measured.
+  gc()
+  const afterGc = addon.threadNs()
+  // Finalizers run in turns of their own, those of Buffers after another thread has freed them.
+  while (addon.finalized() < before + rounds) await new Promise(setImmediate)
+  return (ns + addon.threadNs() - afterGc) / calls
 }
 
-module.exports = { CALLS, LOOPS, VALUES }
+/** Runs each loop twice, each time between two parts of callgrind's counts. */
+async function countIn (addon) {
+  const object = {}
+  for (const { run, collects } of Object.values(LOOPS)) {
+    for (const rounds of COUNTED_ROUNDS) {
+      const before = addon.finalized()
+      addon.part()
+      addon[run](true, rounds, object)
+      if (collects) {
+        gc()
+        while (addon.finalized() < before + rounds) await new Promise(setImmediate)
+      }
+    }
+  }
+  addon.part()
+}
+
+module.exports = { CALLS_PER_ROUND, COUNTED_ROUNDS, LOOPS }
