@@ -14,7 +14,7 @@ test('the engine is a known one', { skip: !(process.platform === 'linux' && proc
   assert.notStrictEqual(binding.threadState.byEngine, 0)
 })
 
-for (const file of ['identity', 'tallies']) {
+for (const file of ['any-object', 'identity', 'tallies']) {
   test(`with references of Node-API: ${file}`, async () => {
     const { code, stdout } = await runChild(path.join(__dirname, `${file}.test.js`), { execArgv: ['--expose-gc', '-r', WITHOUT_ENGINE] })
     assert.strictEqual(code, 0, stdout)

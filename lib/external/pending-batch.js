@@ -46,14 +46,16 @@ function push (value, byteLength, key, ticket) {
 
 function schedule () {
   threadState.scheduled = true
-  currentJob.then(() => {
-    threadState.scheduled = false
-    try {
-      flush()
-    } catch {
-      // Out of a promise it would be an unhandled rejection, which ends the host. What was not counted stays uncounted.
-    }
-  })
+  currentJob.then(flushAtEndOfJob)
+}
+
+function flushAtEndOfJob () {
+  threadState.scheduled = false
+  try {
+    flush()
+  } catch {
+    // Out of a promise it would be an unhandled rejection, which ends the host. What was not counted stays uncounted.
+  }
 }
 
 function flush () {
