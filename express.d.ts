@@ -22,7 +22,7 @@ declare namespace offheapExpress {
      * - `'always'`: every request carries a context, from the first to the last.
      * - `false`: no request is counted under its route.
      *
-     * A context costs 1 % of a small request on Node 24 and 26, and 2 to 10 % on Node 20 and 22, where AsyncLocalStorage slows down all promises
+     * A context costs 1 to 2 % of a small request on Node 24 and 26, and about 10 % on Node 20 and 22, where AsyncLocalStorage slows down all promises
      * of the process. docs/express.md has the figures.
      */
     routes?: boolean | 'always'

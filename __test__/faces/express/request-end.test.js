@@ -4,6 +4,7 @@ const test = require('node:test')
 const assert = require('node:assert')
 const http = require('node:http')
 const net = require('node:net')
+const { once } = require('node:events')
 const { Duplex } = require('node:stream')
 const express = require('express')
 const { externalAllocations, reading, track } = require('../../..')
@@ -86,6 +87,34 @@ test('requests of one connection are counted as each of them ends, with one list
   const { ask } = await serve(t, (req, res) => res.end(String(req.socket.listenerCount('close'))))
   const without = Number((await ask('/')).text)
   assert.deepStrictEqual(listenerCounts, new Array(30).fill(without + 1))
+})
+
+test('a request that the middleware sees after its response was sent is counted with the next one of its connection', async (t) => {
+  const app = express()
+  const requests = []
+  app.use(async (req, res, next) => {
+    res.end('early')
+    await once(res, 'finish')
+    requests.push(new WeakRef(req))
+    next()
+  })
+  app.use(offheap())
+  app.get('/early', () => {})
+  const { port } = await serve(t, app)
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+
+  for (let n = 0; n < 20; n++) {
+    await new Promise((resolve, reject) => http.get({ port, path: '/early', agent }, (res) => res.resume().on('end', resolve)).on('error', reject))
+    await until('the middleware has run', () => requests.length === n + 1)
+    await new Promise(setImmediate)
+  }
+  assert.strictEqual(count('GET /early'), 19)
+  await until('the requests are collected', () => {
+    global.gc()
+    return requests.slice(0, -2).every((request) => request.deref() === undefined)
+  })
+  agent.destroy()
+  await until('the last one is counted', () => count('GET /early') === 20)
 })
 
 /** A connection that is none of Node's sockets, as test tools inject requests. */

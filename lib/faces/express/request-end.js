@@ -6,7 +6,7 @@
 // is read or written misses the inline caches. On Node 20 and 22 such a listener costs 2 % of a small request. So this file listens once per
 // connection, and to the channel on which Node publishes that a response has been sent. Requests without a connection of Node's have a listener.
 //
-// A context is an object with `isOf(req)` and `settle()`.
+// A context is an object with `isOf(req)`, `isOver()` and `settle()`.
 
 const diagnosticsChannel = require('node:diagnostics_channel')
 const { Socket } = require('node:net')
@@ -35,9 +35,19 @@ class Connection {
   }
 
   add (context) {
+    if (this.#first !== undefined) this.#settleWhatIsOver()
     if (this.#first === undefined) this.#first = context
     else this.#others.push(context)
     return context
+  }
+
+  /** A response that was sent before the middleware saw the request is not published any more. */
+  #settleWhatIsOver () {
+    const contexts = [this.#first, ...this.#others]
+    const inProgress = contexts.filter((context) => !context.isOver())
+    this.#first = inProgress.shift()
+    this.#others = inProgress
+    for (const context of contexts) if (context.isOver()) context.settle()
   }
 
   settle (req) {
@@ -62,7 +72,7 @@ class Connection {
 /**
  * The context of this request: the one that it has, or the one that `create` makes. Throws when neither the request nor the response is one of
  * Node's.
- * @template {{ isOf(req: object): boolean, settle(): void }} Context
+ * @template {{ isOf(req: object): boolean, isOver(): boolean, settle(): void }} Context
  * @param {object} req
  * @param {object} res
  * @param {(req: object) => Context} create

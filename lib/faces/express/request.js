@@ -32,6 +32,11 @@ class RequestContext extends RouteContext {
     return this.#req === req
   }
 
+  /** Whether the response has been sent, as far as Express tells. */
+  isOver () {
+    return this.#req === undefined || this.#req.res?.writableFinished === true
+  }
+
   // Called by every track(). A request may pass several routes, and the last one counts.
   currentName () {
     const req = this.#req
