@@ -30,6 +30,8 @@ let storage
 const UNASKED_REQUESTS = 1_000
 let unaskedRequests = 0
 let wasAsked = false
+// Nothing enters a context from then on: in Node before 24, a storage that is in use costs each promise and each socket operation of the process.
+let isSuspended = false
 
 const keys = new Map()
 
@@ -130,10 +132,21 @@ class NamedContext extends RouteContext {
 /** Whether the request that begins now has to carry a context. */
 function requestCarriesContext () {
   if (wasAsked) return true
-  if (unaskedRequests === UNASKED_REQUESTS) return false
-  // In Node before 24, a storage that is in use costs each promise and each socket operation of the process.
-  if (++unaskedRequests === UNASKED_REQUESTS) storage?.disable()
-  return true
+  if (isSuspended) return false
+  if (++unaskedRequests <= UNASKED_REQUESTS) return true
+  isSuspended = true
+  storage?.disable()
+  return false
+}
+
+/** Whether a request that carries a context has to enter it. */
+function contextsAreEntered () {
+  return wasAsked || !isSuspended
+}
+
+/** As if something had asked: every request carries a context from now on. */
+function carryContexts () {
+  wasAsked = true
 }
 
 /**
@@ -186,4 +199,4 @@ function currentContext () {
   return storage === undefined ? undefined : storage.getStore()
 }
 
-module.exports = { RouteContext, createRouteContext, currentContext, enclosingRoute, requestCarriesContext, requestCounts }
+module.exports = { RouteContext, carryContexts, contextsAreEntered, createRouteContext, currentContext, enclosingRoute, requestCarriesContext, requestCounts }

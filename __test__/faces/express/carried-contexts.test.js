@@ -52,6 +52,31 @@ test('after a thousand requests that tracked nothing only those in progress at t
   `), { bytes: { '(no route)': 1_000, 'GET /tracked/:id': 9_000 }, counts: { 'GET /plain': 1_000, 'GET /tracked/:id': 10 } })
 })
 
+test('while nobody asks, promises of the process cost what they cost without offheap', async () => {
+  const { counts } = await service({}, `
+    // Node before 24 gives each promise an id of its own while an AsyncLocalStorage is in use.
+    const { executionAsyncId } = require('node:async_hooks')
+    const promisesHaveIds = async () => {
+      await undefined
+      const first = executionAsyncId()
+      await undefined
+      return first !== executionAsyncId()
+    }
+    const assert = require('node:assert')
+    let release
+    const released = new Promise((resolve) => { release = resolve })
+    app.get('/slow', (req, res, next) => { released.then(next) }, require('offheap/express')(), (req, res) => res.end())
+    const slow = get('/slow')
+    await plain(1_600)
+    assert.strictEqual(await promisesHaveIds(), false)
+    // This one carries a context, and enters a second middleware now.
+    release()
+    await slow
+    assert.strictEqual(await promisesHaveIds(), false)
+  `)
+  assert.deepStrictEqual(counts, { 'GET /plain': 1_600, 'GET /slow': 1 })
+})
+
 test('a context that the application made itself asks for routes', async () => {
   assert.deepStrictEqual(await service({}, `
     await plain(1_000)

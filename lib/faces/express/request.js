@@ -2,7 +2,7 @@
 
 // Lets what is tracked during a request find its route, and counts the request under its route at its end.
 
-const { RouteContext, currentContext, requestCarriesContext } = require('../../external/route-context.js')
+const { RouteContext, carryContexts, contextsAreEntered, currentContext, requestCarriesContext } = require('../../external/route-context.js')
 const { contextOf } = require('./request-end.js')
 const { routeName, unmatchedName } = require('./route-name.js')
 const { warn: emitWarning } = require('../../base/warn.js')
@@ -84,7 +84,7 @@ function enter (req, res, next, create) {
     // The request or the response is not one of Node's.
   }
   // A second middleware enters the same context again when it was lost on the way.
-  if (context === undefined || !context.isCarried || context === currentContext()) next()
+  if (context === undefined || !context.isCarried || !contextsAreEntered() || context === currentContext()) next()
   else context.run(next)
 }
 
@@ -93,6 +93,7 @@ function createContext (req) {
 }
 
 function createCarriedContext (req) {
+  carryContexts()
   return new RequestContext(req, true)
 }
 
