@@ -54,6 +54,7 @@ test('a million buffers tracked and freed leave live counts at zero and our own 
     (async () => {
       const rss = []
       for (let round = 0; round < 4; round++) { await million(); rss.push(process.memoryUsage.rss()) }
+      await settledWhen('what notices collections is released, two major ones later', () => support().ownReferences.strongCount === 1)
       console.log(JSON.stringify({ live: externalAllocations().liveBytes, total: externalAllocations().totalCount, rss, references: support().ownReferences }))
     })()
   `, { execArgv: ['--expose-gc'], timeoutMs: 240_000 })
