@@ -14,7 +14,9 @@ const { root, runScript } = require('../helpers/child.js')
 test('stop() leaves no timer, no signal handler and no native state, any number of times', async () => {
   const { code, stderr, messages } = await runScript(`
     const binding = require(root + '/lib/base/load.js')
-    // What loading an addon made with napi-rs leaves to be collected has a turn of its own (docs/register.md): not in between.
+    // The files of start() are loaded at its first call. What loading them, and an addon made with napi-rs, leaves to be collected has a turn of its
+    // own (docs/register.md): not in between.
+    offheap.start().stop()
     setImmediate(() => {
       global.gc()
       setImmediate(() => setImmediate(compare))
