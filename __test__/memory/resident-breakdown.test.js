@@ -35,7 +35,7 @@ async function table (options) {
 
 /** The table once nothing is being freed any more: V8 frees what earlier tests left behind on a thread of its own. */
 function quiet () {
-  const rows = ['arrayBuffersResidentBytes', 'mallocInUseBytes', 'notResidentBytes', 'unexplainedBytes']
+  const rows = ['arrayBuffersResidentBytes', 'mallocInUseBytes', 'mallocFreeBytes', 'notResidentBytes', 'unexplainedBytes']
   return settledReading(() => table(), (a, b) => rows.every((row) => Math.abs(a[row] - b[row]) < 64 * 1024))
 }
 

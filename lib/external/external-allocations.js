@@ -43,7 +43,7 @@ function tally (numbers, index) {
   return { liveBytes, liveCount, totalBytes, totalCount, peakBytes, peakCount }
 }
 
-/** The napi references that offheap itself holds in this environment. */
+/** The references that offheap itself holds in this environment, whether Node-API's or the engine's. */
 function ownReferences () {
   flush()
   const [strongCount, weakCount, totalCount] = fromNative(() => binding.ownReferences())

@@ -1,6 +1,6 @@
 // offheap: evaluated once per thread, in the main realm, when the addon is loaded (see src/external/main_realm.rs). The addon calls the
 // function with the capacity of the pending batch, and with the ticket that stands for "the engine identifies it", or 0 where the engine is not a
-// known one. What it returns is what all copies of lib/external/ on that thread have together.
+// known one. What it returns is what all copies of lib/external/ on that thread have together. Its `byEngine` decides, for the addon as well.
 (() => function create (capacity, byEngine) {
   'use strict'
 
@@ -24,6 +24,10 @@
     }
   }
 
+  // Other runtimes have Node's version number too, and functions of V8's names. Their engines are other ones, or are built in another way.
+  const { bun, deno, electron } = globalThis.process?.versions ?? {}
+  const isNode = bun === undefined && deno === undefined && electron === undefined
+
   // Taken now: mocked timers stand still.
   const { setImmediate } = globalThis
 
@@ -37,7 +41,7 @@
     scheduled: false,
 
     // What identifies values that have no address of their own: the engine, or else a ticket.
-    byEngine,
+    byEngine: isNode ? byEngine : 0,
     engineWasAsked: false,
     nextTicket: 1,
     viewTickets: new WeakMap(),

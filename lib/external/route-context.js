@@ -24,13 +24,14 @@ const NO_ROUTE = '(no route)'
 // Created with the first context: a service without contexts pays nothing in track().
 let storage
 
-// While nothing asks which route is served, no request has to carry a context, and Node's AsyncLocalStorage costs more than the rest of the
-// middleware. So requests carry one from the start, so that the first value of a new service has its route. When this many have begun
-// and nothing has asked, the next ones carry none. From the first question on, every request carries one again, for good.
-const UNASKED_REQUESTS = 1_000
-let unaskedRequests = 0
-let wasAsked = false
-// Nothing enters a context from then on: in Node before 24, a storage that is in use costs each promise and each socket operation of the process.
+// track(), allocExternal() and samples of Buffers look up the route that is served. A service that uses none of them needs no contexts, and Node's
+// AsyncLocalStorage costs more than the rest of the middleware. So the first requests carry a context, and the first value of a new service
+// has its route. When this many requests have begun without a look-up, the next ones carry none. From the first look-up on, every request carries a
+// context again, for good.
+const REQUESTS_WITHOUT_LOOKUP = 1_000
+let requestsWithoutLookup = 0
+let isLookedUp = false
+// No context is entered from then on: in Node before 24, a storage that is in use costs each promise and each socket operation of the process.
 let isSuspended = false
 
 const keys = new Map()
@@ -105,8 +106,8 @@ class NamedContext extends RouteContext {
   }
 
   run (fn, ...args) {
-    // Whoever makes a context by hand asks for its route.
-    wasAsked = true
+    // An application that makes a context itself looks up routes.
+    isLookedUp = true
     return super.run(fn, ...args)
   }
 
@@ -131,9 +132,9 @@ class NamedContext extends RouteContext {
 
 /** Whether the request that begins now has to carry a context. */
 function requestCarriesContext () {
-  if (wasAsked) return true
+  if (isLookedUp) return true
   if (isSuspended) return false
-  if (++unaskedRequests <= UNASKED_REQUESTS) return true
+  if (++requestsWithoutLookup <= REQUESTS_WITHOUT_LOOKUP) return true
   isSuspended = true
   storage?.disable()
   return false
@@ -141,12 +142,12 @@ function requestCarriesContext () {
 
 /** Whether a request that carries a context has to enter it. */
 function contextsAreEntered () {
-  return wasAsked || !isSuspended
+  return isLookedUp || !isSuspended
 }
 
-/** As if something had asked: every request carries a context from now on. */
+/** As if a route had been looked up: every request carries a context from now on. */
 function carryContexts () {
-  wasAsked = true
+  isLookedUp = true
 }
 
 /**
@@ -188,13 +189,13 @@ function createRouteContext (route) {
   return new NamedContext(route)
 }
 
-/** The context in which the running code was started; undefined without one. From this question on, every request carries one. */
+/** Looks up the context in which the running code was started; undefined without one. From this look-up on, every request carries a context. */
 function enclosingRoute () {
-  wasAsked = true
+  isLookedUp = true
   return currentContext()
 }
 
-/** The same, for who enters contexts. */
+/** The same for the middleware, which enters contexts: it is no look-up. */
 function currentContext () {
   return storage === undefined ? undefined : storage.getStore()
 }

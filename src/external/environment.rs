@@ -120,7 +120,7 @@ impl Environment {
         &self.values
     }
 
-    /// The napi references that offheap holds in this environment.
+    /// The references that offheap holds in this environment, whether Node-API's or the engine's.
     pub fn references(&self) -> OwnReferences {
         self.references.counts()
     }
@@ -132,7 +132,7 @@ impl Environment {
 
     /// For tests: makes weak references of Node-API only from now on, as where the engine is not a known one; or what the process has.
     pub fn use_node_api_references(&self, only: bool) {
-        self.references.without_engine(only);
+        self.references.use_engine(!only);
     }
 
     /// Whether external buffers are refused for a test.
@@ -209,7 +209,7 @@ impl Environment {
         self.values.sweep(env, collection == Collection::Major);
         self.schedule_sweep(env);
         // A service that tracks per request has no values after each minor collection. Its reserve has to grow old, and its tables stay.
-        if self.values.take_no_memory() {
+        if self.values.is_without_memory() {
             self.sentinels.release_reserve(None);
         } else {
             self.arm(env);
@@ -244,7 +244,7 @@ impl Environment {
             return;
         }
         self.values.sweep_on(env, places);
-        if self.values.take_no_memory() {
+        if self.values.is_without_memory() {
             self.sentinels.release_reserve(None);
         }
     }

@@ -12,7 +12,7 @@ use super::raw::{self, Env, Value};
 use super::references::{References, StrongReference};
 
 /// A function that gets the capacity of the pending batch, and what stands for "the engine identifies it" where the engine is a known one (0
-/// elsewhere), and returns the object.
+/// elsewhere), and returns the object. The object says whether the engine is used.
 const SCRIPT: &str = include_str!("../../lib/external/main-realm.js");
 
 /// The object of one thread.
@@ -34,6 +34,8 @@ impl MainRealm {
         };
         let arguments = [CAPACITY as f64, by_engine].map(|number| raw::to_number(env, number));
         let object = raw::call(env, function, &arguments)?;
+        let decided = raw::property(env, object, "byEngine").and_then(|it| raw::number(env, it));
+        references.use_engine(decided == Some(BY_ENGINE));
         Some(MainRealm {
             batch: PendingBatch::of(env, object, references)?,
             sweep_scheduled: Cell::new(false),

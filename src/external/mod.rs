@@ -23,7 +23,8 @@
 //! so the address of a view's first byte tells almost always that a value is *new*, for the price of one hash
 //! lookup; where an address is known already, the weak references behind it are compared with the value itself.
 //! Values without a usable address (plain objects, SharedArrayBuffers, empty, detached and on-heap views) are
-//! looked up in a WeakMap by `lib/external/track.js`.
+//! looked up in the same way by their identity hash, the number that a WeakMap uses; where the engine is not a known
+//! one, by a ticket that `lib/external/identity.js` gives them.
 
 pub mod address_index;
 mod block_owner;

@@ -198,6 +198,21 @@ pub(super) fn node_line(env: Env) -> Option<u32> {
     (release == c"node").then_some(version.major)
 }
 
+/// Whether a value is an object: a function or an addon's external too.
+#[inline]
+pub(super) fn is_object(env: Env, value: Value) -> bool {
+    let mut kind = -1;
+    // SAFETY: `value` is a live handle of the running call, or null, which gives a status — "napi_typeof".
+    let status = unsafe { sys::napi_typeof(env, value, &mut kind) };
+    status == sys::Status::napi_ok
+        && [
+            sys::ValueType::napi_object,
+            sys::ValueType::napi_function,
+            sys::ValueType::napi_external,
+        ]
+        .contains(&kind)
+}
+
 /// Whether two values are the same object.
 pub(super) fn is_same(env: Env, one: Value, other: Value) -> bool {
     let mut same = false;

@@ -103,9 +103,13 @@ impl References {
         unsafe { WeakReferences::is_of(env, handle, value) }
     }
 
-    /// A number of the object that it keeps all its life, and that few others have. `None` where the engine is not a known one.
+    /// A number of the object that it keeps all its life, and that few others have. `None` for what is no object, and where the engine is not a
+    /// known one.
     #[inline]
     pub(super) fn identity_hash(&self, env: Env, object: Value) -> Option<u32> {
+        if !raw::is_object(env, object) {
+            return None;
+        }
         self.weak.borrow_mut().identity_hash(env, object)
     }
 
@@ -114,9 +118,9 @@ impl References {
         self.weak.borrow_mut().has_engine(env)
     }
 
-    /// For tests: makes weak references of Node-API only from now on, or what the process has.
-    pub(super) fn without_engine(&self, without: bool) {
-        self.weak.borrow_mut().without_engine(without);
+    /// Whether weak references are the engine's from now on, where it is a known one.
+    pub(super) fn use_engine(&self, use_it: bool) {
+        self.weak.borrow_mut().use_engine(use_it);
     }
 
     /// Gives back the memory of weak references if there is none.

@@ -27,8 +27,8 @@
 use super::address_index::AddressIndex;
 use crate::base::ledger::Entry;
 
-/// More values than this at one address are not kept in the index: finding one would take too long. They go to the
-/// WeakMap. (Seen with thousands of views made over the start of one large ArrayBuffer.)
+/// More values than this at one address are not indexed by it: finding one would take too long. They are identified as objects are
+/// (lib/external/identity.js). (Seen with thousands of views made over the start of one large ArrayBuffer.)
 pub const ADDRESS_CHAIN_LIMIT: usize = 8;
 
 /// After this many sweeps a record counts as old.

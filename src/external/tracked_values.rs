@@ -6,7 +6,7 @@
 //! - No `RefCell` is borrowed across a call that can run JavaScript or a finalizer.
 //!
 //! Out of scope: how a collection is noticed (`sentinels`), and how values get here (`pending_batch`, `native_block`).
-//! Limitations: one thread; a value without an address of its own is found by its ticket (lib/external/track.js).
+//! Limitations: one thread; a value without an address of its own is found by the engine's identity hash, or by its ticket (lib/external/identity.js).
 //!
 //! The *sweep* looks which weak references have become empty, and stops counting their values.
 
@@ -95,7 +95,7 @@ impl TrackedValues {
     }
 
     /// Whether there is no record, and no memory for any: two major collections after the last one.
-    pub(super) fn take_no_memory(&self) -> bool {
+    pub(super) fn is_without_memory(&self) -> bool {
         self.record_bytes() == 0
     }
 

@@ -7,17 +7,17 @@
 //! | Node-API's | `napi_create_reference`, count 0 | is found by asking Node for the value |
 //! | V8's | what `v8::Global` and `SetWeak()` compile to | has made V8 write null into our cell |
 //!
-//! V8's costs 40 to 60 ns from the creation to the death, garbage collection included, and Node-API's 150 to 200: Node allocates an object for
-//! each, and V8 calls it back. `FinalizationRegistry` costs 130 to 250 (docs/external.md, Cost). V8's functions are exported by Node for addons
-//! that use V8's API; an addon that was compiled for a line of Node calls exactly these. So they are used on the lines that this was tested on,
-//! and where their symbols have the parameter types that are named here.
+//! V8's costs 30 to 70 ns from the creation to the death, garbage collection included, and Node-API's 125 to 200: Node allocates an object for
+//! each, and V8 calls it back. (docs/external.md, "How a release is noticed".) V8's functions are exported by Node for addons that use V8's API; an
+//! addon that was compiled for a line of Node calls exactly these. So they are used on the lines that the tests run on, where their symbols have
+//! the parameter types that are named here, and where lib/external/main-realm.js finds no other runtime.
 //!
 //! Duties:
 //! - A cell stays where it is, and is not used for anything else, until V8 has written null into it or its reference was disposed of.
 //! - Everything happens on the thread of the isolate.
 //!
 //! Out of scope: counting (`references`).
-//! Limitations: V8's kind on Linux x86-64 in Node 20 to 26.
+//! Limitations: V8's kind on Linux x86-64 in Node 20, 22, 24 and 26.
 
 use std::ffi::{c_void, CStr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,6 +29,9 @@ use super::raw::{self, Env, Reference, Value};
 /// Set in the handle of a Node-API reference. Cells and references are aligned to eight bytes.
 const OF_NODE_API: usize = 1;
 
+/// The lines of Node that the tests run on.
+const TESTED_LINES: [u32; 4] = [20, 22, 24, 26];
+
 /// How many cells are allocated together.
 const CELLS_PER_CHUNK: usize = 1_024;
 
@@ -37,7 +40,7 @@ const CELLS_PER_CHUNK: usize = 1_024;
 pub(super) struct WeakReferences {
     cells: Cells,
     isolate: Option<Isolate>,
-    /// For tests: make Node-API references only.
+    /// Make Node-API references only.
     without_engine: bool,
 }
 
@@ -114,7 +117,7 @@ impl WeakReferences {
         global != 0 && is_slot(value) && object_at(global) == object_at(value as usize)
     }
 
-    /// A number of the object that it keeps all its life, and that few others have. `None` where the engine is not a known one.
+    /// A number of the object that it keeps all its life, and that few others have. `None` where the engine is not a known one. Only for objects.
     #[inline]
     pub(super) fn identity_hash(&mut self, env: Env, object: Value) -> Option<u32> {
         let (engine, _) = self.engine(env)?;
@@ -126,9 +129,9 @@ impl WeakReferences {
         self.engine(env).is_some()
     }
 
-    /// For tests: makes Node-API references only from now on, or what the process has.
-    pub(super) fn without_engine(&mut self, without: bool) {
-        self.without_engine = without;
+    /// Whether references are the engine's from now on, where it is a known one.
+    pub(super) fn use_engine(&mut self, use_it: bool) {
+        self.without_engine = !use_it;
     }
 
     /// Gives the memory of the cells back if none is used.
@@ -283,7 +286,7 @@ impl Engine {
 
     #[inline]
     fn identity_hash(&self, object: Value) -> u32 {
-        // SAFETY: a live handle of the running call, on an object: lib/external/ passes nothing else — `v8::Object::GetIdentityHash`. It is
+        // SAFETY: a live handle of the running call, on an object: `References::identity_hash` has asked — `v8::Object::GetIdentityHash`. It is
         // what a WeakMap does with its keys: the object keeps the number, and the program cannot see it.
         let hash = unsafe { (self.identity_hash)(object) };
         hash.unsigned_abs()
@@ -306,7 +309,7 @@ fn is_known(env: Env) -> bool {
         target_os = "linux",
         target_arch = "x86_64",
         target_pointer_width = "64"
-    )) && raw::node_line(env).is_some_and(|line| (20..=26).contains(&line))
+    )) && raw::node_line(env).is_some_and(|line| TESTED_LINES.contains(&line))
 }
 
 /// The cells that V8 writes into. They stay where they are.

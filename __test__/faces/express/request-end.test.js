@@ -176,7 +176,8 @@ test('what other code publishes on the channel of sent responses does no harm', 
   const uncaught = []
   const listener = (error) => uncaught.push(error)
   process.on('uncaughtException', listener)
-  for (const message of [{}, { request: {}, socket: null }, { request: {}, socket: {} }]) channel.publish(message)
+  const broken = { get request () { throw new Error('from a getter') } }
+  for (const message of [undefined, null, 5, {}, broken, { request: {}, socket: null }, { request: {}, socket: {} }]) channel.publish(message)
   return new Promise((resolve) => setImmediate(() => {
     process.off('uncaughtException', listener)
     assert.deepStrictEqual(uncaught, [])

@@ -47,7 +47,7 @@ class Connection {
     const inProgress = contexts.filter((context) => !context.isOver())
     this.#first = inProgress.shift()
     this.#others = inProgress
-    for (const context of contexts) if (context.isOver()) context.settle()
+    for (const context of contexts) if (context.isOver()) end(context)
   }
 
   settle (req) {
@@ -55,7 +55,7 @@ class Connection {
     if (context === undefined) return
     if (context === this.#first) this.#first = this.#others.shift()
     else this.#others.splice(this.#others.indexOf(context), 1)
-    context.settle()
+    end(context)
   }
 
   /** The next request needs a listener. */
@@ -64,8 +64,18 @@ class Connection {
   }
 
   close () {
-    for (const context of [this.#first, ...this.#others.splice(0)]) context?.settle()
+    const contexts = [this.#first, ...this.#others.splice(0)]
     this.#first = undefined
+    for (const context of contexts) if (context !== undefined) end(context)
+  }
+}
+
+/** Called by Node, where an error would be an uncaught exception of the host. */
+function end (context) {
+  try {
+    context.settle()
+  } catch {
+    // The request was not counted.
   }
 }
 
@@ -104,12 +114,18 @@ function subscribe () {
   return isSubscribed
 }
 
-function sent ({ request, socket }) {
-  socket?.[CONNECTION]?.settle(request)
+/** What a subscriber throws becomes an uncaught exception. Anybody may publish anything here. */
+function sent (message) {
+  try {
+    const { request, socket } = message
+    socket?.[CONNECTION]?.settle(request)
+  } catch {
+    // The request was not counted.
+  }
 }
 
 function listen (res, context) {
-  const listener = () => context.settle()
+  const listener = () => end(context)
   listener[CONTEXT] = context
   onClose(res, listener)
   return context

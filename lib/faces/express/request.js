@@ -62,7 +62,7 @@ class RequestContext extends RouteContext {
 }
 
 /**
- * Calls `next` in the context of the request, if there is somebody who asks for it. What fails here leaves the request as it is.
+ * Calls `next` in the context of the request, if the request carries one. What fails here leaves the request as it is.
  * @param {object} req
  * @param {object} res
  * @param {() => void} next
@@ -71,7 +71,7 @@ function enterRequest (req, res, next) {
   enter(req, res, next, createContext)
 }
 
-/** The same, also while nobody asks. */
+/** The same; every request carries a context, whether routes are looked up or not. */
 function enterRequestAlways (req, res, next) {
   enter(req, res, next, createCarriedContext)
 }
