@@ -4,6 +4,7 @@
 
 const test = require('node:test')
 const assert = require('node:assert')
+const fs = require('node:fs')
 const path = require('node:path')
 const { runChildForJson } = require('../helpers/child.js')
 const { emptyFolder } = require('../helpers/folder.js')
@@ -101,4 +102,27 @@ test('Express has the files of its page before the first request for it', async 
   `, { cwd: root })
 
   assert.ok(files.includes('lib/overview/reading.js'), String(files))
+})
+
+test('files of another version are not loaded into a process that runs this one', async (t) => {
+  // GIVEN an installation of its own, which a deployment replaces while the service runs
+  const folder = emptyFolder(t)
+  for (const name of ['index.js', 'package.json', 'lib', 'prebuilds']) fs.cpSync(path.join(root, name), path.join(folder, name), { recursive: true })
+  const { replaced, restored } = await runChildForJson(`
+    const fs = require('node:fs')
+    const { trim } = require(process.argv[1])
+    const file = process.argv[1] + '/package.json'
+    const text = fs.readFileSync(file, 'utf8')
+    const call = () => trim().then(() => 'works', ({ code, message }) => ({ code, message }))
+    ;(async () => {
+      fs.writeFileSync(file, text.replace(/"version": "[^"]+"/, '"version": "99.0.0"'))
+      const replaced = await call()
+      fs.writeFileSync(file, text)
+      console.log(JSON.stringify({ replaced, restored: await call() }))
+    })()
+  `, { args: [folder] })
+
+  assert.strictEqual(replaced.code, 'ERR_OFFHEAP_READ_FAILED')
+  assert.match(replaced.message, /version 99\.0\.0 .* restart/i)
+  assert.strictEqual(restored, 'works')
 })
