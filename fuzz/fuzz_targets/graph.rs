@@ -6,7 +6,7 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use offheap::heap::{report, Analysis, Control, Input, ReportOptions, Rules};
+use offheap::heap::{read, report, Control, Input, ReportOptions, Rules};
 
 const TYPES: usize = 10;
 const EDGE_TYPES: usize = 7;
@@ -50,7 +50,7 @@ fuzz_target!(|bytes: &[u8]| {
     let control = Control::new();
     let input = Input::stream(Box::new(Cursor::new(json.into_bytes())), "fuzz").expect("memory can be read");
     let rules = Rules { user_roots: false, ephemerons: false, attribute: false };
-    let analysis = Analysis::read(input, rules, 1, &control).expect("the snapshot is well formed");
+    let analysis = read(input, rules, 1, &control).expect("the snapshot is well formed");
     let table = analysis.table();
 
     let keeps = |from: usize, kind: usize, to: usize| {

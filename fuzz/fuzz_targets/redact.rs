@@ -6,7 +6,7 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use offheap::heap::{redact_stream, Analysis, Control, Input, Rules};
+use offheap::heap::{read, redact_stream, Analysis, Control, Input, Rules};
 
 fuzz_target!(|bytes: &[u8]| {
     let input = |bytes: &[u8]| Input::stream(Box::new(Cursor::new(bytes.to_vec())), "fuzz");
@@ -20,10 +20,10 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     // What redaction copies without understanding it (an index out of range) analysis may refuse.
-    let Ok(before) = Analysis::read(before, Rules::default(), 1, &control) else {
+    let Ok(before) = read(before, Rules::default(), 1, &control) else {
         return;
     };
-    let after = Analysis::read(after, Rules::default(), 1, &control).expect("the copy of a good snapshot is good");
+    let after = read(after, Rules::default(), 1, &control).expect("the copy of a good snapshot is good");
     let table = |analysis: &Analysis| -> Vec<[f64; 3]> {
         analysis.table().iter().map(|row| [row[0], row[3], row[4]]).collect()
     };

@@ -5,7 +5,7 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use offheap::heap::{compare, report, Analysis, Control, Input, ReportOptions, Rules};
+use offheap::heap::{compare, read, report, Control, Input, ReportOptions, Rules};
 
 fuzz_target!(|bytes: &[u8]| {
     let input = || Input::stream(Box::new(Cursor::new(bytes.to_vec())), "fuzz");
@@ -16,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
         ..ReportOptions::default()
     };
     let Ok(first) = input() else { return };
-    if let Ok(analysis) = Analysis::read(first, Rules::default(), 1, &control) {
+    if let Ok(analysis) = read(first, Rules::default(), 1, &control) {
         // An object with id 1 need not be there.
         let _ = report(&analysis, &options, 1, &control);
         let (Ok(before), Ok(after)) = (input(), input()) else {
